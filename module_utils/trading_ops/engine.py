@@ -1,0 +1,148 @@
+"""The Docker Engine as this project may use it: look, stop, neutralise. Never create, start, pull or delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+_T = TypeVar("_T")
+
+FIRST_ANSWER_SECONDS: Final = 3
+"""A healthy engine tells its version in milliseconds; a hung one must not cost a stop more than this."""
+
+ANSWER_SECONDS: Final = 20
+"""Bound for any later answer. A stop may take 14 s beyond its grace period (moby daemon/stop.go), which is added."""
+
+
+class EngineError(Exception):
+    """The engine did not do, or did not answer, what was asked. The text is a sentence."""
+
+
+class ContainerGone(EngineError):
+    """The engine says that it has no such container."""
+
+
+class Engine(Protocol):
+    """What a stop, a wait and a look need from a Docker Engine. Every method may raise EngineError."""
+
+    def ping(self) -> None:
+        """Return when the engine answers."""
+
+    def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return the summaries (`GET /containers/json?all=1`) of all containers that carry all `labels`."""
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        """Return the full description of a container, None where the engine has no such container."""
+
+    def set_restart_policy(self, container_id: str, name: str) -> None:
+        """Set the restart policy (`no`, `always`, …); it takes effect at once and persists."""
+
+    def stop(self, container_id: str, timeout_seconds: int) -> None:
+        """Send the stop signal, SIGKILL after `timeout_seconds`; return when the engine answered."""
+
+    def kill(self, container_id: str, signal: str = "SIGKILL") -> None:
+        """Send a signal to the container's first process."""
+
+    def wait(self, container_id: str, timeout_seconds: int) -> int:
+        """Return the exit code once the container is not running."""
+
+    def logs(self, container_id: str, tail_lines: int) -> str:
+        """Return the newest `tail_lines` lines of stdout and stderr; undecodable bytes are replaced."""
+
+    def image_id(self, reference: str) -> str | None:
+        """Return the id that an image reference has on this host, None where there is no such image."""
+
+
+class DockerEngine:
+    """Engine over the low-level client of the Docker SDK."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def ping(self) -> None:
+        self._ask("ping", self._client.ping)
+
+    def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
+        filters = {"label": list(labels)} if labels else None
+        found = self._ask("list its containers", lambda: self._client.containers(all=True, filters=filters))
+        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+            raise EngineError("The engine's list of containers is not a list of objects.")
+        return found
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        try:
+            seen = self._ask("inspect", lambda: self._client.inspect_container(container_id))
+        except ContainerGone:
+            return None
+        if not isinstance(seen, dict):
+            raise EngineError(f"The engine's description of {container_id[:12]} is not an object.")
+        return seen
+
+    def set_restart_policy(self, container_id: str, name: str) -> None:
+        self._ask(
+            "update the restart policy",
+            lambda: self._client.update_container(container_id, restart_policy={"Name": name}),
+        )
+
+    def stop(self, container_id: str, timeout_seconds: int) -> None:
+        # The SDK adds the grace period to the client's own time-out; a negative one would wait for ever.
+        self._ask("stop", lambda: self._client.stop(container_id, timeout=max(0, timeout_seconds)))
+
+    def kill(self, container_id: str, signal: str = "SIGKILL") -> None:
+        self._ask("kill", lambda: self._client.kill(container_id, signal=signal))
+
+    def wait(self, container_id: str, timeout_seconds: int) -> int:
+        answer = self._ask("wait", lambda: self._client.wait(container_id, timeout=timeout_seconds))
+        code = answer.get("StatusCode") if isinstance(answer, dict) else None
+        if not isinstance(code, int):
+            raise EngineError(f"The engine's answer to wait holds no exit code: {answer!r}.")
+        return code
+
+    def logs(self, container_id: str, tail_lines: int) -> str:
+        raw = self._ask("read logs", lambda: self._client.logs(container_id, tail=tail_lines))
+        return bytes(raw).decode("utf-8", "replace")
+
+    def image_id(self, reference: str) -> str | None:
+        try:
+            seen = self._ask("inspect an image", lambda: self._client.inspect_image(reference))
+        except ContainerGone:
+            return None
+        return str(seen["Id"])
+
+    @staticmethod
+    def _ask(what: str, call: Callable[[], _T]) -> _T:
+        import docker.errors
+        import requests.exceptions
+        import urllib3.exceptions
+
+        try:
+            return call()
+        except docker.errors.NotFound as error:
+            raise ContainerGone(f"The engine could not {what}: {error.explanation or error}.") from error
+        except (
+            docker.errors.DockerException,
+            requests.exceptions.RequestException,
+            urllib3.exceptions.HTTPError,  # raised bare when the engine goes away in mid answer
+            ValueError,  # cut or foreign JSON
+            OSError,
+        ) as error:
+            raise EngineError(f"The engine could not {what}: {error}.") from error
+
+
+def docker_engine(docker_url: str, answer_seconds: int = ANSWER_SECONDS) -> DockerEngine:
+    """Return the engine at `docker_url` (e.g. unix:///var/run/docker.sock) after it answered once.
+
+    Raises EngineError where the Docker SDK is missing or the engine does not tell its version within 3 s.
+    """
+    try:
+        import docker
+    except ImportError as error:
+        raise EngineError(
+            "Python's Docker SDK is missing on this host; install it with: apt-get install python3-docker"
+        ) from error
+    # version="auto" asks the engine for its API version: engines refuse what is too old or too new for them.
+    client = DockerEngine._ask(
+        "answer", lambda: docker.APIClient(base_url=docker_url, version="auto", timeout=FIRST_ANSWER_SECONDS)
+    )
+    client.timeout = answer_seconds
+    return DockerEngine(client)

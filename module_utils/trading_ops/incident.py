@@ -1,0 +1,27 @@
+"""Names of incidents."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_RUN_ID: Final = re.compile(r"\d{8}-\d{6}")
+_SLUG_LENGTH: Final = 32
+
+
+def build_incident_id(run_id: str, reason: str, now: str) -> str:
+    """Return `INC-<UTC yyyymmdd-hhmmss>-<slug of the reason>`.
+
+    `run_id` is the start of the run (`yyyymmdd-hhmmss`), the same on every host, so that one run makes one incident.
+    Where it is missing or malformed the host's own time `now` (ISO 8601 UTC) serves.
+    """
+    stamp = run_id if _RUN_ID.fullmatch(run_id) else re.sub(r"[-:]", "", now)[:15].replace("T", "-")
+    return f"INC-{stamp}-{slug(reason)}"
+
+
+def slug(text: str) -> str:
+    """Return `text` as lower-case ASCII words joined by dashes, at most 32 characters; `stop` for none."""
+    plain = unicodedata.normalize("NFKD", text.translate(str.maketrans("øæåØÆÅ", "oaaOAA")))
+    words = re.findall(r"[a-z0-9]+", plain.encode("ascii", "ignore").decode().lower())
+    return "-".join(words)[:_SLUG_LENGTH].strip("-") or "stop"

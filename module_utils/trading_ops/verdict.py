@@ -1,0 +1,202 @@
+"""The verdict of a run: what was expected held against what was proven. Pure; the callback plugin feeds it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .outcome import EXIT_CODES, worst
+
+STOP_PROOFS: Final = frozenset({"kill_switch", "bots"})
+"""Modules whose result proves a stop. Where one is missing nobody knows what runs, which is worse than failed."""
+
+GOOD: Final = frozenset({"proven", "planned"})
+
+WORDS: Final[dict[str, str]] = {
+    "invalid": "NOTHING WAS DONE",
+    "running": "NOT PROVEN: A BOT IS STILL RUNNING",
+    "unknown": "NOT PROVEN: UNKNOWN",
+    "unlatched": "STOPPED, NOT LATCHED",
+    "refused": "REFUSED",
+    "locked": "LOCKED",
+    "usage": "WRONG USAGE",
+    "failed": "FAILED",
+    "planned": "DRY RUN: nothing was changed",
+    "proven": "PROVEN",
+}
+"""Outcome -> how the verdict line begins. Colour never carries it."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One proof that a play owes: the result of module `proof` on `host`."""
+
+    host: str
+    proof: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one module said on one host. `fields` is its whole result."""
+
+    host: str
+    proof: str
+    outcome: str
+    summary: str
+    next_command: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a verdict is judged from.
+
+    `results` holds what our modules said and, with an empty `proof`, tasks that failed without an outcome of their
+    own; `unreachable` are (host, ssh's words); `seconds` from the start of the command, monotonic.
+    """
+
+    procedure: str
+    inventory: str
+    dry_run: bool
+    seconds: float
+    expected: tuple[Expected, ...] = ()
+    results: tuple[Result, ...] = ()
+    unreachable: tuple[tuple[str, str], ...] = ()
+    retry_command: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Exit code, outcome word and the one line that says it."""
+
+    exit_code: int
+    outcome: str
+    line: str
+
+
+def judge(run: Run) -> Verdict:
+    """Return the verdict: starts from what was expected and looks for it in what was proven, never the other way."""
+    if not run.results and not run.unreachable:
+        return _line(run, "invalid", _nothing(run), run.retry_command)
+    stray = [result for result in run.results if not result.proof]
+    if stray and len(stray) == len(run.results) and {result.outcome for result in stray} == {"usage"}:
+        return _line(run, "usage", _listed(_unique(stray)), f"{run.retry_command} (with the variable corrected)")
+    owed = [_of(item, run) for item in dict.fromkeys(run.expected)]
+    judged = owed + stray
+    if all(result.proof in STOP_PROOFS for result in owed) and _all_good(owed) and not _bots(owed):
+        judged.append(_no_bot_found(run))
+    outcome = worst(result.outcome for result in judged)
+    return _line(run, outcome, _sentence(run, owed, judged), _next_command(run, outcome, judged))
+
+
+def _of(item: Expected, run: Run) -> Result:
+    """Return the proof that came for `item`, the most serious one where the module ran more than once."""
+    found = [result for result in run.results if (result.host, result.proof) == (item.host, item.proof)]
+    if not found:
+        return _missing(item, run)
+    outcome = worst(result.outcome for result in found)
+    return next(result for result in reversed(found) if worst([result.outcome]) == outcome)
+
+
+def _missing(item: Expected, run: Run) -> Result:
+    """Return what the absence of a proof means. Absence is never a pass."""
+    outcome = "unknown" if item.proof in STOP_PROOFS else "failed"
+    for host, words in run.unreachable:
+        if host == item.host:
+            return Result(host, item.proof, "unknown", f"did not answer ({words})", _until_back(run, host))
+    broken = [result.summary for result in run.results if result.host == item.host and not result.proof]
+    text = broken[0] if broken else "no result; it was left out or the run ended before it"
+    return Result(item.host, item.proof, outcome, text)
+
+
+def _until_back(run: Run, host: str) -> str:
+    return (
+        f"{run.retry_command} (again once {host} answers; until then switch {host} off or stop its bots at its console, "
+        "see runbooks/Incident_Handling.md 4.1)"
+    )
+
+
+def _no_bot_found(run: Run) -> Result:
+    text = "no bot container was found on any host, so nothing shows that the rules for bots match"
+    return Result("", "", "planned" if run.dry_run else "unknown", text)
+
+
+def _all_good(results: Sequence[Result]) -> bool:
+    return bool(results) and all(result.outcome in GOOD for result in results)
+
+
+def _nothing(run: Run) -> str:
+    if not run.expected:
+        return f"inventory {run.inventory} has no host for {run.procedure}"
+    hosts = ", ".join(sorted({item.host for item in run.expected}))
+    return f"no task ran for {hosts} (check --limit, --tags, --skip-tags, --start-at-task)"
+
+
+def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str:
+    good = [result for result in owed if result.outcome in GOOD]
+    hosts = len({result.host for result in owed})
+    parts = []
+    if any(result.proof in STOP_PROOFS for result in owed):
+        parts.append(_stop_words(run, good, hosts))
+    others = [result for result in run.results if result.proof not in STOP_PROOFS and result.outcome in GOOD]
+    troubled = [result for result in judged if worst([result.outcome]) not in GOOD]
+    parts += [_listed(_unique(found)) for found in (others, troubled) if found]
+    parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")
+    return "; ".join(parts)
+
+
+def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
+    bots = _bots(good)
+    stops = [result for result in good if result.proof in STOP_PROOFS]
+    verb = "would be stopped" if run.dry_run else "proven stopped"
+    text = f"{len(bots)} bot{'s' * (len(bots) != 1)} {verb} on {len(stops)} of {hosts} hosts"
+    latched = [r for r in stops if r.proof == "kill_switch" and r.fields.get("latch", {}).get("engaged")]
+    if latched and not run.dry_run:
+        ids = sorted({i for r in latched for i in r.fields["latch"].get("incident_ids", [])})
+        text += f", latched on {len(latched)} ({', '.join(ids)})"
+    orders = Counter(str(bot.get("orders")) for bot in bots)
+    if orders and not run.dry_run:
+        text += "; orders: " + ", ".join(f"{orders[word]} {word}" for word in sorted(orders, key=str.lower))
+    unverified = sorted(f"{bot['name']}" for bot in bots if bot.get("orders") == "UNVERIFIED")
+    if unverified and not run.dry_run:
+        text += f" - look at the venue for open orders of {', '.join(unverified)}"
+    return text
+
+
+def _bots(results: Iterable[Result]) -> list[Mapping[str, Any]]:
+    return [bot for result in results for bot in result.fields.get("bots", [])]
+
+
+def _unique(results: Iterable[Result]) -> list[Result]:
+    return list({(result.host, result.summary): result for result in results}.values())
+
+
+def _listed(results: Iterable[Result]) -> str:
+    return "; ".join(f"{result.host or 'all'}: {result.summary}" for result in results)
+
+
+def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:
+    if EXIT_CODES[outcome] == 0:
+        return ""
+    own = [result.next_command for result in judged if result.outcome == outcome and result.next_command]
+    return own[0] if own else run.retry_command
+
+
+def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:
+    code = EXIT_CODES[outcome]
+    word = WORDS[outcome]
+    stops = any(item.proof == "kill_switch" for item in run.expected) or run.procedure == "failsafe_stop"
+    if outcome == "invalid" and stops:
+        word = "NOTHING WAS STOPPED"
+    if outcome == "proven" and all(item.proof.endswith("_info") for item in run.expected):
+        word = "SEEN"
+    if run.dry_run and outcome not in {*GOOD, "invalid", "usage"}:
+        # A dry run ends with 0 when it could look at everything; it says what a real run would meet.
+        word = f"{WORDS['planned']}; a real run would end with {code}, {word}"
+        code = code if outcome == "unknown" else 0
+    elif run.dry_run and outcome == "proven":
+        word = WORDS["planned"]
+    ending = f" NEXT: {next_command}" if next_command else ""
+    return Verdict(code, outcome, f"VERDICT {code} {run.procedure}: {word}: {sentence.rstrip('.')}.{ending}")

@@ -1,0 +1,179 @@
+import json
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from trading_ops import latch
+from trading_ops.latch import Latch, LatchError, engage, format_latch, parse_latch, read_latch, release
+
+GOOD = Latch("all", ("INC-1",), "2026-11-21T01:30:00.000Z", "reno", "bars look wrong")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "halt.json"
+
+
+def test_format_and_parse_are_inverse():
+    assert parse_latch(format_latch(GOOD)) == GOOD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   \n",
+        "not json",
+        "[]",
+        "null",
+        "{}",
+        '{"scope": "paper", "incident_ids": ["INC-1"]}',
+        '{"scope": "all"}',
+        '{"scope": "all", "incident_ids": []}',
+        '{"scope": "all", "incident_ids": "INC-1"}',
+        '{"scope": "all", "incident_ids": [1]}',
+        '{"scope": ["all"], "incident_ids": ["INC-1"]}',
+        "[" * 100_000,
+        format_latch(GOOD)[:-10],
+    ],
+    ids=lambda text: text[:30] or "empty",
+)
+def test_what_can_not_be_understood_is_engaged_for_all(text):
+    seen = parse_latch(text)
+    assert seen.damaged
+    assert seen.blocks("paper")
+    assert seen.blocks("live")
+
+
+def test_shell_written_latch_without_optional_fields_is_good():
+    seen = parse_latch('{"scope":"live","incident_ids":["INC-9"]}')
+    assert (seen.damaged, seen.scope, seen.reason) == ("", "live", "not given")
+
+
+def test_missing_file_is_released(path):
+    assert read_latch(path) is None
+
+
+def test_directory_and_binary_garbage_are_engaged(path):
+    path.mkdir(parents=True)
+    assert read_latch(path).damaged
+    path.rmdir()
+    path.write_bytes(b"\xff\xfe\x00")
+    assert read_latch(path).damaged
+
+
+def test_unreadable_file_is_engaged(path, monkeypatch):
+    # Root reads every file, so the refusal itself is made up.
+    def refuse(*_args, **_kwargs):
+        raise PermissionError("mode 000")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert "mode 000" in read_latch(path).damaged
+
+
+def test_scope_live_lets_paper_alone_through():
+    live = replace(GOOD, scope="live")
+    assert [live.blocks(mode) for mode in ("paper", "live", "", "unknown")] == [False, True, True, True]
+
+
+def test_engage_writes_a_file_others_can_read(path):
+    assert engage(path, GOOD, False, 2) == (GOOD, True)
+    assert json.loads(path.read_text())["incident_ids"] == ["INC-1"]
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert sorted(p.name for p in path.parent.iterdir()) == [".lock", "halt.json"]
+
+
+def test_second_stop_of_nobodys_incident_keeps_the_first_and_changes_nothing(path):
+    engage(path, GOOD, True, 2)
+    later = replace(GOOD, incident_ids=("INC-2",), by="other", since="later")
+    assert engage(path, later, True, 2) == (GOOD, False)
+
+
+def test_named_incident_is_appended_and_the_first_writer_stays(path):
+    engage(path, GOOD, False, 2)
+    engaged, changed = engage(path, replace(GOOD, incident_ids=("INC-2",), by="other"), False, 2)
+    assert (engaged.incident_ids, engaged.by, changed) == (("INC-1", "INC-2"), "reno", True)
+
+
+@pytest.mark.parametrize(("first", "second", "then"), [("live", "all", "all"), ("all", "live", "all"), ("live", "live", "live")])
+def test_scope_only_widens(path, first, second, then):
+    engage(path, replace(GOOD, scope=first), True, 2)
+    assert engage(path, replace(GOOD, scope=second), True, 2)[0].scope == then
+
+
+def test_damaged_latch_is_replaced_by_a_readable_one_and_kept_aside(path):
+    path.parent.mkdir()
+    path.write_text("garbage")
+    assert engage(path, GOOD, False, 2) == (GOOD, True)
+    assert [p.read_text() for p in path.parent.glob("halt.json.damaged-*")] == ["garbage"]
+
+
+def test_latch_that_is_a_directory_is_replaced(path):
+    path.mkdir(parents=True)
+    assert engage(path, GOOD, False, 2)[1]
+    assert read_latch(path) == GOOD
+
+
+def test_full_disk_is_an_error_and_leaves_nothing_half_written(path, monkeypatch):
+    def full(_fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(LatchError, match="No space left"):
+        engage(path, GOOD, False, 2)
+    assert not list(path.parent.glob("*.tmp"))
+    assert read_latch(path) is None
+
+
+def test_hanging_disk_costs_no_more_than_its_time_limit(path, monkeypatch):
+    release_it = threading.Event()
+    monkeypatch.setattr(latch, "write_durably", lambda *_: release_it.wait(30))
+    with pytest.raises(LatchError, match=r"within 0\.05 s"):
+        engage(path, GOOD, False, 0.05)
+    release_it.set()
+
+
+def test_disk_that_forgets_is_noticed(path, monkeypatch):
+    monkeypatch.setattr(latch, "write_durably", lambda *_: None)
+    with pytest.raises(LatchError, match="does not hold"):
+        engage(path, GOOD, False, 2)
+
+
+def test_release_wants_one_of_the_ids(path):
+    engage(path, replace(GOOD, incident_ids=("INC-1", "INC-2")), False, 2)
+    for wrong in ("INC-3", "", "INC"):
+        with pytest.raises(LatchError, match="INC-1, INC-2"):
+            release(path, wrong, 2)
+    assert read_latch(path)
+    assert release(path, "INC-2", 2) is True
+    assert read_latch(path) is None
+
+
+def test_release_of_nothing_is_no_change(path):
+    assert release(path, "INC-1", 2) is False
+    assert not path.parent.exists()
+
+
+def test_damaged_latch_can_not_be_released_by_any_id(path):
+    path.parent.mkdir()
+    path.write_text("")
+    with pytest.raises(LatchError, match="damaged"):
+        release(path, "", 2)
+    assert path.exists()
+
+
+def test_ten_writers_at_once_leave_one_incident(path):
+    barrier = threading.Barrier(10)
+
+    def stop(number: int) -> None:
+        barrier.wait()
+        engage(path, replace(GOOD, incident_ids=(f"INC-{number}",)), True, 5)
+
+    threads = [threading.Thread(target=stop, args=(n,)) for n in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read_latch(path).incident_ids) == 1

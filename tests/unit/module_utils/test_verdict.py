@@ -1,0 +1,144 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from trading_ops.outcome import EXIT_CODES, worst
+from trading_ops.verdict import Expected, Result, Run, judge
+
+LATCH = {"engaged": True, "incident_ids": ["INC-1"]}
+
+
+def stopped(host: str, outcome: str = "proven", bots: int = 2, orders: str = "cancelled") -> Result:
+    items = [{"name": f"{host}-bot-{n}", "orders": orders} for n in range(bots)]
+    return Result(host, "kill_switch", outcome, f"{host} said so", fields={"bots": items, "latch": LATCH})
+
+
+def run(*results: Result, hosts: str = "ab", proof: str = "kill_switch", **more: Any) -> Run:
+    expected = tuple(Expected(host, proof) for host in hosts)
+    return Run("failsafe_stop", "lab", False, 2.34, expected, results, retry_command="./runbook failsafe_stop", **more)
+
+
+def test_all_expected_hosts_proven_is_the_only_way_to_zero():
+    verdict = judge(run(stopped("a"), stopped("b")))
+    assert verdict.exit_code == 0
+    assert verdict.line == (
+        "VERDICT 0 failsafe_stop: PROVEN: 4 bots proven stopped on 2 of 2 hosts, latched on 2 (INC-1); "
+        "orders: 4 cancelled; 2.3 s, inventory lab."
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [("running", 11), ("unknown", 10), ("unlatched", 10), ("refused", 13), ("locked", 75), ("failed", 1), ("gibberish", 1)],
+)
+def test_one_host_that_is_not_proven_decides(outcome, code):
+    verdict = judge(run(stopped("a"), stopped("b", outcome)))
+    assert verdict.exit_code == code
+    assert "b: b said so" in verdict.line
+
+
+def test_host_that_gave_no_result_is_unknown_and_named():
+    verdict = judge(run(stopped("a")))
+    assert verdict.exit_code == 10
+    assert "b: no result" in verdict.line
+    assert verdict.line.endswith("NEXT: ./runbook failsafe_stop")
+
+
+def test_unreachable_host_is_unknown_with_what_to_do_meanwhile():
+    verdict = judge(run(stopped("a"), unreachable=(("b", "timed out"),)))
+    assert verdict.exit_code == 10
+    assert "b: did not answer (timed out)" in verdict.line
+    assert "2 bots proven stopped on 1 of 2 hosts" in verdict.line
+    assert "again once b answers" in verdict.line.split("NEXT:")[1]
+
+
+@pytest.mark.parametrize("hosts", ["", "ab"])
+def test_nothing_done_is_twelve_and_says_so(hosts):
+    verdict = judge(run(hosts=hosts))
+    assert verdict.exit_code == 12
+    assert "NOTHING WAS STOPPED" in verdict.line
+
+
+def test_nothing_done_by_a_start_is_twelve_too():
+    verdict = judge(replace(run(hosts="", proof="compose_services"), procedure="feed_start"))
+    assert (verdict.exit_code, "NOTHING WAS DONE" in verdict.line) == (12, True)
+
+
+def test_missing_proof_of_a_start_is_failed_and_does_not_hide_the_refusal():
+    refused = Result("a", "compose_services", "refused", "latch engaged", "./runbook halt_release -e incident_id=INC-1")
+    verdict = judge(run(refused, proof="compose_services"))
+    assert verdict.exit_code == 13
+    assert "latch engaged" in verdict.line
+    assert verdict.line.endswith("NEXT: ./runbook halt_release -e incident_id=INC-1")
+
+
+def test_most_serious_result_of_one_module_counts_when_it_ran_twice():
+    first = Result("a", "compose_services", "failed", "am_init exited 1")
+    second = Result("a", "compose_services", "proven", "alertmanager healthy")
+    assert judge(run(first, second, hosts="a", proof="compose_services")).exit_code == 1
+
+
+def test_failed_task_without_an_outcome_is_a_failure_beside_good_proofs():
+    stray = Result("a", "", "failed", "Copy a file: no space")
+    verdict = judge(run(stopped("a"), stopped("b"), stray))
+    assert (verdict.exit_code, "Copy a file: no space" in verdict.line) == (1, True)
+
+
+def test_wrong_variables_before_anything_ran_are_wrong_usage_also_for_a_stop():
+    stray = Result("a", "", "usage", "missing required arguments: mode")
+    verdict = judge(run(stray, replace(stray, host="b"), proof="bots"))
+    assert (verdict.exit_code, "missing required arguments: mode" in verdict.line) == (2, True)
+
+
+def test_unverified_orders_send_the_operator_to_the_venue():
+    odd = stopped("b", bots=1, orders="UNVERIFIED")
+    line = judge(run(stopped("a"), odd)).line
+    assert "orders: 2 cancelled, 1 UNVERIFIED - look at the venue for open orders of b-bot-0" in line
+
+
+def test_no_bot_on_any_host_is_not_a_proof():
+    verdict = judge(run(stopped("a", bots=0), stopped("b", bots=0)))
+    assert (verdict.exit_code, "no bot container was found" in verdict.line) == (10, True)
+
+
+def test_no_bot_on_one_host_is_fine_where_another_has_some():
+    assert judge(run(stopped("a", bots=0), stopped("b"))).exit_code == 0
+
+
+def test_dry_run_that_saw_everything_ends_with_zero():
+    seen = [stopped(host, "planned") for host in "ab"]
+    verdict = judge(replace(run(*seen), dry_run=True))
+    assert verdict.exit_code == 0
+    assert "DRY RUN: nothing was changed" in verdict.line
+    assert "would be stopped" in verdict.line
+    assert "latched" not in verdict.line
+
+
+def test_dry_run_of_a_refused_start_ends_with_zero_and_says_what_would_happen():
+    refused = Result("a", "compose_services", "refused", "latch engaged")
+    verdict = judge(replace(run(refused, hosts="a", proof="compose_services"), dry_run=True))
+    assert verdict.exit_code == 0
+    assert "DRY RUN: nothing was changed; a real run would end with 13, REFUSED: a: latch engaged" in verdict.line
+
+
+def test_dry_run_that_could_not_look_at_a_host_is_unknown():
+    verdict = judge(replace(run(stopped("a", "planned"), unreachable=(("b", "timed out"),)), dry_run=True))
+    assert (verdict.exit_code, "DRY RUN: nothing was changed" in verdict.line) == (10, True)
+
+
+def test_dry_run_of_nothing_is_still_twelve():
+    assert judge(replace(run(), dry_run=True)).exit_code == 12
+
+
+def test_looking_is_called_seen():
+    seen = Result("a", "kill_switch_info", "proven", "not halted; 1 paper bot running")
+    verdict = judge(run(seen, hosts="a", proof="kill_switch_info"))
+    assert verdict.exit_code == 0
+    assert "SEEN: a: not halted; 1 paper bot running" in verdict.line
+
+
+def test_worst_knows_the_order_of_seriousness():
+    assert list(EXIT_CODES.values()) == [12, 11, 10, 10, 13, 75, 2, 1, 0, 0]
+    assert worst([]) == "invalid"
+    assert worst(["proven", "refused", "unknown"]) == "unknown"
+    assert worst(["proven", "nonsense"]) == "failed"
