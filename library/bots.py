@@ -1,0 +1,133 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bots
+short_description: Stop the bots of a host without halting it
+description:
+  - Stops bot containers and proves it, exactly as M(kill_switch) does, but leaves the halt latch alone, so that they
+    may be started again. For a planned stop; in an incident use M(kill_switch).
+  - It can only stop. Bots are started by M(compose_services) through the gate.
+options:
+  state:
+    description: The only state this module can bring about.
+    type: str
+    choices: [stopped]
+    default: stopped
+  mode:
+    description: Which bots. A bot without a mode label counts as live.
+    type: str
+    choices: [all, paper, live]
+    required: true
+  reason:
+    description: Why, in words.
+    type: raw
+  by:
+    description: The person, not only the account.
+    type: raw
+  grace_period_seconds:
+    description: Time between SIGTERM and SIGKILL, at most 20.
+    type: raw
+    default: 10
+  bot_services:
+    description: Compose service names of bots, with wildcards.
+    type: raw
+    default: [bot]
+  bot_projects:
+    description: Compose project names of bots, with wildcards.
+    type: raw
+    default: ["trading-*"]
+  bot_images:
+    description: Image references, with wildcards, that make a container without labels a bot.
+    type: raw
+    default: []
+  state_path:
+    description: Directory of the desired state.
+    type: path
+    default: /var/lib/trading-core
+  docker_url:
+    description: The engine.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    support: full
+    description: Reads the containers and returns what a real run would do.
+  diff_mode:
+    support: full
+    description: Containers before and after.
+"""
+
+EXAMPLES = r"""
+- name: Stop the paper bots
+  bots:
+    mode: paper
+    reason: new strategy version
+    by: reno
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven), V(running) or V(unknown); V(planned) in check mode.
+  returned: always
+  type: str
+summary:
+  description: One sentence with what was measured.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where nothing is left to do.
+  returned: always
+  type: str
+bots:
+  description: One entry per bot container, as M(kill_switch) returns them.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.clock import utc_now
+from ansible.module_utils.trading_ops.engine import docker_engine
+from ansible.module_utils.trading_ops.kill_switch import ensure_stopped, parse_stop_request
+
+ARGUMENT_SPEC = {
+    "state": {"type": "str", "choices": ["stopped"], "default": "stopped"},
+    "mode": {"type": "str", "choices": ["all", "paper", "live"], "required": True},
+    "reason": {"type": "raw"},
+    "by": {"type": "raw"},
+    "grace_period_seconds": {"type": "raw", "default": 10},
+    "bot_services": {"type": "raw", "default": ["bot"]},
+    "bot_projects": {"type": "raw", "default": ["trading-*"]},
+    "bot_images": {"type": "raw", "default": []},
+    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params, now = module.params, utc_now()
+    request, warnings = parse_stop_request(params, now)
+    result = ensure_stopped(
+        lambda: docker_engine(params["docker_url"]),
+        Path(params["state_path"]),
+        request,
+        params["mode"],
+        now,
+        module.check_mode,
+    )
+    for warning in warnings + result.pop("warnings"):
+        module.warn(warning)
+    if result["outcome"] in {"proven", "planned"}:
+        module.exit_json(**result)
+    module.fail_json(msg=result["summary"], **result)
+
+
+if __name__ == "__main__":
+    main()

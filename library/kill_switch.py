@@ -1,0 +1,166 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kill_switch
+short_description: Halt a trading host and prove it, or release the halt
+description:
+  - V(engaged) writes the halt latch, then stops every bot container of the host and proves that none runs.
+  - Bots are found by their labels on the engine, in any state and without a compose file, strays by their image.
+    Each gets the restart policy C(no), then SIGTERM, then SIGKILL at the end of the grace period, all at the same time.
+  - V(released) lifts the latch for one of its incident ids. It starts nothing.
+  - Nothing here can create, start, pull or delete a container.
+  - A kill is never refused for its input. Values that make no sense fall back to the default and are warned about,
+    which is why the tunables have the type C(raw).
+options:
+  state:
+    description: Whether trading on this host is halted.
+    type: str
+    choices: [engaged, released]
+    required: true
+  incident_id:
+    description:
+      - Id the latch is held by. For V(engaged) one is made from O(run_id) and O(reason) where none is given.
+      - V(released) demands one of the ids that the latch holds.
+    type: raw
+  run_id:
+    description: Start of the run, UTC C(yyyymmdd-hhmmss), so that all hosts of one run name one incident.
+    type: raw
+  reason:
+    description: Why trading stops, in words.
+    type: raw
+  by:
+    description: The person, not only the account.
+    type: raw
+  scope:
+    description: V(live) stops all bots but the paper bots; everything unclear counts as live.
+    type: raw
+    default: all
+  grace_period_seconds:
+    description: Time between SIGTERM and SIGKILL, at most 20.
+    type: raw
+    default: 10
+  bot_services:
+    description: Compose service names of bots, with wildcards.
+    type: raw
+    default: [bot]
+  bot_projects:
+    description: Compose project names of bots, with wildcards.
+    type: raw
+    default: ["trading-*"]
+  bot_images:
+    description: Image references, with wildcards, that make a container without labels a bot.
+    type: raw
+    default: []
+  state_path:
+    description: Directory of the halt latch.
+    type: path
+    default: /var/lib/trading-core
+  docker_url:
+    description: The engine.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    support: full
+    description: Reads latch and containers, and returns what a real run would do.
+  diff_mode:
+    support: full
+    description: Containers and latch, before and after.
+notes:
+  - The module fails where the stop is not proven; RV(outcome) then says how.
+"""
+
+EXAMPLES = r"""
+- name: Stop every bot
+  kill_switch:
+    state: engaged
+    reason: bars look wrong
+    by: reno
+
+- name: Lift the halt latch
+  kill_switch:
+    state: released
+    incident_id: INC-20261121-013000-bars-look-wrong
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven), or the most serious of V(running), V(unknown), V(unlatched), V(refused); V(planned) in check mode.
+  returned: always
+  type: str
+summary:
+  description: One sentence with what was measured.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where nothing is left to do.
+  returned: always
+  type: str
+latch:
+  description: The latch as it then is (RV(latch.engaged), scope, incident_ids, since, by, reason).
+  returned: always
+  type: dict
+bots:
+  description:
+    - One entry per bot container with C(name), C(mode), C(how) it stopped, C(seconds), C(exit_code), C(orders)
+      (V(cancelled), V(none) or V(UNVERIFIED)) and the C(restart_policy) it was found with.
+  returned: when engaged
+  type: list
+  elements: dict
+last_stopped_at:
+  description: Newest time of death the engine reported, UTC.
+  returned: when engaged
+  type: str
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.clock import utc_now
+from ansible.module_utils.trading_ops.engine import docker_engine
+from ansible.module_utils.trading_ops.kill_switch import (
+    ensure_halted,
+    ensure_released,
+    parse_stop_request,
+)
+
+ARGUMENT_SPEC = {
+    "state": {"type": "str", "choices": ["engaged", "released"], "required": True},
+    "incident_id": {"type": "raw"},
+    "run_id": {"type": "raw"},
+    "reason": {"type": "raw"},
+    "by": {"type": "raw"},
+    "scope": {"type": "raw", "default": "all"},
+    "grace_period_seconds": {"type": "raw", "default": 10},
+    "bot_services": {"type": "raw", "default": ["bot"]},
+    "bot_projects": {"type": "raw", "default": ["trading-*"]},
+    "bot_images": {"type": "raw", "default": []},
+    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params, now = module.params, utc_now()
+    request, warnings = parse_stop_request(params, now)
+    state_path = Path(params["state_path"])
+    if params["state"] == "engaged":
+        result = ensure_halted(
+            lambda: docker_engine(params["docker_url"]), state_path, request, now, module.check_mode
+        )
+    else:
+        result = ensure_released(state_path, str(params["incident_id"] or ""), module.check_mode)
+    for warning in warnings + result.pop("warnings", []):
+        module.warn(warning)
+    if result["outcome"] in {"proven", "planned"}:
+        module.exit_json(**result)
+    module.fail_json(msg=result["summary"], **result)
+
+
+if __name__ == "__main__":
+    main()

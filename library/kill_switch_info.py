@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kill_switch_info
+short_description: Read the halt latch, the bots and the desired state of a host
+description:
+  - Shows whether trading is halted, by whom and why, which bots run in which mode, and what was last asked for.
+  - Never changes anything and never fails on what it sees. RV(outcome) is V(unknown) where the engine does not answer.
+options:
+  bot_services:
+    description: Compose service names of bots, with wildcards.
+    type: raw
+    default: [bot]
+  bot_projects:
+    description: Compose project names of bots, with wildcards.
+    type: raw
+    default: ["trading-*"]
+  bot_images:
+    description: Image references, with wildcards, that make a container without labels a bot.
+    type: raw
+    default: []
+  state_path:
+    description: Directory of the halt latch.
+    type: path
+    default: /var/lib/trading-core
+  docker_url:
+    description: The engine.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads.
+"""
+
+EXAMPLES = r"""
+- name: Look at the bots
+  kill_switch_info:
+  register: trading
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven) where everything could be seen, else V(unknown).
+  returned: always
+  type: str
+summary:
+  description: One sentence, halted or not and what runs.
+  returned: always
+  type: str
+latch:
+  description: The latch (RV(latch.engaged), scope, incident_ids, since, by, reason, damaged).
+  returned: always
+  type: dict
+bots:
+  description: One entry per bot container with name, project, mode, state and whether it is running.
+  returned: always
+  type: list
+  elements: dict
+desired:
+  description: What was last asked for, by service.
+  returned: always
+  type: dict
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.clock import utc_now
+from ansible.module_utils.trading_ops.engine import docker_engine
+from ansible.module_utils.trading_ops.kill_switch import observe, parse_stop_request
+
+ARGUMENT_SPEC = {
+    "bot_services": {"type": "raw", "default": ["bot"]},
+    "bot_projects": {"type": "raw", "default": ["trading-*"]},
+    "bot_images": {"type": "raw", "default": []},
+    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+    request, warnings = parse_stop_request(params, utc_now())
+    for warning in warnings:
+        module.warn(warning)
+    module.exit_json(
+        **observe(lambda: docker_engine(params["docker_url"]), Path(params["state_path"]), request.rules)
+    )
+
+
+if __name__ == "__main__":
+    main()
