@@ -1,0 +1,164 @@
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Progress, verdict line and exit code of every run.
+
+It stands beside the playbooks, where ansible-playbook loads it from any directory, with or without ansible.cfg.
+A play names in its variable `proof` the module whose result it owes from each of its hosts. What is owed is read
+from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task can not make it less.
+"""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: verdict
+type: notification
+short_description: Ends a run with one verdict line and one exit code
+description:
+  - Holds the results that the plays owe against those that came, and exits with the most serious outcome.
+"""
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "module_utils"))
+
+from trading_ops.verdict import Expected, Result, Run, Verdict, judge  # noqa: E402
+
+RUN_ID = "TRADING_CORE_RUN_ID"
+STARTED_AT = "TRADING_CORE_STARTED_AT"
+VERDICT_FILE = "TRADING_CORE_VERDICT_FILE"
+COMMAND = "TRADING_CORE_COMMAND"
+
+OUTCOME_OF_FAILED = {"validate_argument_spec": "usage", "assert": "refused"}
+"""What it means when a task of Ansible's own fails; our modules say it themselves."""
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "verdict"
+    CALLBACK_NEEDS_ENABLED = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = _started_at()
+        self._procedure = ""
+        self._inventory = "(none)"
+        self._plays: list[Any] = []
+        self._expected: list[Expected] = []
+        self._results: list[Result] = []
+        self._unreachable: list[tuple[str, str]] = []
+        # Workers inherit the environment: this is how all hosts of one run agree on one incident id.
+        os.environ.setdefault(RUN_ID, datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        self._procedure = Path(playbook._file_name).stem
+        self._plays = playbook.get_plays()
+        _write_verdict_file(None)
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        inventory = play.get_variable_manager()._inventory
+        self._inventory = _inventory_name(inventory)
+        proof = play.vars.get("proof")
+        if not proof:
+            self._results.append(Result("", "", "failed", f"play {play.get_name()!r} names no proof"))
+            return
+        for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
+            for module in [proof] if isinstance(proof, str) else proof:
+                self._expected.append(Expected(host.name, module))
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._note(result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        if self._note(result):
+            return
+        outcome = OUTCOME_OF_FAILED.get(result._task.action.rpartition(".")[2], "failed")
+        if outcome == "usage":
+            self._results.append(Result("", "", outcome, ", ".join(result._result.get("argument_errors", ["?"]))))
+            return
+        text = _one_line(result._result.get("msg") or result._result.get("stderr") or "no message")
+        summary = text if outcome == "refused" else f"{result._task.get_name()}: {text}"
+        self._results.append(Result(result._host.get_name(), "", outcome, summary))
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._unreachable.append((result._host.get_name(), _one_line(result._result.get("msg", ""))))
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        try:
+            verdict = judge(self._run())
+        except Exception as error:
+            # Ansible would swallow it and end with 0 where no task failed.
+            verdict = Verdict(1, "failed", f"VERDICT 1 {self._procedure}: FAILED. The verdict itself broke: {error!r}.")
+        self._display.display("")
+        self._display.display(verdict.line, color="green" if verdict.exit_code == 0 else "red")
+        _write_verdict_file(verdict)
+        sys.stdout.flush()
+        raise SystemExit(verdict.exit_code)
+
+    def _run(self) -> Run:
+        return Run(
+            procedure=self._procedure,
+            inventory=self._inventory,
+            dry_run=bool(context.CLIARGS.get("check")),
+            seconds=max(0.0, _now() - self._began),
+            expected=tuple(self._expected),
+            results=tuple(self._results),
+            unreachable=tuple(self._unreachable),
+            retry_command=os.environ.get(COMMAND) or f"./runbook {self._procedure}",
+        )
+
+    def _note(self, result: Any) -> bool:
+        """Keep a result of one of our modules; return whether it was one."""
+        fields = result._result
+        if not isinstance(fields.get("outcome"), str):
+            return False
+        found = Result(
+            host=result._host.get_name(),
+            proof=result._task.action,
+            outcome=fields["outcome"],
+            summary=str(fields.get("summary", "")),
+            next_command=str(fields.get("next_command", "")),
+            fields=fields,
+        )
+        self._results.append(found)
+        self._display.display(f"    {found.host}: {found.outcome}: {found.summary}")
+        return True
+
+
+def _now() -> float:
+    """Return seconds since boot: monotonic, and comparable with what the entry script read from /proc/uptime."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _started_at() -> float:
+    try:
+        return min(float(os.environ[STARTED_AT]), _now())
+    except (KeyError, ValueError):
+        return _now()
+
+
+def _inventory_name(inventory: Any) -> str:
+    sources = [Path(str(source).rstrip("/")).name for source in inventory._sources]
+    return " + ".join(sources) or "(none)"
+
+
+def _one_line(text: object) -> str:
+    words = " ".join(str(text).split())
+    return words.removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ssh: ")[:300]
+
+
+def _write_verdict_file(verdict: Verdict | None) -> None:
+    """Tell the entry script how far the run came: an empty object once plays begin, the verdict at the end."""
+    path = os.environ.get(VERDICT_FILE)
+    if path:
+        seen = {"exit_code": verdict.exit_code, "line": verdict.line} if verdict else {}
+        Path(path).write_text(json.dumps(seen) + "\n", encoding="utf-8")
