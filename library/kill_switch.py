@@ -89,7 +89,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: V(proven), or the most serious of V(running), V(unknown), V(unlatched), V(refused); V(planned) in check mode.
+  description: V(proven) or the most serious of V(running), V(unknown), V(unlatched), V(refused); V(planned) in check mode.
   returned: always
   type: str
 summary:
@@ -150,9 +150,7 @@ def main() -> None:
     request, warnings = parse_stop_request(params, now)
     state_path = Path(params["state_path"])
     if params["state"] == "engaged":
-        result = ensure_halted(
-            lambda: docker_engine(params["docker_url"]), state_path, request, now, module.check_mode
-        )
+        result = ensure_halted(lambda: docker_engine(params["docker_url"]), state_path, request, now, module.check_mode)
     else:
         result = ensure_released(state_path, str(params["incident_id"] or ""), module.check_mode)
     for warning in warnings + result.pop("warnings", []):

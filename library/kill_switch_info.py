@@ -92,9 +92,7 @@ def main() -> None:
     request, warnings = parse_stop_request(params, utc_now())
     for warning in warnings:
         module.warn(warning)
-    module.exit_json(
-        **observe(lambda: docker_engine(params["docker_url"]), Path(params["state_path"]), request.rules)
-    )
+    module.exit_json(**observe(lambda: docker_engine(params["docker_url"]), Path(params["state_path"]), request.rules))
 
 
 if __name__ == "__main__":

@@ -210,9 +210,7 @@ def _stop_summary(bots: Sequence[StoppedBot], engine_error: str, latch_error: st
     return "; ".join([text + took, *named, *([f"NOT LATCHED: {latch_error}"] if latch_error else [])])
 
 
-def _release_result(
-    changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path
-) -> dict[str, Any]:
+def _release_result(changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path) -> dict[str, Any]:
     ids = latch.incident_ids if latch else ()
     next_command = f"./runbook halt_release -e incident_id={ids[0]}" if outcome == "refused" and ids else ""
     if outcome == "refused" and not ids:
@@ -267,9 +265,7 @@ def _grace(value: object, warnings: list[str]) -> int:
     return bounded
 
 
-def _patterns(
-    params: Mapping[str, Any], key: str, default: tuple[str, ...], warnings: list[str]
-) -> tuple[str, ...]:
+def _patterns(params: Mapping[str, Any], key: str, default: tuple[str, ...], warnings: list[str]) -> tuple[str, ...]:
     """Return a list parameter as a tuple; a bare word counts as a list of one."""
     value = params.get(key)
     if value is None or value == "" or value == []:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .bots import Bot, BotRules, select_bots
+from .clock import format_utc
 from .engine import ContainerGone, Engine, EngineError
 
 IN_FLIGHT: Final = 16
@@ -128,9 +129,7 @@ def _merge(before: StoppedBot | None, now: StoppedBot) -> StoppedBot:
     return now if before is None else replace(now, was=before.was, restart_policy=before.restart_policy)
 
 
-def _stop_one(
-    engine: Engine, bot: Bot, grace_seconds: int, dry_run: bool, clock: Callable[[], float]
-) -> StoppedBot:
+def _stop_one(engine: Engine, bot: Bot, grace_seconds: int, dry_run: bool, clock: Callable[[], float]) -> StoppedBot:
     begun = clock()
     errors: list[str] = []
     before = _inspect(engine, bot, errors)
@@ -181,9 +180,7 @@ def _how(after: dict[str, Any] | None, errors: Sequence[str]) -> str:
     return "running" if state.get("Running") is True else "unknown"
 
 
-def _result(
-    bot: Bot, seen: dict[str, Any] | None, how: str, seconds: float, errors: Sequence[str]
-) -> StoppedBot:
+def _result(bot: Bot, seen: dict[str, Any] | None, how: str, seconds: float, errors: Sequence[str]) -> StoppedBot:
     state = seen["State"] if seen else {}
     exit_code = state.get("ExitCode") if seen and is_proven_stopped(state) else None
     return StoppedBot(
@@ -242,13 +239,15 @@ def _moment(text: str) -> str:
 
 
 def last_finished(bots: Sequence[StoppedBot]) -> str:
-    """Return the newest time of death the engine reported, ISO 8601 UTC; empty where there is none."""
-    moments = [bot.finished_at for bot in bots if bot.finished_at]
-    return max(moments, key=lambda text: datetime.fromisoformat(_microseconds(text)), default="")
+    """Return the newest time of death the engine reported, ISO 8601 UTC with milliseconds; empty for none.
+
+    Rounded up, so that nothing the bot did can be later than what is reported.
+    """
+    moments = [_parse_engine_time(bot.finished_at) for bot in bots if bot.finished_at]
+    return format_utc(max(moments) + timedelta(microseconds=999)) if moments else ""
 
 
-def _microseconds(text: str) -> str:
-    """Return an engine's nanosecond time with the six digits that Python 3.11 reads."""
-    whole, _, rest = text.partition(".")
-    digits = rest.rstrip("Z")[:6]
-    return f"{whole.rstrip('Z')}.{digits or '0'}+00:00"
+def _parse_engine_time(text: str) -> datetime:
+    """Return an engine's time, whose up to nine digits of a second Python 3.11 does not read."""
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{fraction[:6] or '0':0<6}+00:00")

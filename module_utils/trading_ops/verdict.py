@@ -85,7 +85,7 @@ def judge(run: Run) -> Verdict:
         return _line(run, "usage", _listed(_unique(stray)), f"{run.retry_command} (with the variable corrected)")
     owed = [_of(item, run) for item in dict.fromkeys(run.expected)]
     judged = owed + stray
-    if all(result.proof in STOP_PROOFS for result in owed) and _all_good(owed) and not _bots(owed):
+    if all(map(_is_stop, owed)) and _all_good(owed) and not _bots(owed):
         judged.append(_no_bot_found(run))
     outcome = worst(result.outcome for result in judged)
     return _line(run, outcome, _sentence(run, owed, judged), _next_command(run, outcome, judged))
@@ -113,7 +113,7 @@ def _missing(item: Expected, run: Run) -> Result:
 
 def _until_back(run: Run, host: str) -> str:
     return (
-        f"{run.retry_command} (again once {host} answers; until then switch {host} off or stop its bots at its console, "
+        f"{run.retry_command} (again once {host} answers; until then switch it off or stop its bots at its console, "
         "see runbooks/Incident_Handling.md 4.1)"
     )
 
@@ -121,6 +121,11 @@ def _until_back(run: Run, host: str) -> str:
 def _no_bot_found(run: Run) -> Result:
     text = "no bot container was found on any host, so nothing shows that the rules for bots match"
     return Result("", "", "planned" if run.dry_run else "unknown", text)
+
+
+def _is_stop(result: Result) -> bool:
+    """Return whether a result tells of bots (a release comes from the same module and does not)."""
+    return result.proof in STOP_PROOFS and "bots" in result.fields
 
 
 def _all_good(results: Sequence[Result]) -> bool:
@@ -138,9 +143,9 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str
     good = [result for result in owed if result.outcome in GOOD]
     hosts = len({result.host for result in owed})
     parts = []
-    if any(result.proof in STOP_PROOFS for result in owed):
+    if any(map(_is_stop, owed)):
         parts.append(_stop_words(run, good, hosts))
-    others = [result for result in run.results if result.proof not in STOP_PROOFS and result.outcome in GOOD]
+    others = [result for result in run.results if result.outcome in GOOD and not _is_stop(result)]
     troubled = [result for result in judged if worst([result.outcome]) not in GOOD]
     parts += [_listed(_unique(found)) for found in (others, troubled) if found]
     parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")
@@ -149,13 +154,16 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str
 
 def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
     bots = _bots(good)
-    stops = [result for result in good if result.proof in STOP_PROOFS]
+    stops = [result for result in good if _is_stop(result)]
     verb = "would be stopped" if run.dry_run else "proven stopped"
     text = f"{len(bots)} bot{'s' * (len(bots) != 1)} {verb} on {len(stops)} of {hosts} hosts"
     latched = [r for r in stops if r.proof == "kill_switch" and r.fields.get("latch", {}).get("engaged")]
     if latched and not run.dry_run:
         ids = sorted({i for r in latched for i in r.fields["latch"].get("incident_ids", [])})
         text += f", latched on {len(latched)} ({', '.join(ids)})"
+    ended = max((str(r.fields["last_stopped_at"]) for r in stops if r.fields.get("last_stopped_at")), default="")
+    if ended and not run.dry_run:
+        text += f", last bot ended {ended}"
     orders = Counter(str(bot.get("orders")) for bot in bots)
     if orders and not run.dry_run:
         text += "; orders: " + ", ".join(f"{orders[word]} {word}" for word in sorted(orders, key=str.lower))

@@ -30,7 +30,7 @@ from ansible.plugins.callback import CallbackBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from trading_ops.verdict import Expected, Result, Run, Verdict, judge  # noqa: E402
+from trading_ops.verdict import Expected, Result, Run, Verdict, judge
 
 RUN_ID = "TRADING_CORE_RUN_ID"
 STARTED_AT = "TRADING_CORE_STARTED_AT"

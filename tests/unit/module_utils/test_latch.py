@@ -97,7 +97,9 @@ def test_named_incident_is_appended_and_the_first_writer_stays(path):
     assert (engaged.incident_ids, engaged.by, changed) == (("INC-1", "INC-2"), "reno", True)
 
 
-@pytest.mark.parametrize(("first", "second", "then"), [("live", "all", "all"), ("all", "live", "all"), ("live", "live", "live")])
+@pytest.mark.parametrize(
+    ("first", "second", "then"), [("live", "all", "all"), ("all", "live", "all"), ("live", "live", "live")]
+)
 def test_scope_only_widens(path, first, second, then):
     engage(path, replace(GOOD, scope=first), True, 2)
     assert engage(path, replace(GOOD, scope=second), True, 2)[0].scope == then

@@ -197,7 +197,14 @@ def test_state_with_a_missing_key_proves_nothing(missing):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("Status", "restarting"), ("Running", True), ("Paused", True), ("Restarting", True), ("Pid", 7), ("Status", "removing")],
+    [
+        ("Status", "restarting"),
+        ("Running", True),
+        ("Paused", True),
+        ("Restarting", True),
+        ("Pid", 7),
+        ("Status", "removing"),
+    ],
 )
 def test_one_sign_of_life_is_enough(key, value):
     assert not is_proven_stopped(bot("a", status="exited").state() | {key: value})
@@ -227,6 +234,8 @@ def test_last_finished_compares_times_not_texts():
         (seen,) = stop(FakeEngine(bot("a", status="exited"))).values()
         return StoppedBot(**{**seen.__dict__, "finished_at": moment})
 
-    early, late = "2026-11-21T01:30:00.9Z", "2026-11-21T01:30:00.95000001Z"
-    assert last_finished([at(late), at(""), at(early)]) == late
+    early, late = "2026-11-21T01:30:00.9Z", "2026-11-21T01:30:00.950000001Z"
+    assert last_finished([at(late), at(""), at(early)]) == "2026-11-21T01:30:00.950Z"
+    assert last_finished([at("2026-11-21T01:30:00.950001Z")]) == "2026-11-21T01:30:00.951Z"
+    assert last_finished([at("2026-11-21T01:30:00Z")]) == "2026-11-21T01:30:00.000Z"
     assert last_finished([at("")]) == ""

@@ -29,7 +29,15 @@ def test_all_expected_hosts_proven_is_the_only_way_to_zero():
 
 @pytest.mark.parametrize(
     ("outcome", "code"),
-    [("running", 11), ("unknown", 10), ("unlatched", 10), ("refused", 13), ("locked", 75), ("failed", 1), ("gibberish", 1)],
+    [
+        ("running", 11),
+        ("unknown", 10),
+        ("unlatched", 10),
+        ("refused", 13),
+        ("locked", 75),
+        ("failed", 1),
+        ("gibberish", 1),
+    ],
 )
 def test_one_host_that_is_not_proven_decides(outcome, code):
     verdict = judge(run(stopped("a"), stopped("b", outcome)))
@@ -128,6 +136,12 @@ def test_dry_run_that_could_not_look_at_a_host_is_unknown():
 
 def test_dry_run_of_nothing_is_still_twelve():
     assert judge(replace(run(), dry_run=True)).exit_code == 12
+
+
+def test_release_is_not_taken_for_a_stop_without_bots():
+    lifted = Result("a", "kill_switch", "proven", "Halt latch lifted for INC-1", fields={"latch": {"engaged": False}})
+    verdict = judge(run(lifted, hosts="a"))
+    assert (verdict.exit_code, "PROVEN: a: Halt latch lifted for INC-1" in verdict.line) == (0, True)
 
 
 def test_looking_is_called_seen():

@@ -1,0 +1,132 @@
+"""Whole runs of raw ansible-playbook on this machine, without an engine: what the plugin makes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Path:
+    """An inventory of two trading hosts: this machine without an engine, and one that refuses connections."""
+    hosts = {
+        "here": {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "trading_core_state_path": str(tmp_path / "state"),
+            "trading_core_docker_url": f"unix://{tmp_path}/no.sock",
+        },
+        "away": {"ansible_host": "127.0.0.1", "ansible_port": 1},
+    }
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps({"trading_hosts": {"hosts": hosts}}))
+    return path
+
+
+def play(name: str, inventory: Path, *options: str, root: Path = ROOT, **environment: str) -> tuple[int, str, str]:
+    """Return exit code, last line and the whole output of a run from another directory without ansible.cfg."""
+    done = subprocess.run(
+        [str(ANSIBLE), "-i", str(inventory), str(root / "playbooks" / f"{name}.yml"), *options],
+        cwd=inventory.parent,
+        env={**os.environ, "ANSIBLE_HOME": str(inventory.parent / "home"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout.rstrip().rsplit("\n", 1)[-1], done.stdout + done.stderr
+
+
+def test_silent_engine_and_dead_host_are_unknown_and_both_named(estate):
+    code, verdict, output = play("failsafe_stop", estate, "-e", "reason=test")
+    assert code == 10, output
+    assert verdict.startswith("VERDICT 10 failsafe_stop: NOT PROVEN: UNKNOWN:")
+    assert "here: Nothing is known of the bots" in verdict
+    assert "away: did not answer (" in verdict
+    assert json.loads((estate.parent / "state" / "halt.json").read_text())["reason"] == "test"
+
+
+def test_nonsense_in_every_variable_of_the_stop_does_not_refuse_it(estate):
+    nonsense = {
+        "reason": ["x"],
+        "scope": 7,
+        "grace_period_seconds": "soon",
+        "trading_core_bot_services": 3,
+        "trading_core_grace_period_seconds": {"a": 1},
+        "trading_core_bot_images": "one",
+    }
+    code, verdict, output = play("failsafe_stop", estate, "-e", json.dumps(nonsense))
+    assert code == 10, output
+    assert (estate.parent / "state" / "halt.json").exists()
+    assert "NOT PROVEN: UNKNOWN" in verdict
+
+
+def test_dry_run_leaves_no_latch_and_says_so(estate):
+    code, verdict, _ = play("failsafe_stop", estate, "--check")
+    assert (code, "DRY RUN: nothing was changed" in verdict) == (10, True)  # the hosts could not be looked at
+    assert not (estate.parent / "state").exists()
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [["--tags", "nosuch"], ["--skip-tags", "all"], ["--start-at-task", "nosuch"], ["--limit", "localhost"]],
+    ids=" ".join,
+)
+def test_a_stop_that_does_nothing_is_never_zero(estate, narrowed):
+    code, verdict, output = play("failsafe_stop", estate, *narrowed)
+    assert code != 0, output
+    assert not (estate.parent / "state").exists()
+    if code == 12:
+        assert "NOTHING WAS STOPPED" in verdict
+
+
+def test_host_left_out_by_a_limit_is_missed(estate):
+    code, verdict, _ = play("failsafe_stop", estate, "--limit", "here")
+    assert (code, "away: no result" in verdict) == (10, True)
+
+
+def test_missing_variable_is_wrong_usage_and_named_once(estate):
+    code, verdict, _ = play("bot_stop", estate)
+    assert code == 2
+    assert verdict.count("missing required arguments: mode") == 1
+
+
+def test_refused_release_ends_with_thirteen(estate):
+    (estate.parent / "state").mkdir()
+    (estate.parent / "state" / "halt.json").write_text('{"scope": "all", "incident_ids": ["INC-1"]}')
+    here = json.loads(estate.read_text())
+    del here["trading_hosts"]["hosts"]["away"]
+    estate.write_text(json.dumps(here))
+    code, verdict, _ = play("halt_release", estate, "-e", "incident_id=INC-2")
+    assert (code, "NEXT: ./runbook halt_release -e incident_id=INC-1" in verdict) == (13, True)
+    assert (estate.parent / "state" / "halt.json").exists()
+    assert play("halt_release", estate, "-e", "incident_id=INC-1")[0] == 0
+
+
+def test_play_that_names_no_proof_can_not_be_green(estate, tmp_path):
+    root = tmp_path / "checkout"
+    for name in ("playbooks", "roles", "library", "module_utils"):
+        shutil.copytree(ROOT / name, root / name, symlinks=True)
+    (root / "playbooks" / "loose.yml").write_text(
+        "- name: Loose\n  hosts: here\n  gather_facts: false\n  tasks:\n    - ansible.builtin.debug:\n"
+    )
+    code, verdict, _ = play("loose", estate, root=root)
+    assert (code, "names no proof" in verdict) == (1, True)
+
+
+def test_verdict_that_breaks_is_a_failure_not_a_warning(estate, tmp_path):
+    root = tmp_path / "checkout"
+    for name in ("playbooks", "roles", "library", "module_utils"):
+        shutil.copytree(ROOT / name, root / name, symlinks=True)
+    (root / "module_utils" / "trading_ops" / "verdict.py").open("a").write("\ndef judge(run):\n    raise ValueError\n")
+    code, verdict, _ = play("failsafe_stop", estate, root=root)
+    assert (code, "The verdict itself broke" in verdict) == (1, True)
