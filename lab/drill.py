@@ -1,0 +1,181 @@
+"""The drill: a whole estate on this machine, bots that trade and misbehave, the stop, and the venue's word for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import faults
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNBOOK = "./runbook"
+VENUE_URL = "http://172.29.77.20:8900"
+TRADING_HOSTS = ("homelab1", "homelab2")
+FAULT_BOTS = (faults.STUBBORN, faults.RESTLESS)
+ORDERS_LIMIT_SECONDS = 60
+QUIET_SECONDS = 5
+
+
+class DrillFailed(Exception):
+    """What was expected and what was seen."""
+
+
+@dataclass
+class Drill:
+    """Steps done so far, with their seconds. A step that fails ends the drill."""
+
+    measured: list[tuple[str, float]] = field(default_factory=list)
+
+    def step(self, title: str, work: Callable[[], Any]) -> Any:
+        print(f"\n=== {len(self.measured) + 1}. {title}", flush=True)
+        begun = time.monotonic()
+        result = work()
+        self.measured.append((title, time.monotonic() - begun))
+        return result
+
+
+def runbook(*arguments: str, expect: tuple[int, ...] = (0,)) -> str:
+    """Run a procedure in front of the operator; return its verdict line. DrillFailed for another exit code."""
+    print(f"$ {RUNBOOK} {' '.join(arguments)}", flush=True)
+    done = subprocess.run([RUNBOOK, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False)
+    shown = [line for line in done.stdout.splitlines() if line.startswith(("    homelab", "VERDICT"))]
+    print("\n".join(shown or done.stdout.splitlines()[-20:]), flush=True)
+    if done.returncode not in expect:
+        raise DrillFailed(f"{RUNBOOK} {' '.join(arguments)} ended with {done.returncode}, not {expect}")
+    return shown[-1] if shown else ""
+
+
+def venue(path: str) -> Any:
+    """Return what the mock venue answers."""
+    with urllib.request.urlopen(VENUE_URL + path, timeout=10) as answer:
+        return json.load(answer)
+
+
+def orders_since(moment: str) -> list[dict[str, Any]]:
+    """Return the orders that arrived at the venue after `moment` (ISO 8601 UTC)."""
+    return list(venue(f"/record?since={moment}&kind=order"))
+
+
+def now() -> str:
+    """Return the present time as the venue writes it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def await_orders(count: int) -> int:
+    """Return how many bots sent an order since this call began, once there are `count`."""
+    begun, end = now(), time.monotonic() + ORDERS_LIMIT_SECONDS
+    while time.monotonic() < end:
+        clients = {order["client"] for order in orders_since(begun)}
+        if len(clients) >= count:
+            print(f"    venue: orders of {', '.join(sorted(clients))}")
+            return len(clients)
+        time.sleep(0.5)
+    raise DrillFailed(f"orders of {count} bots within {ORDERS_LIMIT_SECONDS} s were expected, seen: {sorted(clients)}")
+
+
+def clear_leftovers() -> None:
+    """Remove fault bots and lift halts that an earlier drill or test left, by the ids they show."""
+    for fault_bot in FAULT_BOTS:
+        faults.remove(fault_bot)
+    for incident_id in sorted(filter(None, map(held_incident, TRADING_HOSTS))):
+        runbook("halt_release", "-e", f"incident_id={incident_id}", expect=(0, 13))
+    if held := [host for host in TRADING_HOSTS if held_incident(host)]:
+        raise DrillFailed(f"{', '.join(held)} could not be released")
+
+
+def held_incident(host: str) -> str:
+    """Return the incident that holds the host's latch, empty where it is released."""
+    shown = subprocess.run(
+        ["docker", "exec", host, "cat", "/var/lib/trading-core/halt.json"], capture_output=True, text=True, check=False
+    )
+    return str(json.loads(shown.stdout)["incident_ids"][0]) if shown.returncode == 0 else ""
+
+
+def lab_up() -> None:
+    subprocess.run([sys.executable, "lab/estate.py", "up"], cwd=ROOT, check=True)
+
+
+def start_trading() -> None:
+    runbook("bot_start", "-e", "mode=paper")
+    runbook("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live")
+
+
+def start_fault_bots() -> None:
+    for fault_bot in FAULT_BOTS:
+        print(f"    {fault_bot.host}: {fault_bot.project}: {fault_bot.environment}, restart={fault_bot.restart_policy}")
+        faults.start(fault_bot)
+
+
+def stop() -> tuple[str, str, float]:
+    """Return the incident's id, when the last bot ended, and the seconds from the command to the last order."""
+    begun = now()
+    verdict = runbook("failsafe_stop", "-e", "reason=drill")
+    incident, ended = re.search(r"INC-\S+?(?=[,)])", verdict), re.search(r"last bot ended (\S+Z)", verdict)
+    if not incident or not ended:
+        raise DrillFailed(f"the verdict names no incident or no last bot: {verdict}")
+    time.sleep(QUIET_SECONDS)  # a bot that still lived would have sent several orders
+    orders = orders_since(begun)
+    late = [order for order in orders if order["time"] > ended.group(1)]
+    if late:
+        raise DrillFailed(f"{len(late)} orders came after the reported stop, the first at {late[0]['time']}")
+    last = max((order["time"] for order in orders), default=begun)
+    seconds = (datetime.fromisoformat(last) - datetime.fromisoformat(begun)).total_seconds()
+    print(f"    venue: last order {seconds:.2f} s after the command, none in the {QUIET_SECONDS} s after the stop")
+    return incident.group(), ended.group(1), seconds
+
+
+def main() -> int:
+    drill = Drill()
+    begun = time.monotonic()
+    try:
+        drill.step(
+            "Build and start the lab",
+            lambda: subprocess.run([sys.executable, "lab/estate.py", "up"], cwd=ROOT, check=True),
+        )
+        drill.step("Clear what an earlier drill left", clear_leftovers)
+        drill.step("Start feed, Prometheus, Grafana", lambda: runbook("observability_start"))
+        drill.step("Start alerting", lambda: runbook("alerting_start"))
+        drill.step("Start a paper and a live bot on two hosts", start_trading)
+        drill.step("Add a bot that ignores SIGTERM and one with restart: always", start_fault_bots)
+        drill.step("Wait until all four trade", lambda: await_orders(4))
+        incident, ended, last_order = drill.step("Fail-safe stop", stop)
+        drill.step("A start is refused", lambda: runbook("bot_start", "-e", "mode=paper", expect=(13,)))
+        drill.step("Release the halt", lambda: runbook("halt_release", "-e", f"incident_id={incident}"))
+        drill.step("Start again", start_trading)
+        drill.step("Trading again", lambda: await_orders(2))
+    except (DrillFailed, subprocess.SubprocessError, OSError, KeyError) as error:
+        said = getattr(error, "stderr", "") or ""
+        print(f"\n{said}\nVERDICT 1 drill: FAILED: {error}. NEXT: ./runbook lab status")
+        return 1
+    print("\nSeconds per step:")
+    for title, seconds in drill.measured:
+        print(f"  {seconds:7.1f}  {title}")
+    print(
+        "\nThe lab is still running, a paper and a live bot trade in it. Look around:\n"
+        "  ./runbook status\n"
+        "  ./runbook lab status\n"
+        "  Prometheus http://172.29.77.11:9090   the bot's page http://172.29.77.11:8080   the venue "
+        f"{VENUE_URL}/orders/open\n"
+        "Remove it: ./runbook lab down"
+    )
+    print(
+        f"\nVERDICT 0 drill: PROVEN: 4 bots on 2 hosts stopped, the last ended {ended}; last order at the venue "
+        f"{last_order:.2f} s after the command, none later; start refused while halted, trading again after the release; "
+        f"{time.monotonic() - begun:.0f} s in all."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,102 @@
+"""Tests on lab hosts. The session brings the lab up, and takes down what it brought up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.estate import HOSTS, ROOT, TRADING_HOSTS, bots, latch, on, runbook, running_bots, venue, wait_until
+
+LAB = [sys.executable, str(ROOT / "lab" / "estate.py")]
+
+
+def _engine_trouble() -> str:
+    if os.environ.get("TRADING_CORE_NO_ENGINE"):
+        return os.environ["TRADING_CORE_NO_ENGINE"]
+    if not shutil.which("docker"):
+        return "no docker here; ./runbook test says what to type"
+    asked = subprocess.run(["docker", "version"], capture_output=True, text=True, timeout=20, check=False)
+    return "" if asked.returncode == 0 else asked.stderr.strip().splitlines()[-1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = [item for item in items if "tests/lab/" in str(item.path)]
+    for item in here:
+        item.add_marker(pytest.mark.lab)
+    if not here or not (trouble := _engine_trouble()):
+        return
+    if os.environ.get("CI") == "true":
+        pytest.exit(f"CI needs a Docker Engine for {len(here)} tests on lab hosts: {trouble}", returncode=1)
+    for item in here:
+        item.add_marker(pytest.mark.skip(reason=f"no Docker Engine: {trouble}"))
+
+
+def _lab_stands() -> bool:
+    names = subprocess.run(["docker", "ps", "--format", "{{.Names}}"], capture_output=True, text=True, check=False)
+    return set(HOSTS) <= set(names.stdout.split())
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Iterator[None]:
+    """The lab's hosts; left as found: up where it was up before, gone where it was not."""
+    stood = _lab_stands()
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():  # minutes of silence look like a hang
+        print("\nlab up …", flush=True)
+        subprocess.run([*LAB, "up"], check=True, timeout=900)
+    yield
+    if not stood:
+        with capture.global_and_fixture_disabled():
+            subprocess.run([*LAB, "down"], check=True, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def stacks(lab: None) -> None:
+    """Feed, observability and alerting run on the lab."""
+    release_halt()
+    assert runbook("observability_start").code == 0
+    assert runbook("alerting_start").code == 0
+
+
+def release_halt() -> None:
+    for incident_id in {engaged["incident_ids"][0] for host in TRADING_HOSTS if (engaged := latch(host))}:
+        runbook("halt_release", "-e", f"incident_id={incident_id}")
+    assert not any(latch(host) for host in TRADING_HOSTS)
+
+
+def remove_strays() -> None:
+    """Take away every bot container that bot_start did not make."""
+    for host in TRADING_HOSTS:
+        for bot in bots(host):
+            if bot.labels.get("com.docker.compose.project") not in {"trading-paper", "trading-live"}:
+                on(host, f"docker rm -f {bot.id}")
+
+
+@pytest.fixture
+def trading(stacks: None) -> Iterator[None]:
+    """A paper and a live bot trade, and nothing is halted."""
+    remove_strays()
+    release_halt()
+    assert runbook("bot_start", "-e", "mode=paper").code == 0
+    assert runbook("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live").code == 0
+    wait_until(lambda: len(clients_with_orders()) >= 2, 60, "orders of both bots at the venue")
+    yield
+    remove_strays()
+
+
+def clients_with_orders(since: str = "") -> set[str]:
+    return {entry["client"] for entry in venue(f"/record?since={since}&kind=order")}
+
+
+@pytest.fixture
+def halted(trading: None) -> str:
+    """Everything is stopped; the incident's id."""
+    stopped = runbook("failsafe_stop", "-e", "reason=test")
+    assert stopped.code == 0
+    assert running_bots() == []
+    return stopped.incident_id

@@ -1,0 +1,131 @@
+"""The same verdict by ./runbook and by raw ansible-playbook, from anywhere, whatever is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.estate import ROOT, TRADING_HOSTS, command, containers, runbook, running_bots
+
+PLAYBOOK = str(ROOT / "playbooks" / "failsafe_stop.yml")
+INVENTORY = str(ROOT / "inventories" / "lab")
+RAW = str(ROOT / ".venv" / "bin" / "ansible-playbook")
+
+NARROWED = [["--limit", "nosuchhost"], ["--tags", "nosuch"], ["--skip-tags", "all"], ["--start-at-task", "nosuch"]]
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> dict[str, Path]:
+    return {"cwd": tmp_path}
+
+
+def test_raw_ansible_from_another_directory_without_config_stops_with_the_same_verdict(trading, bare):
+    stopped = command(RAW, "-i", INVENTORY, PLAYBOOK, "-e", "reason=raw", **bare)
+    assert stopped.code == 0
+    assert "2 bots proven stopped on 2 of 2 hosts, latched on 2" in stopped.verdict
+    assert running_bots() == []
+
+
+@pytest.mark.parametrize("narrowed", NARROWED, ids=" ".join)
+def test_a_stop_that_reaches_nothing_is_never_zero(lab, bare, tmp_path, narrowed):
+    assert command(RAW, "-i", INVENTORY, PLAYBOOK, *narrowed, **bare).code != 0
+    wrapped = runbook("failsafe_stop", *narrowed)
+    assert wrapped.code == 12
+    assert "NOTHING WAS STOPPED" in wrapped.verdict
+    assert wrapped.seconds < 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "",
+        "all: {}\n",
+        "trading_hosts: {hosts: {}}\n",
+        "trading_host: {hosts: {h: {}}}\n",
+        "{ not: yaml",
+        "- a\n- b\n",
+    ],
+    ids=["missing", "empty", "no group", "empty group", "typo in the group", "bad YAML", "a list"],
+)
+def test_an_inventory_without_trading_hosts_is_never_zero(bare, tmp_path, content):
+    inventory = tmp_path / "hosts.yml"
+    if content is not None:
+        inventory.write_text(content)
+    assert command(RAW, "-i", str(inventory), PLAYBOOK, **bare).code != 0
+    wrapped = runbook("failsafe_stop", "-i", str(inventory))
+    assert wrapped.code == 12
+    assert "NOTHING WAS STOPPED" in wrapped.verdict
+    assert wrapped.seconds < 3
+
+
+def test_limit_to_one_host_stops_it_and_says_that_the_other_is_unknown(trading):
+    stopped = runbook("failsafe_stop", "-e", "reason=test", "--limit", "homelab1")
+    assert stopped.code == 10
+    assert "homelab2: no result" in stopped.verdict
+    assert [name.split("/")[0] for name in running_bots()] == ["homelab2"]
+
+
+CHECKED = [
+    ("failsafe_stop",),
+    ("halt_release", "-e", "incident_id=INC-20261121-013000-none"),
+    ("status",),
+    ("feed_start",),
+    ("feed_stop",),
+    ("observability_start",),
+    ("alerting_start",),
+    ("bot_start", "-e", "mode=paper"),
+    ("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live"),
+    ("bot_stop", "-e", "mode=all"),
+]
+
+
+def test_every_playbook_is_in_the_dry_run_test():
+    assert {call[0] for call in CHECKED} == {
+        path.stem for path in (ROOT / "playbooks").glob("*.yml") if not path.name.endswith(".meta.yml")
+    }
+
+
+def test_dry_run_of_every_playbook_changes_no_container(trading):
+    before = {host: containers(host) for host in TRADING_HOSTS}
+    for call in CHECKED:
+        dry = runbook(*call, "--check", "--diff")
+        assert dry.code == 0, dry.verdict
+        assert "DRY RUN: nothing was changed" in dry.verdict
+        assert {host: containers(host) for host in TRADING_HOSTS} == before, call
+
+
+def test_live_is_refused_without_the_confirmation_that_names_it(stacks):
+    for confirmation in ([], ["-e", "confirm_live=yes"], ["-e", "confirm_live=trading-paper"]):
+        refused = runbook("bot_start", "-e", "mode=live", *confirmation)
+        assert refused.code == 13
+        assert "confirm_live=trading-live" in refused.verdict
+
+
+def test_wrong_variables_are_wrong_usage(lab):
+    assert runbook("bot_stop").code == 2
+    assert runbook("bot_start").code == 2
+    assert runbook("bot_stop", "-e", "mode=demo").code == 2
+    assert runbook("nosuch").code == 2
+
+
+def test_status_answers_within_five_seconds(trading):
+    seen = runbook("status")
+    assert seen.code == 0
+    assert seen.seconds < 5
+    assert "1 paper bot running" in seen.verdict
+    assert "1 live bot running" in seen.verdict
+
+
+def test_status_answers_within_five_seconds_with_a_frozen_host(trading):
+    from tests.lab.estate import docker
+
+    docker("pause", "homelab2")
+    try:
+        seen = runbook("status")
+    finally:
+        docker("unpause", "homelab2")
+    assert (seen.code, "homelab2: did not answer" in seen.verdict) == (10, True)
+    assert "1 paper bot running" in seen.verdict
+    assert seen.seconds < 5

@@ -1,0 +1,146 @@
+"""IN-4.1 on real hosts: what the fail-safe stop promises."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.lab.conftest import clients_with_orders
+from tests.lab.estate import (
+    TRADING_HOSTS,
+    bots,
+    containers,
+    docker,
+    latch,
+    on,
+    runbook,
+    running_bots,
+    venue,
+    wait_until,
+)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def test_no_order_reaches_the_venue_after_the_reported_stop(trading):
+    wait_until(lambda: len(clients_with_orders(now())) >= 0, 1, "the venue's record")
+    stopped = runbook("failsafe_stop", "-e", "reason=test")
+    assert stopped.code == 0
+    assert "2 bots proven stopped on 2 of 2 hosts, latched on 2" in stopped.verdict
+    time.sleep(5)  # a bot that still lived would place about five orders in this time
+    late = [entry for entry in venue("/record?since=&kind=order") if entry["time"] > stopped.last_bot_ended]
+    assert late == []
+    assert venue("/orders/open") == []
+    assert "orders: 2 cancelled" in stopped.verdict
+
+
+def test_second_stop_changes_nothing_and_stays_one_incident(halted):
+    before = {host: containers(host) for host in TRADING_HOSTS}
+    again = runbook("failsafe_stop", "-e", "reason=again")
+    assert again.code == 0
+    assert again.incident_id == halted
+    assert {host: containers(host) for host in TRADING_HOSTS} == before
+    assert again.output.count("changed=0") == 2
+
+
+def test_frozen_host_delays_nobody_and_is_named(trading):
+    healthy = runbook("failsafe_stop", "-e", "reason=baseline")
+    assert healthy.code == 0
+    started = {host: [bot.id for bot in bots(host)] for host in TRADING_HOSTS}
+    runbook("halt_release", "-e", f"incident_id={healthy.incident_id}")
+    runbook("bot_start", "-e", "mode=paper")
+    runbook("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live")
+
+    def seconds_to_stop(begun: str, ended: str) -> float:
+        return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
+
+    docker("pause", "homelab2")
+    try:
+        begun = now()
+        stopped = runbook("failsafe_stop", "-e", "reason=test")
+        assert stopped.code == 10
+        assert "homelab2: did not answer" in stopped.verdict
+        assert "NEXT: ./runbook failsafe_stop" in stopped.verdict
+        assert running_bots(["homelab1"]) == []
+        # Within a second of a stop with all hosts well, from the command to the last bot.
+        assert seconds_to_stop(begun, stopped.last_bot_ended) < 15
+    finally:
+        docker("unpause", "homelab2")
+    assert runbook("failsafe_stop", "-e", "reason=test").code == 0
+    assert running_bots() == []
+    third = runbook("failsafe_stop", "-e", "reason=test")
+    assert (third.code, third.output.count("changed=0")) == (0, 2)
+    assert started["homelab1"]
+
+
+def test_reboot_while_halted_leaves_latch_and_no_bot_and_a_start_is_refused(halted):
+    on("homelab1", "docker update --restart=no $(docker ps -aq) >/dev/null")
+    docker("restart", "homelab1", timeout=120)
+    wait_until(lambda: _engine_answers("homelab1"), 60, "the engine of homelab1 after its reboot")
+    assert running_bots(["homelab1"]) == []
+    assert latch("homelab1")["incident_ids"] == [halted]
+    refused = runbook("bot_start", "-e", "mode=paper")
+    assert refused.code == 13
+    assert halted in refused.verdict
+    assert "test" in refused.verdict
+    assert running_bots() == []
+
+
+def _engine_answers(host: str) -> bool:
+    try:
+        on(host, "docker info >/dev/null")
+    except AssertionError:
+        return False
+    return True
+
+
+def test_every_kind_of_bot_is_found_and_stopped_in_one_run(trading):
+    root = "/opt/ai_trading_core/ops/compose/trading"
+    image = next(bot for bot in bots("homelab1"))
+    reference = on("homelab1", f"docker inspect -f '{{{{.Config.Image}}}}' {image.id}").strip()
+    on("homelab1", f"docker run -d --name stray --restart always {reference} sleep 1000")
+    on("homelab1", f"cd {root} && TRADING_MODE=paper docker compose --profile paper run -d --no-deps bot sleep 1000")
+    on("homelab2", f"docker pause {bots('homelab2')[0].id}")
+    on("homelab1", f"mv {root}/docker-compose.yml {root}/gone.yml")
+    try:
+        stopped = runbook("failsafe_stop", "-e", "reason=test")
+    finally:
+        on("homelab1", f"mv {root}/gone.yml {root}/docker-compose.yml")
+    assert stopped.code == 0, stopped.verdict
+    assert running_bots() == []
+    assert "4 bots proven stopped on 2 of 2 hosts" in stopped.verdict
+    assert all(bot.restart_policy == "no" for host in TRADING_HOSTS for bot in bots(host))
+
+
+@pytest.mark.parametrize("damage", ["", "garbage", '{"scope": "all"'])
+def test_damaged_latch_refuses_a_start_until_a_stop_has_made_it_readable(halted, damage):
+    on("homelab1", f"printf '%s' '{damage}' >/var/lib/trading-core/halt.json")
+    assert runbook("bot_start", "-e", "mode=paper").code == 13
+    assert runbook("halt_release", "-e", f"incident_id={halted}").code == 13
+    stopped = runbook("failsafe_stop", "-e", "reason=damaged latch")
+    assert stopped.code == 0
+    assert latch("homelab1")["scope"] == "all"
+
+
+def test_full_disk_still_stops_and_says_not_latched(trading):
+    state = "/var/lib/trading-core"
+    on("homelab1", f"mount -t tmpfs -o size=4k tmpfs {state} && cat /dev/zero >{state}/full 2>/dev/null; true")
+    try:
+        stopped = runbook("failsafe_stop", "-e", "reason=test")
+    finally:
+        on("homelab1", f"umount {state}")
+    assert stopped.code == 10
+    assert "NOT LATCHED" in stopped.verdict
+    assert running_bots() == []
+
+
+def test_scope_live_leaves_the_paper_bot_trading(trading):
+    stopped = runbook("failsafe_stop", "-e", "reason=test", "-e", "scope=live")
+    assert stopped.code == 0
+    assert [name.split("/")[0] for name in running_bots()] == ["homelab1"]
+    assert latch("homelab1")["scope"] == "live"
+    assert runbook("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live").code == 13
