@@ -64,7 +64,7 @@ def venue(path: str) -> Any:
 
 def orders_since(moment: str) -> list[dict[str, Any]]:
     """Return the orders that arrived at the venue after `moment` (ISO 8601 UTC)."""
-    return list(venue(f"/record?since={moment}&kind=order"))
+    return list(venue(f"/record?since={moment}&kind=order")["records"])
 
 
 def now() -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.estate import HOSTS, ROOT, TRADING_HOSTS, bots, latch, on, runbook, running_bots, venue, wait_until
+from tests.lab.estate import HOSTS, ROOT, TRADING_HOSTS, bots, latch, now, on, orders, runbook, running_bots, wait_until
 
 LAB = [sys.executable, str(ROOT / "lab" / "estate.py")]
 
@@ -77,20 +77,28 @@ def remove_strays() -> None:
                 on(host, f"docker rm -f {bot.id}")
 
 
+def start_trading(held_by: str = "") -> None:
+    """Start a paper and a live bot, after the release of the halt that `held_by` names."""
+    if held_by:
+        assert runbook("halt_release", "-e", f"incident_id={held_by}").code == 0
+    assert runbook("bot_start", "-e", "mode=paper").code == 0
+    assert runbook("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live").code == 0
+    begun = now()
+    wait_until(lambda: len(clients_with_orders(begun)) >= 2, 60, "orders of both bots at the venue")
+
+
 @pytest.fixture
 def trading(stacks: None) -> Iterator[None]:
     """A paper and a live bot trade, and nothing is halted."""
     remove_strays()
     release_halt()
-    assert runbook("bot_start", "-e", "mode=paper").code == 0
-    assert runbook("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live").code == 0
-    wait_until(lambda: len(clients_with_orders()) >= 2, 60, "orders of both bots at the venue")
+    start_trading()
     yield
     remove_strays()
 
 
-def clients_with_orders(since: str = "") -> set[str]:
-    return {entry["client"] for entry in venue(f"/record?since={since}&kind=order")}
+def clients_with_orders(since: str) -> set[str]:
+    return {entry["client"] for entry in orders(since)}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,16 @@ def venue(path: str, body: dict[str, Any] | None = None) -> Any:
     request = urllib.request.Request(f"{VENUE_URL}{path}", data, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
+
+
+def now() -> str:
+    """Return the present time as the venue writes it; lab hosts, venue and this machine share one clock."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def orders(since: str) -> list[dict[str, Any]]:
+    """Return every order that arrived at the venue after `since`."""
+    return venue(f"/record?since={since}&kind=order")["records"]
 
 
 def wait_until(seen: Callable[[], Any], limit_seconds: float, what: str) -> Any:
