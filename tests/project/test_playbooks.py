@@ -1,0 +1,110 @@
+"""Playbooks: one per procedure, one play per runbook step, under the step's own title."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.project.repository import PAGES, PLAYBOOKS, ROOT, STOP_PATH_ROLES, files, headings, load_yaml, plays
+
+playbook = pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
+
+PLAY_KEYS = {
+    "name",
+    "hosts",
+    "gather_facts",
+    "strategy",
+    "serial",
+    "any_errors_fatal",
+    "validate_argspec",
+    "vars",
+    "roles",
+}
+"""No tasks, pre_tasks, handlers or prompts: a play says who, in what batches, and which roles."""
+
+
+def meta(path):
+    return load_yaml(path.with_suffix(".meta.yml"))["argument_specs"]
+
+
+def test_the_procedures_are_there():
+    expected = {"failsafe_stop", "halt_release", "status", "feed_start", "feed_stop"}
+    expected |= {"observability_start", "alerting_start", "bot_start", "bot_stop"}
+    assert expected <= {path.stem for path in PLAYBOOKS}
+
+
+@playbook
+def test_every_play_is_named_hosts_roles_and_nothing_more(playbook):
+    for play in plays(playbook):
+        assert play.keys() <= PLAY_KEYS, play["name"]
+        assert play["hosts"] and play["roles"]
+        assert play["gather_facts"] is False, play["name"]
+
+
+@playbook
+def test_every_play_names_a_proof_that_is_a_module_of_ours(playbook):
+    for play in plays(playbook):
+        proof = play["vars"]["proof"]
+        for module in [proof] if isinstance(proof, str) else proof:
+            assert (ROOT / "library" / f"{module}.py").is_file(), f"{play['name']}: {module}"
+
+
+@playbook
+def test_every_play_is_a_heading_of_the_runbooks(playbook):
+    known = {heading for page in PAGES for heading in headings(page)}
+    assert known
+    for play in plays(playbook):
+        assert play["name"] in known
+
+
+@playbook
+def test_meta_documents_the_plays_and_the_situation(playbook):
+    documented = meta(playbook)
+    assert documented.keys() <= {play["name"] for play in plays(playbook)}
+    first = plays(playbook)[0]["name"]
+    assert documented[first]["short_description"], "./runbook list would have no line for it"
+
+
+@playbook
+def test_a_play_that_validates_has_a_specification(playbook):
+    for play in plays(playbook):
+        if play.get("validate_argspec"):
+            assert play["name"] in meta(playbook)
+
+
+def test_the_stop_waits_for_nobody_and_validates_nothing():
+    (play,) = plays(ROOT / "playbooks" / "failsafe_stop.yml")
+    assert play["strategy"] == "free"
+    assert not {"serial", "any_errors_fatal", "validate_argspec"} & play.keys()
+    assert {entry["role"] for entry in play["roles"]} == set(STOP_PATH_ROLES)
+    options = meta(ROOT / "playbooks" / "failsafe_stop.yml")[play["name"]]["options"]
+    assert not any(option.get("required") for option in options.values())
+
+
+@pytest.mark.parametrize("name", ["bot_start", "feed_start", "observability_start", "alerting_start"])
+def test_a_start_goes_one_host_at_a_time_and_ends_at_the_first_failure(name):
+    for play in plays(ROOT / "playbooks" / f"{name}.yml"):
+        assert play["serial"] == 1
+        assert play["any_errors_fatal"] is True
+        assert play["validate_argspec"] is True
+
+
+def test_the_feed_is_only_touched_after_every_bot_was_proven_stopped():
+    bots, feed = plays(ROOT / "playbooks" / "feed_stop.yml")
+    assert (bots["hosts"], bots["vars"]["proof"], bots["any_errors_fatal"]) == ("trading_hosts", "bots", True)
+    assert feed["hosts"] == "feed_hosts"
+
+
+def test_live_needs_its_confirmation_and_a_mode_has_no_default():
+    (spec,) = meta(ROOT / "playbooks" / "bot_start.yml").values()
+    assert spec["options"]["mode"]["required"] is True
+    assert "default" not in spec["options"]["confirm_live"]
+
+
+def test_no_role_entry_skips_its_argument_validation():
+    """tasks_from with a file extension silently skips the specification."""
+    checked = [path for path in files() if path.suffix in {".yml", ".yaml"}]
+    assert checked
+    for path in checked:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name = line.partition("tasks_from:")[2].strip().strip("\"'")
+            assert not name.endswith((".yml", ".yaml")), path

@@ -1,0 +1,72 @@
+"""Roles: what is specified is what is there, and what is dangerous is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.project.repository import ROLES, ROOT, STOP_PATH_ROLES, load_yaml, role_tasks
+
+role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+PHASES = {"preflight", "collect", "start", "stop", "restore", "verify", "report"}
+SHARED_PREFIX = {"estate": "trading_core_"}
+
+
+def spec_options(path):
+    return load_yaml(path / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+def defaults(path):
+    return load_yaml(path / "defaults" / "main.yml") or {}
+
+
+def test_there_are_roles():
+    assert {"estate", "failsafe_stop", "bot_start", "bot_stop", "halt_release"} <= {path.name for path in ROLES}
+
+
+@role
+def test_specification_and_defaults_agree(role):
+    specified = {key: option["default"] for key, option in spec_options(role).items() if "default" in option}
+    assert specified == defaults(role)
+
+
+@role
+def test_an_option_is_required_exactly_when_it_has_no_default(role):
+    for key, option in spec_options(role).items():
+        assert option.get("required", False) == ("default" not in option), key
+        assert option["type"] and option["description"], key
+
+
+@role
+def test_public_names_carry_the_roles_name(role):
+    prefix = SHARED_PREFIX.get(role.name, f"{role.name}_")
+    assert all(key.startswith(prefix) for key in spec_options(role))
+
+
+@pytest.mark.parametrize("name", STOP_PATH_ROLES)
+def test_nothing_on_the_stops_path_can_be_refused_for_its_input(name):
+    for key, option in spec_options(ROOT / "roles" / name).items():
+        assert option["type"] == "raw", key
+        assert not option.get("required"), key
+        assert "choices" not in option, key
+
+
+@role
+def test_no_task_swallows_a_failure_or_reaches_for_a_shell(role):
+    for path, task in role_tasks(role):
+        where = f"{path.name}: {task.get('name')}"
+        assert task.get("name"), f"{path.name} has a task without a name"
+        assert not {"ignore_errors", "ignore_unreachable"} & task.keys(), where
+        assert not any(key.rpartition(".")[2] in {"shell", "raw"} for key in task), where
+        assert not any(key.rpartition(".")[2] == "command" and "argv" not in task[key] for key in task), where
+
+
+@role
+def test_a_phase_file_has_a_fixed_name_and_few_tasks(role):
+    for path in (role / "tasks").glob("*.yml"):
+        assert path.stem in PHASES | {"main"}, path.name
+        assert 1 <= len(load_yaml(path)) <= 10, path.name
+
+
+def test_the_stop_is_one_task():
+    """A kill must not depend on the next task getting its turn."""
+    assert len(list(role_tasks(ROOT / "roles" / "failsafe_stop"))) == 1
