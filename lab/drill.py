@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import faults
+from lab import faults
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNBOOK = "./runbook"
@@ -170,9 +170,9 @@ def main() -> int:
         "Remove it: ./runbook lab down"
     )
     print(
-        f"\nVERDICT 0 drill: PROVEN: 4 bots on 2 hosts stopped, the last ended {ended}; last order at the venue "
-        f"{last_order:.2f} s after the command, none later; start refused while halted, trading again after the release; "
-        f"{time.monotonic() - begun:.0f} s in all."
+        f"\nVERDICT 0 drill: PROVEN: 4 bots on 2 hosts stopped, the last ended {ended}; last order at the "
+        f"venue {last_order:.2f} s after the command, none later; start refused while halted, trading again after "
+        f"the release; {time.monotonic() - begun:.0f} s in all."
     )
     return 0
 

@@ -89,7 +89,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: V(proven) or the most serious of V(running), V(unknown), V(unlatched), V(refused); V(planned) in check mode.
+  description: V(proven) or the most serious of V(running), V(unknown), V(unlatched), V(refused); V(planned) in check.
   returned: always
   type: str
 summary:

@@ -55,6 +55,7 @@ class Run:
 
     `results` holds what our modules said and, with an empty `proof`, tasks that failed without an outcome of their
     own; `unreachable` are (host, ssh's words); `seconds` from the start of the command, monotonic.
+    `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
 
     procedure: str
@@ -65,6 +66,7 @@ class Run:
     results: tuple[Result, ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()
     retry_command: str = ""
+    inventory_option: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,5 +208,13 @@ def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:
         code = code if outcome == "unknown" else 0
     elif run.dry_run and outcome == "proven":
         word = WORDS["planned"]
-    ending = f" NEXT: {next_command}" if next_command else ""
+    ending = f" NEXT: {_same_estate(next_command, run.inventory_option)}" if next_command else ""
     return Verdict(code, outcome, f"VERDICT {code} {run.procedure}: {word}: {sentence.rstrip('.')}.{ending}")
+
+
+def _same_estate(command: str, inventory_option: str) -> str:
+    """Return a ./runbook command with the inventory of this run, which it must not leave."""
+    words = command.split(" ", 2)
+    if not inventory_option or words[0] != "./runbook" or " -i" in command or " --inv" in command:
+        return command
+    return " ".join([*words[:2], inventory_option, *words[2:]])

@@ -28,7 +28,10 @@ from typing import Any
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "module_utils"))
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / "inventories" / "lab"  # what ./runbook takes where nobody names an estate
+
+sys.path.insert(0, str(ROOT / "module_utils"))
 
 from trading_ops.verdict import Expected, Result, Run, Verdict, judge
 
@@ -51,7 +54,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._began = _started_at()
         self._procedure = ""
-        self._inventory = "(none)"
+        self._sources: list[Path] = []
         self._plays: list[Any] = []
         self._expected: list[Expected] = []
         self._results: list[Result] = []
@@ -66,7 +69,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         inventory = play.get_variable_manager()._inventory
-        self._inventory = _inventory_name(inventory)
+        self._sources = [Path(str(source)) for source in inventory._sources]
         proof = play.vars.get("proof")
         if not proof:
             self._results.append(Result("", "", "failed", f"play {play.get_name()!r} names no proof"))
@@ -107,12 +110,13 @@ class CallbackModule(CallbackBase):
     def _run(self) -> Run:
         return Run(
             procedure=self._procedure,
-            inventory=self._inventory,
+            inventory=" + ".join(source.name for source in self._sources) or "(none)",
             dry_run=bool(context.CLIARGS.get("check")),
             seconds=max(0.0, _now() - self._began),
             expected=tuple(self._expected),
             results=tuple(self._results),
             unreachable=tuple(self._unreachable),
+            inventory_option="" if self._sources == [LAB] else " ".join(f"-i {source}" for source in self._sources),
             retry_command=os.environ.get(COMMAND) or f"./runbook {self._procedure}",
         )
 
@@ -144,11 +148,6 @@ def _started_at() -> float:
         return min(float(os.environ[STARTED_AT]), _now())
     except (KeyError, ValueError):
         return _now()
-
-
-def _inventory_name(inventory: Any) -> str:
-    sources = [Path(str(source).rstrip("/")).name for source in inventory._sources]
-    return " + ".join(sources) or "(none)"
 
 
 def _one_line(text: object) -> str:

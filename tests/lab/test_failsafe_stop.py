@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
-from tests.lab.conftest import clients_with_orders
 from tests.lab.conftest import start_trading
 from tests.lab.estate import (
     TRADING_HOSTS,
@@ -16,7 +15,9 @@ from tests.lab.estate import (
     containers,
     docker,
     latch,
+    now,
     on,
+    orders,
     runbook,
     running_bots,
     venue,

@@ -138,6 +138,24 @@ def test_dry_run_of_nothing_is_still_twelve():
     assert judge(replace(run(), dry_run=True)).exit_code == 12
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("./runbook status", "./runbook status -i inventories/homelab"),
+        (
+            "./runbook halt_release -e incident_id=INC-1",
+            "./runbook halt_release -i inventories/homelab -e incident_id=INC-1",
+        ),
+        ("./runbook status -i other", "./runbook status -i other"),
+        ("docker ps", "docker ps"),
+    ],
+)
+def test_next_command_stays_in_the_estate_of_this_run(command, shown):
+    refused = Result("a", "compose_services", "refused", "no", command)
+    verdict = judge(run(refused, hosts="a", proof="compose_services", inventory_option="-i inventories/homelab"))
+    assert verdict.line.endswith(f"NEXT: {shown}")
+
+
 def test_release_is_not_taken_for_a_stop_without_bots():
     lifted = Result("a", "kill_switch", "proven", "Halt latch lifted for INC-1", fields={"latch": {"engaged": False}})
     verdict = judge(run(lifted, hosts="a"))
