@@ -1,0 +1,1 @@
+"""The applications of the lab's reference AI_TRADING_CORE."""
