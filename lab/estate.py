@@ -1,0 +1,392 @@
+"""The lab estate on this machine: `python lab/estate.py up | down [--images] | status`.
+
+Four hosts (systemd, sshd and an engine of their own each) and the venue, as containers on one network.
+`up` makes what is missing and replaces what differs from this checkout; `down` leaves nothing but images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # so that it also runs as a plain script, from any directory
+
+from lab import images, machines, project_tree, state  # noqa: E402
+from lab.machines import EstateError, Machine, Observed, run  # noqa: E402
+
+READY_TIMEOUT_SECONDS = 90
+VENUE_TIMEOUT_SECONDS = 30
+LOAD_TIMEOUT_SECONDS = 300
+PROBE_TIMEOUT_SECONDS = 8
+_COPY_BYTES = 1 << 20
+_TREE_MARK = f"/{state.HOST_FILES}/project_tree"
+
+HOST_IMAGE = images.ImageSource("host", ROOT / "lab/host")
+VENUE_ADDRESS = "172.29.77.20"
+VENUE_URL = f"http://{VENUE_ADDRESS}:8900"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LabHost:
+    """A host of the lab: the images its engine holds, and whether a stack may be started on it."""
+
+    name: str
+    address: str
+    images: tuple[str, ...] = ()
+    runs_stacks: bool = False
+
+
+# What a host needs that runs bots, but neither feed nor database.
+_BOT_IMAGES = ("app", "bot")
+HOSTS = (
+    LabHost("homelab1", "172.29.77.11", tuple(images.IMAGES), runs_stacks=True),
+    LabHost("homelab2", "172.29.77.12", _BOT_IMAGES, runs_stacks=True),
+    LabHost("restore1", "172.29.77.13"),
+    LabHost("control1", "172.29.77.14"),
+)
+ADDRESSES = {host.name: host.address for host in HOSTS}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a host itself says over ssh; `trouble` is the last line of what went wrong, if anything did."""
+
+    engine: str = ""
+    running: int = 0
+    images: frozenset[str] = frozenset()
+    trouble: str = ""
+
+
+def up(home: Path, say: Say) -> None:
+    """Bring the whole lab up; EstateError or BuildFailed says what did not come."""
+    host_image, references = ensure_images(say)
+    say(f"images: {len(references) + 1} present")
+
+    state.ensure_keys(home, ADDRESSES)
+    if machines.ensure_network():
+        say(f"network: made {machines.NETWORK} {machines.SUBNET}")
+    wanted = build_machines(home, host_image, references["app"])
+    ensure_machines(wanted, {host.name: state.host_files(home, host.name) for host in HOSTS}, say)
+    in_parallel(lambda host: wait_for_host(home, host.name), HOSTS)
+    say(f"hosts: {len(HOSTS)} answer over ssh, each with its engine")
+
+    ensure_loaded({host.name: [references[name] for name in host.images] for host in HOSTS}, say)
+    environment = project_tree.build_environment(
+        images.compose_variables(references), ADDRESSES["homelab1"], VENUE_ADDRESS
+    )
+    in_parallel(lambda host: ensure_project_tree(host, environment, say), HOSTS)
+    wait_for_venue(VENUE_URL)
+    say("lab: up")
+
+
+def ensure_images(say: Say) -> tuple[str, dict[str, str]]:
+    """Return the reference of the host image, and by name those of the stack images, all of which exist."""
+    host_image = images.image_reference(HOST_IMAGE)
+    if images.image_id(host_image) is not None:
+        return host_image, images.build_images(say)
+    images.ensure_base(say)
+    # Beside the others: it takes longest, mostly waiting for downloads.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        built = pool.submit(images.build_image, HOST_IMAGE, host_image, say)
+        references = images.build_images(say)
+        built.result()
+    return host_image, references
+
+
+def build_machines(home: Path, host_image: str, app_image: str) -> list[Machine]:
+    """Return every container the lab consists of. A new key makes a new host: its old one is pinned nowhere."""
+    identities = {host.name: state.digest(state.host_files(home, host.name)) for host in HOSTS}
+    hosts = [machines.build_host(host.name, host.address, host_image, identities[host.name]) for host in HOSTS]
+    return [*hosts, Machine("venue", VENUE_ADDRESS, app_image, command=("trading_lab.exchange",))]
+
+
+def ensure_machines(wanted: Sequence[Machine], files: Mapping[str, bytes], say: Say) -> None:
+    """Bring every machine to running as specified, all at once, and say what was done to each."""
+    observed = machines.observe_machines()
+
+    def ensure(machine: Machine) -> None:
+        verbs = machines.ensure_machine(machine, observed.get(machine.name), files.get(machine.name, b""))
+        if "remove" in verbs:
+            say(f"{machine.name}: replaced, it was made from other sources or keys than this checkout's")
+        elif verbs:
+            say(f"{machine.name}: {', '.join(verbs)} ({machine.address})")
+
+    in_parallel(ensure, wanted)
+
+
+def wait_for_host(home: Path, name: str, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS) -> Probe:
+    """Return what the host says once it answers over ssh with its engine; the last observation is the error."""
+    deadline = time.monotonic() + ready_timeout_seconds
+    while (seen := probe_host(home, name)).trouble:
+        if time.monotonic() > deadline:
+            raise EstateError(f"{name} was not ready within {ready_timeout_seconds:g} s: {seen.trouble}")
+        time.sleep(0.3)
+    return seen
+
+
+def probe_host(home: Path, name: str) -> Probe:
+    """Return what a host says now. It never raises: trouble is an answer."""
+    asked = "docker version --format '{{.Server.Version}}' && docker ps --quiet | wc --lines && " + _IMAGES_COMMAND
+    try:
+        return parse_probe(run(state.ssh_argv(home, name, asked), timeout_seconds=PROBE_TIMEOUT_SECONDS))
+    except EstateError as error:
+        return Probe(trouble=str(error).splitlines()[-1])
+
+
+_IMAGES_COMMAND = "docker images --format '{{.Repository}}:{{.Tag}}'"
+
+
+def parse_probe(answer: str) -> Probe:
+    """Return what probe_host's command printed; an answer cut short is trouble, not zero containers."""
+    lines = answer.splitlines()
+    if len(lines) < 2 or not lines[1].strip().isdigit():
+        return Probe(trouble=f"unreadable answer: {answer.strip()!r}")
+    return Probe(lines[0], int(lines[1]), frozenset(lines[2:]))
+
+
+def ensure_loaded(wanted: Mapping[str, Sequence[str]], say: Say) -> None:
+    """Load into each host the images its engine lacks, and prove that they are there."""
+    missing = observe_missing(wanted)
+    for names, references in group_by_hosts(missing).items():
+        say(f"images: loading {len(references)} into {', '.join(names)}")
+        stream_images(references, names)
+    still_missing = {name: lacking for name, lacking in observe_missing(missing).items() if lacking}
+    if still_missing:
+        raise EstateError(f"still not on the hosts after loading them: {still_missing}")
+
+
+def observe_missing(wanted: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return, for each host that should hold images, those that its engine does not have."""
+    names = [name for name, references in wanted.items() if references]
+    listings = in_parallel(lambda name: run(["docker", "exec", name, "sh", "-c", _IMAGES_COMMAND]).splitlines(), names)
+    return {
+        name: [reference for reference in wanted[name] if reference not in listing]
+        for name, listing in zip(names, listings, strict=True)
+    }
+
+
+def group_by_hosts(missing: Mapping[str, Sequence[str]]) -> dict[tuple[str, ...], list[str]]:
+    """Return the images to send, grouped by the hosts that lack them, so that each is read only once."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for reference in sorted({reference for references in missing.values() for reference in references}):
+        names = tuple(name for name, references in missing.items() if reference in references)
+        groups.setdefault(names, []).append(reference)
+    return groups
+
+
+def stream_images(references: Sequence[str], names: Sequence[str]) -> None:
+    """Copy images from the outer engine into the hosts' engines, without a file in between."""
+    save = subprocess.Popen(["docker", "save", *references], stdout=subprocess.PIPE)
+    argvs = [["docker", "exec", "--interactive", name, "docker", "load", "--quiet"] for name in names]
+    loads = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) for argv in argvs]
+    processes = {"docker save": save, **{f"load on {name}": load for name, load in zip(names, loads, strict=True)}}
+    deadline = time.monotonic() + LOAD_TIMEOUT_SECONDS
+    try:
+        assert save.stdout is not None
+        while chunk := save.stdout.read(_COPY_BYTES):
+            for load in loads:
+                assert load.stdin is not None
+                load.stdin.write(chunk)
+        for load in loads:
+            assert load.stdin is not None
+            load.stdin.close()
+        ended = {what: process.wait(max(1, deadline - time.monotonic())) for what, process in processes.items()}
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EstateError(f"copying images to {', '.join(names)}: {error}") from error
+    finally:
+        for process in processes.values():
+            process.kill()
+    if any(ended.values()):
+        raise EstateError(f"copying images ended with {ended}")
+
+
+def ensure_project_tree(host: LabHost, environment: Mapping[str, str], say: Say) -> None:
+    """Give the host its project root, unless it has exactly this one; files are overwritten in place."""
+    entries = project_tree.build_entries(environment if host.runs_stacks else {})
+    mark = project_tree.entries_digest(entries)
+    into_host = ["docker", "exec", "--interactive", host.name]
+    if run([*into_host, "sh", "-c", f"cat {_TREE_MARK} 2>/dev/null || true"]).strip() == mark:
+        return
+    # In place: a stack that runs has these files mounted, and would keep looking at a replaced one.
+    run([*into_host, "tar", "--extract", "--overwrite", "--directory=/"], stdin=project_tree.build_tar(entries))
+    run([*into_host, "sh", "-c", f"cat >{_TREE_MARK}"], stdin=mark.encode())
+    say(f"{host.name}: project root /{project_tree.PROJECT_ROOT_PATH} written")
+
+
+def wait_for_venue(url: str, venue_timeout_seconds: float = VENUE_TIMEOUT_SECONDS) -> None:
+    """Return once the venue answers over HTTP; the last observation is the error."""
+    deadline = time.monotonic() + venue_timeout_seconds
+    while (trouble := venue_trouble(url)) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    if trouble:
+        raise EstateError(f"the venue at {url} did not answer within {venue_timeout_seconds:g} s: {trouble}")
+
+
+def venue_trouble(url: str) -> str:
+    """Return why the venue does not answer, empty where it does. A switched-on fault is an answer."""
+    try:
+        urllib.request.urlopen(f"{url}/health", timeout=3).close()
+    except urllib.error.HTTPError:
+        return ""
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def down(home: Path, with_images: bool, say: Say) -> None:
+    """Remove every container, volume, network and key of the lab; images only when asked for."""
+    names = sorted(machines.observe_machines())
+    in_parallel(machines.remove_machine, names)
+    label = f"label={machines.LABEL}"
+    for kind in ("volume", "network"):
+        if found := run(["docker", kind, "ls", "--quiet", "--filter", label]).split():
+            run(["docker", kind, "rm", *found])
+    say(f"removed: {', '.join(names) or 'nothing was there'}")
+    if with_images:
+        remove_images(say)
+    # Last, because the folder is what keeps two lab commands apart.
+    state.remove_state(home)
+
+
+def remove_images(say: Say) -> None:
+    """Remove every image the lab has built, and the packages that were fetched for them."""
+    # By name first: an image that others are built on can not be removed by its id before those.
+    for filters, shown in (
+        (["reference=trading-core-lab/*"], "{{.Repository}}:{{.Tag}}"),
+        ([f"label={machines.LABEL}", "dangling=true"], "{{.ID}}"),
+    ):
+        options = [word for each in filters for word in ("--filter", each)]
+        if found := run(["docker", "images", *options, "--format", shown]).split():
+            run(["docker", "rmi", "--force", *found])
+            say(f"removed: {len(found)} images")
+    shutil.rmtree(images.cache_folder(), ignore_errors=True)
+
+
+def status(home: Path, say: Say) -> bool:
+    """Print what is there, host by host; return whether all of it is up."""
+    references = images.image_references()
+    observed = machines.observe_machines()
+    if not observed:
+        say("lab: nothing is up. Type: ./runbook lab up")
+        return False
+    probes: dict[str, Probe] = {}
+    wanted: dict[str, Machine] = {}
+    if (home / "id_ed25519").exists():
+        wanted = {
+            machine.name: machine
+            for machine in build_machines(home, images.image_reference(HOST_IMAGE), references["app"])
+        }
+        names = [host.name for host in HOSTS if _state(observed, host.name) == "running"]
+        probes = dict(zip(names, in_parallel(lambda name: probe_host(home, name), names), strict=True))
+    rows = [host_row(host, observed, wanted, probes, references) for host in HOSTS]
+    rows.append(venue_row(observed, wanted, venue_trouble(VENUE_URL)))
+    for line in format_table([("host", "address", "state", "engine", "running", "trouble"), *rows]):
+        print(line)
+    troubled = [row[0] for row in rows if row[-1]]
+    if troubled:
+        say(f"lab: not all up ({', '.join(troubled)}). Type: ./runbook lab up")
+    else:
+        say(f"lab: up. To look around: ssh -F {home}/ssh_config homelab1")
+    return not troubled
+
+
+def host_row(
+    host: LabHost,
+    observed: Mapping[str, Observed],
+    wanted: Mapping[str, Machine],
+    probes: Mapping[str, Probe],
+    references: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Return a host's line of the table: name, address, state, engine, containers running, trouble."""
+    probe = probes.get(host.name, Probe(trouble="not asked"))
+    lacking = [name for name in host.images if references[name] not in probe.images]
+    trouble = _machine_trouble(host.name, observed, wanted) or probe.trouble
+    if not trouble and lacking:
+        trouble = f"lacks images: {', '.join(lacking)}"
+    counted = "unknown" if probe.trouble else str(probe.running)
+    return (host.name, host.address, _state(observed, host.name), probe.engine or "unknown", counted, trouble)
+
+
+def venue_row(observed: Mapping[str, Observed], wanted: Mapping[str, Machine], trouble: str) -> tuple[str, ...]:
+    """Return the venue's line of the table. It is no host: it has no engine and no ssh."""
+    found = _machine_trouble("venue", observed, wanted) or trouble
+    return ("venue", VENUE_ADDRESS, _state(observed, "venue"), "-", "-", found)
+
+
+def _machine_trouble(name: str, observed: Mapping[str, Observed], wanted: Mapping[str, Machine]) -> str:
+    if name not in observed:
+        return "is not there"
+    if name not in wanted:
+        return "its keys are gone"
+    verbs = machines.plan(wanted[name], observed[name])
+    if "remove" in verbs:
+        return "made from other sources than this checkout's"
+    return f"needs: {', '.join(verbs)}" if verbs else ""
+
+
+def _state(observed: Mapping[str, Observed], name: str) -> str:
+    return observed[name].state if name in observed else "absent"
+
+
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows as lines with aligned columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def in_parallel[Item, Result](work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return work(item) for each, all at once. Every item gets its turn; then the errors are raised as one."""
+    listed = list(items)
+    with ThreadPoolExecutor(max_workers=max(1, len(listed))) as pool:
+        futures = [pool.submit(work, item) for item in listed]
+    errors = [str(error) for future in futures if isinstance(error := future.exception(), EstateError)]
+    if errors:
+        raise EstateError("\n".join(errors))
+    return [future.result() for future in futures]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0 only if it is as it should be."""
+    parser = argparse.ArgumentParser(description="The lab estate on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="make what is missing, replace what differs")
+    commands.add_parser("status", help="hosts, addresses, engines, how to look around; 0 only if all is up")
+    removal = commands.add_parser("down", help="remove hosts, network, volumes and keys")
+    removal.add_argument("--images", action="store_true", help="the images too, so that the next up is a cold one")
+    options = parser.parse_args(arguments)
+
+    home, started = state.lab_home(), time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"[{time.monotonic() - started:6.1f} s] {line}", flush=True)
+
+    try:
+        if options.command == "status":
+            return 0 if status(home, say) else 1
+        with state.lab_lock(home):
+            if options.command == "up":
+                up(home, say)
+            else:
+                down(home, options.images, say)
+    except (EstateError, images.BuildFailed) as error:
+        say(f"FAILED: {error}")
+        helpful = "up" if options.command == "status" else "status"
+        say(f"lab: `{options.command}` did not finish. Type: ./runbook lab {helpful}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

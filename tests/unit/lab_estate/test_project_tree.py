@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import io
+import tarfile
+
+from lab import project_tree
+
+ENVIRONMENT = project_tree.build_environment(
+    {"LAB_IMAGE_APP": "trading-core-lab/app:abc"}, "172.29.77.11", "172.29.77.20"
+)
+
+
+def paths(environment: dict[str, str]) -> dict[str, project_tree.Entry]:
+    return {entry.path: entry for entry in project_tree.build_entries(environment)}
+
+
+def test_a_host_gets_the_compose_files_at_the_owners_paths_and_the_runbooks_but_no_logs():
+    seen = paths(ENVIRONMENT)
+    for name in ("ops/compose/docker-compose.yml", "ops/compose/trading/docker-compose.yml"):
+        assert f"opt/ai_trading_core/{name}" in seen
+    assert "opt/ai_trading_core/runbooks/Incident_Handling.md" in seen
+    assert "opt/ai_trading_core/config" in seen
+    assert not [path for path in seen if "logs" in path.split("/")]
+
+
+def test_the_latch_folder_is_roots_and_nobody_else_writes_it():
+    entry = paths({})["var/lib/trading-core"]
+    assert (entry.owner, entry.group, entry.mode, entry.content) == ("root", "docker", 0o755, None)
+
+
+def test_only_hosts_that_run_stacks_get_env_files_and_only_the_engine_group_reads_them():
+    env_files = {path: entry for path, entry in paths(ENVIRONMENT).items() if path.endswith("/.env")}
+    assert sorted(env_files) == ["opt/ai_trading_core/ops/compose/.env", "opt/ai_trading_core/ops/compose/trading/.env"]
+    assert {(entry.mode, entry.group) for entry in env_files.values()} == {(0o640, "docker")}
+    assert not [path for path in paths({}) if path.endswith("/.env")]
+
+
+def test_the_mode_is_never_in_an_env_file():
+    assert "TRADING_MODE" not in project_tree.render_environment(ENVIRONMENT)
+
+
+def test_feed_database_and_registry_are_the_paper_hosts_also_for_live():
+    assert ENVIRONMENT["FEED_URL"] == "http://172.29.77.11:8000"
+    assert "@172.29.77.11:5432/trading" in ENVIRONMENT["DATABASE_URL"]
+    assert ENVIRONMENT["MLFLOW_TRACKING_URI"] == "http://172.29.77.11:5000"
+    assert ENVIRONMENT["VENUE_URL"] == "http://172.29.77.20:8900"
+
+
+def test_the_digest_changes_with_content_and_mode_and_not_with_time():
+    entry = project_tree.Entry("a", 0o644, b"x")
+    assert project_tree.entries_digest([entry]) == project_tree.entries_digest([project_tree.Entry("a", 0o644, b"x")])
+    for other in (project_tree.Entry("a", 0o644, b"y"), project_tree.Entry("a", 0o755, b"x")):
+        assert project_tree.entries_digest([entry]) != project_tree.entries_digest([other])
+
+
+def test_the_tar_holds_owners_by_name_so_that_the_hosts_own_ids_apply():
+    entries = (project_tree.Entry("opt/d", 0o755, None), project_tree.Entry("opt/d/f", 0o640, b"text", group="docker"))
+    with tarfile.open(fileobj=io.BytesIO(project_tree.build_tar(entries))) as tar:
+        folder, file = tar.getmembers()
+        assert folder.isdir()
+        assert (file.uname, file.gname, file.mode) == ("ops", "docker", 0o640)
+        assert tar.extractfile(file).read() == b"text"

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import io
+import stat
+import subprocess
+import tarfile
+import threading
+
+import pytest
+
+from lab import state
+
+ADDRESSES = {"homelab1": "172.29.77.11", "homelab2": "172.29.77.12"}
+
+
+def test_keys_are_made_once_and_host_keys_are_pinned_by_name_and_address(tmp_path):
+    state.ensure_keys(tmp_path, ADDRESSES)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    state.ensure_keys(tmp_path, ADDRESSES)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    pinned = (tmp_path / "known_hosts").read_text().splitlines()
+    assert [line.split()[0] for line in pinned] == ["homelab1,172.29.77.11", "homelab2,172.29.77.12"]
+    assert pinned[0].split()[2] == (tmp_path / "homelab1.ssh_host_ed25519_key.pub").read_text().split()[1]
+    assert stat.S_IMODE((tmp_path / "id_ed25519").stat().st_mode) == 0o600
+
+
+def test_ssh_reads_the_configuration_as_it_is_meant(tmp_path):
+    home = tmp_path / "a folder"
+    (tmp_path / "ssh_config").write_text(state.render_ssh_config(home, ADDRESSES))
+    shown = subprocess.run(
+        ["ssh", "-G", "-F", tmp_path / "ssh_config", "homelab2"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for line in ("hostname 172.29.77.12", "user ops", f"identityfile {home}/id_ed25519", "connecttimeout 3"):
+        assert line in shown
+    assert {"stricthostkeychecking true", "batchmode yes", "controlmaster false"} <= set(shown)
+
+
+def test_a_host_gets_its_own_private_key_and_the_operators_public_one(tmp_path):
+    state.ensure_keys(tmp_path, ADDRESSES)
+    with tarfile.open(fileobj=io.BytesIO(state.host_files(tmp_path, "homelab1"))) as tar:
+        modes = {member.name: member.mode for member in tar.getmembers()}
+        assert modes == {
+            "etc/trading-core-lab": 0o755,
+            "etc/trading-core-lab/ssh_host_ed25519_key": 0o600,
+            "etc/trading-core-lab/authorized_keys": 0o644,
+        }
+        authorized = tar.extractfile("etc/trading-core-lab/authorized_keys").read()
+    assert authorized == (tmp_path / "id_ed25519.pub").read_bytes()
+    assert state.host_files(tmp_path, "homelab1") != state.host_files(tmp_path, "homelab2")
+
+
+def test_down_removes_the_keys_but_not_what_the_engine_left_there(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    state.ensure_keys(home, ADDRESSES)
+    (home / "dockerd.log").write_text("still running")
+    state.remove_state(home)
+    assert [path.name for path in home.iterdir()] == ["dockerd.log"]
+
+
+def test_down_removes_the_folder_where_it_is_empty_and_does_not_mind_a_missing_one(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    state.ensure_keys(home, ADDRESSES)
+    state.remove_state(home)
+    assert not home.exists()
+    state.remove_state(home)
+
+
+def test_a_second_lab_command_waits_for_the_first_also_when_that_removes_the_folder(tmp_path):
+    home = tmp_path / "home"
+    seen: list[str] = []
+
+    def second() -> None:
+        with state.lab_lock(home):
+            seen.append("second, with a folder" if home.exists() else "second, without")
+
+    with state.lab_lock(home):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        state.remove_state(home)
+        seen.append("first")
+    waiting.join(timeout=10)
+    assert seen == ["first", "second, with a folder"]
+
+
+def test_a_lock_held_too_long_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "LOCK_TIMEOUT_SECONDS", 0)
+    with (
+        state.lab_lock(tmp_path),
+        pytest.raises(state.EstateError, match="another lab command"),
+        state.lab_lock(tmp_path),
+    ):
+        pass
