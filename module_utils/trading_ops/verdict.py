@@ -184,7 +184,7 @@ def _unique(results: Iterable[Result]) -> list[Result]:
 
 
 def _listed(results: Iterable[Result]) -> str:
-    return "; ".join(f"{result.host or 'all'}: {result.summary}" for result in results)
+    return "; ".join(f"{result.host or 'all'}: {result.summary.rstrip('.')}" for result in results)
 
 
 def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:

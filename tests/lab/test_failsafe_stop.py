@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.lab.conftest import start_trading
+from tests.lab.conftest import release_halt, start_trading
 from tests.lab.estate import (
     TRADING_HOSTS,
     Run,
@@ -58,7 +58,8 @@ def seconds_to_last_bot() -> tuple[Run, float]:
 def test_frozen_host_delays_nobody_and_is_named(trading):
     healthy, baseline = seconds_to_last_bot()
     assert healthy.code == 0
-    start_trading(healthy.incident_id)
+    release_halt()
+    start_trading()
 
     docker("pause", "homelab2")
     try:
@@ -79,7 +80,6 @@ def test_frozen_host_delays_nobody_and_is_named(trading):
 
 
 def test_reboot_while_halted_leaves_latch_and_no_bot_and_a_start_is_refused(halted):
-    on("homelab1", "docker update --restart=no $(docker ps -aq) >/dev/null")
     docker("restart", "homelab1", timeout=120)
     wait_until(lambda: _engine_answers("homelab1"), 60, "the engine of homelab1 after its reboot")
     assert running_bots(["homelab1"]) == []

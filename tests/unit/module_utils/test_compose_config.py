@@ -318,21 +318,30 @@ def test_command_and_its_children_end_at_the_time_limit(tmp_path: Path):
     result = run_command(command(tmp_path, program, timeout_seconds=1.0))
     assert result.exit_code is None
     assert time.monotonic() - begun < 15
-    child = int((tmp_path / "child").read_text())
+    assert is_gone(int((tmp_path / "child").read_text(encoding="utf-8")))
+
+
+def is_gone(pid: int) -> bool:
     for _ in range(50):
-        state = Path(f"/proc/{child}/stat")
-        if not state.exists() or state.read_text().split()[2] == "Z":
-            return
+        stat = Path(f"/proc/{pid}/stat")
+        if not stat.exists() or stat.read_text(encoding="utf-8").split()[2] == "Z":
+            return True
         time.sleep(0.1)
-    pytest.fail("the child outlived the command")
+    return False
 
 
 def test_deaf_command_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("trading_ops.compose_config.TERMINATE_SECONDS", 0.2)
-    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    program = (
+        "import os, pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pathlib.Path('deaf').write_text(str(os.getpid()))\n"
+        "time.sleep(60)\n"
+    )
     begun = time.monotonic()
-    assert run_command(command(tmp_path, program, timeout_seconds=0.5)).exit_code is None
+    assert run_command(command(tmp_path, program, timeout_seconds=1.0)).exit_code is None
     assert time.monotonic() - begun < 15
+    assert is_gone(int((tmp_path / "deaf").read_text(encoding="utf-8")))
 
 
 def test_missing_program_is_a_sentence(tmp_path: Path):
