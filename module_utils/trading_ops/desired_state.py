@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from .latch import write_durably
+from .durable import bounded, write_durably
 
 DESIRED_FILE: Final = "desired.json"
 LOCK_FILE: Final = ".desired.lock"
@@ -88,23 +87,10 @@ def record(state_path: Path, states: Mapping[str, str], by: str, why: str, now: 
     Writes only where a state differs. A file that nobody can understand is kept beside the new one, never dropped.
     Raises DesiredStateError where the states are not on disk within WRITE_SECONDS.
     """
-    said: list[str] = []
-    failure: list[Exception] = []
-
-    def work() -> None:
-        try:
-            said.append(_write(state_path, states, by, why, now))
-        except (OSError, DesiredStateError) as error:
-            failure.append(error)
-
-    # A daemon thread, because neither a lock held by a stuck writer nor a dead disk can be interrupted.
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(WRITE_SECONDS)
-    if said:
-        return said[0]
-    reason = str(failure[0]) if failure else f"no answer from lock or disk within {WRITE_SECONDS} s"
-    raise DesiredStateError(f"The desired state could not be written to {state_path}: {reason}")
+    try:
+        return bounded(lambda: _write(state_path, states, by, why, now), WRITE_SECONDS)
+    except (OSError, ValueError, DesiredStateError) as error:
+        raise DesiredStateError(f"The desired state could not be written to {state_path}: {error}") from error
 
 
 def record_quietly(state_path: Path, states: Mapping[str, str], by: str, why: str, now: str) -> list[str]:

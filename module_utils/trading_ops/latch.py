@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from .bots import SCOPES
+from .durable import bounded, fsync_directory, write_durably
 
 _T = TypeVar("_T")
 
@@ -119,7 +118,7 @@ def engage(path: Path, wanted: Latch, keep_first_id: bool, timeout_seconds: floa
                 raise LatchError(f"{path} does not hold what was written to it.")
             return planned, True
 
-    return _bounded(write, timeout_seconds, f"write {path}")
+    return _in_time(write, timeout_seconds, f"write {path}")
 
 
 def release(path: Path, incident_id: str, timeout_seconds: float) -> bool:
@@ -135,10 +134,10 @@ def release(path: Path, incident_id: str, timeout_seconds: float) -> bool:
             if not check_release(read_latch(path), incident_id):
                 return False
             path.unlink()
-            _fsync_directory(path.parent)
+            fsync_directory(path.parent)
             return True
 
-    return _bounded(lift, timeout_seconds, f"lift {path}")
+    return _in_time(lift, timeout_seconds, f"lift {path}")
 
 
 def check_release(present: Latch | None, incident_id: str) -> bool:
@@ -157,21 +156,6 @@ def check_release(present: Latch | None, incident_id: str) -> bool:
     return True
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replace the file at `path` in one step; when this returns, the text survives a power cut."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)  # bots and the guard read it under other users
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _fsync_directory(path.parent)
-
-
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     with open(directory / LOCK_FILE, "a", encoding="utf-8") as file:
@@ -181,36 +165,14 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def _set_aside(path: Path) -> None:
     """Keep a latch that nobody could read, also when it is a directory, beside the new one."""
-    os.replace(path, path.with_name(f"{path.name}.damaged-{os.stat(path).st_mtime_ns}"))
+    path.replace(path.with_name(f"{path.name}.damaged-{path.lstat().st_mtime_ns}"))
 
 
-def _fsync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _in_time(work: Callable[[], _T], timeout_seconds: float, what: str) -> _T:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _bounded(work: Callable[[], _T], timeout_seconds: float, what: str) -> _T:
-    """Return what `work` returns. A daemon thread, because a write to a dead disk can not be interrupted."""
-    box: list[_T] = []
-    failure: list[Exception] = []
-
-    def run() -> None:
-        try:
-            box.append(work())
-        except (LatchError, OSError, ValueError) as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(timeout_seconds)
-    if failure:
-        raise LatchError(f"Could not {what}: {failure[0]}") from failure[0]
-    if not box:
-        raise LatchError(f"Could not {what} within {timeout_seconds:g} s.")
-    return box[0]
+        return bounded(work, timeout_seconds)
+    except (LatchError, OSError, ValueError) as error:
+        raise LatchError(f"Could not {what}: {error}") from error
 
 
 def _damaged(why: str) -> Latch:

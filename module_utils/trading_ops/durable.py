@@ -1,0 +1,59 @@
+"""Writing to a disk that may be full, read-only or dead: it lasts, or it fails, and it never takes for ever."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+def bounded(work: Callable[[], _T], timeout_seconds: float) -> _T:
+    """Return what `work` returns, or raise what it raises; TimeoutError when neither came in time.
+
+    A daemon thread, because neither a write to a dead disk nor a lock held by a stuck writer can be interrupted.
+    """
+    results: list[_T] = []
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout_seconds)
+    if failures:
+        raise failures[0]
+    if not results:
+        raise TimeoutError(f"no answer from lock or disk within {timeout_seconds:g} s")
+    return results[0]
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace the file at `path` in one step; when this returns, the text survives a power cut."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)  # bots and the guard read it under other users
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    fsync_directory(path.parent)
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make a rename or removal in `directory` survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,52 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from trading_ops.durable import bounded, write_durably
+
+
+def test_write_replaces_the_file_and_leaves_nothing_beside_it(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    write_durably(path, "nyt – ø")
+    assert path.read_text(encoding="utf-8") == "nyt – ø"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def full(_fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_durably(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_and_directory_are_synced_before_the_write_returns(tmp_path, monkeypatch):
+    synced: list[str] = []
+    real = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink().name))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_durably(tmp_path / "file", "text")
+    assert synced[0].startswith("file.")
+    assert synced[-1] == tmp_path.name
+
+
+def test_bounded_returns_raises_or_gives_up():
+    assert bounded(lambda: 7, 1) == 7
+    with pytest.raises(KeyError):
+        bounded(lambda: {}["x"], 1)
+    never = threading.Event()
+    with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
+        bounded(lambda: never.wait(30), 0.05)
+    never.set()
