@@ -70,6 +70,22 @@ def test_nonsense_in_every_variable_of_the_stop_does_not_refuse_it(estate):
     assert "NOT PROVEN: UNKNOWN" in verdict
 
 
+@pytest.mark.parametrize("form", [["-e", "{}"], ["--extra-vars", "{}"], ["--extra-vars={}"]], ids=" ".join)
+def test_reason_in_words_reaches_the_latch_as_it_was_typed(estate, form):
+    words = """bars {{ look }} "wrong" {% at $(p99) = 700 \\ms; it's – ø!"""
+    options = [option.replace("{}", f"reason={words}") for option in form]
+    done = subprocess.run(
+        [str(ROOT / "runbook"), "failsafe_stop", "-i", str(estate), *options],
+        env={**os.environ, "ANSIBLE_HOME": str(estate.parent / "home")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert json.loads((estate.parent / "state" / "halt.json").read_text())["reason"] == words
+
+
 def test_dry_run_leaves_no_latch_and_says_so(estate):
     code, verdict, _ = play("failsafe_stop", estate, "--check")
     assert (code, "DRY RUN: nothing was changed" in verdict) == (10, True)  # the hosts could not be looked at
