@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from lab import faults
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNBOOK = "./runbook"
+# Whatever estate the operator's shell names: a drill stops the lab's bots and no others.
+LAB = {**os.environ, "TRADING_CORE_INVENTORY": str(ROOT / "inventories" / "lab")}
 VENUE_URL = "http://172.29.77.20:8900"
 TRADING_HOSTS = ("homelab1", "homelab2")
 FAULT_BOTS = (faults.STUBBORN, faults.RESTLESS)
@@ -48,7 +51,7 @@ class Drill:
 def runbook(*arguments: str, expect: tuple[int, ...] = (0,)) -> str:
     """Run a procedure in front of the operator; return its verdict line. DrillFailed for another exit code."""
     print(f"$ {RUNBOOK} {' '.join(arguments)}", flush=True)
-    done = subprocess.run([RUNBOOK, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False)
+    done = subprocess.run([RUNBOOK, *arguments], cwd=ROOT, env=LAB, text=True, stdout=subprocess.PIPE, check=False)
     shown = [line for line in done.stdout.splitlines() if line.startswith(("    homelab", "VERDICT"))]
     print("\n".join(shown or done.stdout.splitlines()[-20:]), flush=True)
     if done.returncode not in expect:
@@ -121,6 +124,8 @@ def stop() -> tuple[str, str, float]:
     """Return the incident's id, when the last bot ended, and the seconds from the command to the last order."""
     begun = now()
     verdict = runbook("failsafe_stop", "-e", "reason=drill")
+    if "4 bots proven stopped on 2 of 2 hosts (4 of them now), latched on 2" not in verdict:
+        raise DrillFailed(f"four bots on two hosts were to be stopped now: {verdict}")
     incident, ended = re.search(r"INC-\S+?(?=[,)])", verdict), re.search(r"last bot ended (\S+Z)", verdict)
     if not incident or not ended:
         raise DrillFailed(f"the verdict names no incident or no last bot: {verdict}")
@@ -135,14 +140,25 @@ def stop() -> tuple[str, str, float]:
     return incident.group(), ended.group(1), seconds
 
 
+def check_fault_bots() -> None:
+    """Ask the hosts' engines how the deaf bot ended, and whether the other one would come back."""
+    for fault_bot, shown, expected in (
+        (faults.STUBBORN, "{{.State.ExitCode}}", "137"),
+        (faults.RESTLESS, "{{.HostConfig.RestartPolicy.Name}}", "no"),
+    ):
+        name = f"{fault_bot.project}-bot-1"
+        inspect = ["docker", "exec", fault_bot.host, "docker", "inspect", "--format", shown, name]
+        seen = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.strip()
+        print(f"    {fault_bot.host}: {name}: {shown} is {seen}")
+        if seen != expected:
+            raise DrillFailed(f"{name}: {shown} is {seen}, not {expected}")
+
+
 def main() -> int:
     drill = Drill()
     begun = time.monotonic()
     try:
-        drill.step(
-            "Build and start the lab",
-            lambda: subprocess.run([sys.executable, "lab/estate.py", "up"], cwd=ROOT, check=True),
-        )
+        drill.step("Build and start the lab", lab_up)
         drill.step("Clear what an earlier drill left", clear_leftovers)
         drill.step("Start feed, Prometheus, Grafana", lambda: runbook("observability_start"))
         drill.step("Start alerting", lambda: runbook("alerting_start"))
@@ -150,11 +166,12 @@ def main() -> int:
         drill.step("Add a bot that ignores SIGTERM and one with restart: always", start_fault_bots)
         drill.step("Wait until all four trade", lambda: await_orders(4))
         incident, ended, last_order = drill.step("Fail-safe stop", stop)
+        drill.step("Look at the two that misbehave", check_fault_bots)
         drill.step("A start is refused", lambda: runbook("bot_start", "-e", "mode=paper", expect=(13,)))
         drill.step("Release the halt", lambda: runbook("halt_release", "-e", f"incident_id={incident}"))
         drill.step("Start again", start_trading)
         drill.step("Trading again", lambda: await_orders(2))
-    except (DrillFailed, subprocess.SubprocessError, OSError, KeyError) as error:
+    except (DrillFailed, subprocess.SubprocessError, OSError, KeyError, ValueError) as error:
         said = getattr(error, "stderr", "") or ""
         print(f"\n{said}\nVERDICT 1 drill: FAILED: {error}. NEXT: ./runbook lab status")
         return 1

@@ -47,7 +47,7 @@ engine_ensure() {
         engine_say "DOCKER_HOST=$DOCKER_HOST does not answer. Start that engine, or type: unset DOCKER_HOST"
         return 1
     fi
-    if docker version 2>&1 | grep -qi 'permission denied'; then
+    if timeout "$engine_answer_timeout_seconds" docker version 2>&1 | grep -qi 'permission denied'; then
         engine_say "a Docker Engine is here, but this account may not use it. Type: sudo usermod -aG docker $(id -un) && newgrp docker"
         return 1
     fi

@@ -73,6 +73,10 @@ options:
         put one back. Without it policies are left alone. Not used by O(state=stopped).
     type: str
     choices: ["no", always, unless-stopped, on-failure]
+  stop_on_failure:
+    description: Stop the named services again where their start could not be proven, so that failed means not running.
+    type: bool
+    default: false
   halt_latch_path:
     description:
       - The halt latch. While it is engaged for O(gate_mode), starting is refused. It is read once more after the start,
@@ -233,6 +237,7 @@ ARGUMENT_SPEC = {
     "timeout_seconds": {"type": "int", "default": 180},
     "grace_period_seconds": {"type": "int", "default": 10},
     "restart_policy": {"type": "str", "choices": ["no", "always", "unless-stopped", "on-failure"]},
+    "stop_on_failure": {"type": "bool", "default": False},
     "halt_latch_path": {"type": "path"},
     "gate_mode": {"type": "str", "default": "live"},
     "state_path": {"type": "path", "default": "/var/lib/trading-core"},

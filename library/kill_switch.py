@@ -152,7 +152,9 @@ def main() -> None:
     if params["state"] == "engaged":
         result = ensure_halted(lambda: docker_engine(params["docker_url"]), state_path, request, now, module.check_mode)
     else:
-        result = ensure_released(state_path, str(params["incident_id"] or ""), module.check_mode)
+        result = ensure_released(
+            state_path, request.incident_id if request.id_is_given else "", request.by, now, module.check_mode
+        )
     for warning in warnings + result.pop("warnings", []):
         module.warn(warning)
     if result["outcome"] in {"proven", "planned"}:

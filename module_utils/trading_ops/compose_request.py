@@ -31,6 +31,7 @@ class Request:
     halt_latch_path: Path | None = None
     gate_mode: str = ""
     restart_policy: str = ""
+    stop_on_failure: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def parse_request(params: Mapping[str, Any]) -> Request:
         halt_latch_path=Path(latch_path) if latch_path else None,
         gate_mode=params.get("gate_mode") or "",
         restart_policy=params.get("restart_policy") or "",
+        stop_on_failure=bool(params.get("stop_on_failure")),
     )
 
 

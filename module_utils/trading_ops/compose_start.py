@@ -100,7 +100,27 @@ def _act_and_prove(request: Request, tools: Tools, engine: Engine, steps: Sequen
         rows=_rows(request, steps, look.containers, seconds),
         warnings=_surprises(steps, look.containers),
     )
-    return _with_logs(report, request, engine, look) if trouble else report
+    if not trouble:
+        return report
+    report = _with_logs(report, request, engine, look)
+    return _stop_failed(report, request, tools, engine) if request.stop_on_failure else report
+
+
+def _stop_failed(report: Report, request: Request, tools: Tools, engine: Engine) -> Report:
+    """Return the failure once the named services are stopped again: who reads FAILED takes it for not running."""
+    results = stop_services(engine, request, request.services, False, tools.clock)
+    try:
+        states = dict.fromkeys(request.services, "stopped")
+        warnings = record_desired(request, states, "its start failed", tools.now())
+    except ComposeError as error:
+        warnings = (str(error),)
+    left = "".join(f" {result.error}" for result in results if result.error)
+    return replace(
+        report,
+        outcome=worst([report.outcome, *(result.outcome for result in results)]),
+        summary=f"{report.summary.rstrip('.')}; stopped again: {', '.join(request.services)}.{left}",
+        warnings=(*report.warnings, *warnings),
+    )
 
 
 def _act(request: Request, tools: Tools, steps: Sequence[Step], begun: float) -> str:

@@ -50,6 +50,15 @@ def write_durably(path: Path, text: str) -> None:
     fsync_directory(path.parent)
 
 
+def append_durably(path: Path, text: str) -> None:
+    """Append `text` to the file at `path`; when this returns, it survives a power cut."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fsync_directory(path.parent)
+
+
 def fsync_directory(directory: Path) -> None:
     """Make a rename or removal in `directory` survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

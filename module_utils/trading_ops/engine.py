@@ -67,7 +67,19 @@ class DockerEngine:
         found = self._ask("list its containers", lambda: self._client.containers(all=True, filters=filters))
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             raise EngineError("The engine's list of containers is not a list of objects.")
-        return found
+        return [self._with_first_image(item) for item in found]
+
+    def _with_first_image(self, summary: dict[str, Any]) -> dict[str, Any]:
+        """Return the summary with the reference the container was made from.
+
+        Once that reference names a newer image, the list shows the bare id (moby daemon/list.go), and a stray bot could
+        no longer be known by its image.
+        """
+        if not str(summary.get("Image", "")).startswith("sha256:"):
+            return summary
+        seen = self.inspect(summary["Id"])
+        reference = ((seen or {}).get("Config") or {}).get("Image")
+        return summary | {"Image": reference} if reference else summary
 
     def inspect(self, container_id: str) -> dict[str, Any] | None:
         try:

@@ -95,12 +95,12 @@ def ensure_stopped(
     return _stop_result(stop, state_path, request, now, dry_run)
 
 
-def ensure_released(state_path: Path, incident_id: str, dry_run: bool) -> dict[str, Any]:
+def ensure_released(state_path: Path, incident_id: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of a release. Lifts the latch only for one of its incident ids; starts nothing."""
     path = state_path / LATCH_FILE
     before = read_latch(path)
     try:
-        changed = check_release(before, incident_id) if dry_run else release(path, incident_id, WRITE_SECONDS)
+        changed = check_release(before, incident_id) if dry_run else release(path, incident_id, by, now, WRITE_SECONDS)
         after = read_latch(path)
     except LatchError as error:
         return _release_result(False, "refused", str(error), before, path)

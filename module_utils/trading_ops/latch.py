@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from .bots import SCOPES
-from .durable import bounded, fsync_directory, write_durably
+from .durable import append_durably, bounded, fsync_directory, write_durably
 
 _T = TypeVar("_T")
 
+READ_SECONDS: Final = 1
+
 LATCH_FILE: Final = "halt.json"
 LOCK_FILE: Final = ".lock"
+AUDIT_FILE: Final = "audit.jsonl"
 
 
 class LatchError(Exception):
@@ -77,7 +80,8 @@ def format_latch(latch: Latch) -> str:
 def read_latch(path: Path) -> Latch | None:
     """Return the latch at `path`, None when it is released (no such file)."""
     try:
-        return parse_latch(path.read_text(encoding="utf-8"))
+        # Bounded: a dead disk must not hold up a stop. What does not answer is unreadable, and so engaged.
+        return parse_latch(bounded(lambda: path.read_text(encoding="utf-8"), READ_SECONDS))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -90,8 +94,10 @@ def plan_engage(present: Latch | None, wanted: Latch, keep_first_id: bool) -> La
     The first writer's time, person and reason stay. Its scope only ever widens. With `keep_first_id` (the id of
     `wanted` was made up for this run, nobody named it) an engaged latch keeps its ids: stopping twice is one incident.
     """
-    if present is None or present.damaged:
+    if present is None:
         return wanted
+    if present.damaged:
+        return replace(wanted, scope="all")  # a damaged latch holds everything, and a stop never narrows a halt
     scope = "all" if "all" in (present.scope, wanted.scope) else "live"
     new = () if keep_first_id else tuple(i for i in wanted.incident_ids if i not in present.incident_ids)
     return replace(present, scope=scope, incident_ids=present.incident_ids + new)
@@ -111,7 +117,7 @@ def engage(path: Path, wanted: Latch, keep_first_id: bool, timeout_seconds: floa
             if planned == present:
                 return planned, False
             if present and present.damaged:
-                _set_aside(path)
+                _keep_aside(path)
             write_durably(path, format_latch(planned))
             on_disk = read_latch(path)
             if on_disk != planned:
@@ -121,8 +127,8 @@ def engage(path: Path, wanted: Latch, keep_first_id: bool, timeout_seconds: floa
     return _in_time(write, timeout_seconds, f"write {path}")
 
 
-def release(path: Path, incident_id: str, timeout_seconds: float) -> bool:
-    """Return whether a latch was lifted (False: there was none). Starts nothing.
+def release(path: Path, incident_id: str, by: str, now: str, timeout_seconds: float) -> bool:
+    """Return whether a latch was lifted (False: there was none). Starts nothing; who lifted it is written down first.
 
     Raises LatchError, with the latch untouched, unless `incident_id` is one of its ids.
     """
@@ -133,6 +139,9 @@ def release(path: Path, incident_id: str, timeout_seconds: float) -> bool:
         with _locked(path.parent):
             if not check_release(read_latch(path), incident_id):
                 return False
+            append_durably(
+                path.parent / AUDIT_FILE, json.dumps({"time": now, "by": by, "released": incident_id}) + "\n"
+            )
             path.unlink()
             fsync_directory(path.parent)
             return True
@@ -163,9 +172,16 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def _set_aside(path: Path) -> None:
-    """Keep a latch that nobody could read, also when it is a directory, beside the new one."""
-    path.replace(path.with_name(f"{path.name}.damaged-{path.lstat().st_mtime_ns}"))
+def _keep_aside(path: Path) -> None:
+    """Keep a latch that nobody could read beside the new one, which replaces it in one step.
+
+    It stays in its place until then: a disk that fails in between must not leave the host released.
+    """
+    aside = path.with_name(f"{path.name}.damaged-{path.lstat().st_mtime_ns}")
+    if path.is_dir():
+        path.replace(aside)
+    elif not aside.exists():
+        aside.hardlink_to(path)
 
 
 def _in_time(work: Callable[[], _T], timeout_seconds: float, what: str) -> _T:

@@ -100,12 +100,19 @@ def stop_bots(
 
     The restart policy goes to `no` first, so that neither a crash nor a reboot brings a bot back; then SIGTERM, and
     SIGKILL after `grace_seconds`, all bots at the same time. Trouble with one bot never keeps another from being
-    stopped. Raises EngineError only where the engine can not even list its containers.
+    stopped. Raises EngineError only where the engine can not even list its containers at first.
     """
     results: dict[str, StoppedBot] = {}
     with ThreadPoolExecutor(max_workers=IN_FLIGHT) as pool:
         for _look in range(1 if dry_run else LOOKS):
-            listed = [bot for bot in select_bots(engine.containers(), rules) if wanted(bot)]
+            try:
+                listed = [bot for bot in select_bots(engine.containers(), rules) if wanted(bot)]
+            except EngineError as error:
+                if not results:
+                    raise
+                return [
+                    replace(seen, how="unknown", error=f"The second look failed: {error}") for seen in results.values()
+                ]
             pending = [bot for bot in listed if not _settled(results.get(bot.id), bot)]
             if not pending:
                 break

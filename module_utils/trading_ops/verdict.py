@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from .outcome import EXIT_CODES, worst
 
+STOPS: Final = frozenset({"failsafe_stop", "bot_stop", "feed_stop"})
+
 STOP_PROOFS: Final = frozenset({"kill_switch", "bots"})
 """Modules whose result proves a stop. Where one is missing nobody knows what runs, which is worse than failed."""
 
@@ -67,6 +69,7 @@ class Run:
     unreachable: tuple[tuple[str, str], ...] = ()
     retry_command: str = ""
     inventory_option: str = ""
+    is_lab: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,10 @@ def judge(run: Run) -> Verdict:
     if stray and len(stray) == len(run.results) and {result.outcome for result in stray} == {"usage"}:
         return _line(run, "usage", _listed(_unique(stray)), f"{run.retry_command} (with the variable corrected)")
     owed = [_of(item, run) for item in dict.fromkeys(run.expected)]
-    judged = owed + stray
+    # A host that went away after its first proof may have gone in the middle of its next task.
+    unknown = {result.host for result in owed if result.outcome == "unknown"}
+    gone = [_missing(Expected(host, ""), run) for host, _ in run.unreachable if host not in unknown]
+    judged = owed + stray + gone
     if all(map(_is_stop, owed)) and _all_good(owed) and not _bots(owed):
         judged.append(_no_bot_found(run))
     outcome = worst(result.outcome for result in judged)
@@ -158,7 +164,8 @@ def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
     bots = _bots(good)
     stops = [result for result in good if _is_stop(result)]
     verb = "would be stopped" if run.dry_run else "proven stopped"
-    text = f"{len(bots)} bot{'s' * (len(bots) != 1)} {verb} on {len(stops)} of {hosts} hosts"
+    now = [bot for bot in bots if bot.get("how") not in {"already stopped", "never started"}]
+    text = f"{len(bots)} bot{'s' * (len(bots) != 1)} {verb} on {len(stops)} of {hosts} hosts ({len(now)} of them now)"
     latched = [r for r in stops if r.proof == "kill_switch" and r.fields.get("latch", {}).get("engaged")]
     if latched and not run.dry_run:
         ids = sorted({i for r in latched for i in r.fields["latch"].get("incident_ids", [])})
@@ -166,10 +173,10 @@ def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
     ended = max((str(r.fields["last_stopped_at"]) for r in stops if r.fields.get("last_stopped_at")), default="")
     if ended and not run.dry_run:
         text += f", last bot ended {ended}"
-    orders = Counter(str(bot.get("orders")) for bot in bots)
+    orders = Counter(str(bot.get("orders")) for bot in now)
     if orders and not run.dry_run:
         text += "; orders: " + ", ".join(f"{orders[word]} {word}" for word in sorted(orders, key=str.lower))
-    unverified = sorted(f"{bot['name']}" for bot in bots if bot.get("orders") == "UNVERIFIED")
+    unverified = sorted(str(bot["name"]) for bot in now if bot.get("orders") == "UNVERIFIED")
     if unverified and not run.dry_run:
         text += f" - look at the venue for open orders of {', '.join(unverified)}"
     return text
@@ -197,8 +204,7 @@ def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:
 def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:
     code = EXIT_CODES[outcome]
     word = WORDS[outcome]
-    stops = any(item.proof == "kill_switch" for item in run.expected) or run.procedure == "failsafe_stop"
-    if outcome == "invalid" and stops:
+    if outcome == "invalid" and run.procedure in STOPS:
         word = "NOTHING WAS STOPPED"
     if outcome == "proven" and all(item.proof.endswith("_info") for item in run.expected):
         word = "SEEN"
@@ -209,7 +215,14 @@ def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:
     elif run.dry_run and outcome == "proven":
         word = WORDS["planned"]
     ending = f" NEXT: {_same_estate(next_command, run.inventory_option)}" if next_command else ""
-    return Verdict(code, outcome, f"VERDICT {code} {run.procedure}: {word}: {sentence.rstrip('.')}.{ending}")
+    estate = " in the LAB" if run.is_lab else ""
+    line = f"VERDICT {code} {run.procedure}{estate}: {word}: {sentence.rstrip('.')}.{ending}"
+    return Verdict(code, outcome, _printable(line))
+
+
+def _printable(text: str) -> str:
+    """Return text on one line without control characters: logs and people's words are part of it."""
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())
 
 
 def _same_estate(command: str, inventory_option: str) -> str:

@@ -85,10 +85,12 @@ class CallbackModule(CallbackBase):
         if self._note(result):
             return
         outcome = OUTCOME_OF_FAILED.get(result._task.action.rpartition(".")[2], "failed")
-        if outcome == "usage":
-            self._results.append(Result("", "", outcome, ", ".join(result._result.get("argument_errors", ["?"]))))
+        wrong = result._result.get("argument_errors")
+        if outcome == "usage" and wrong:
+            self._results.append(Result("", "", outcome, ", ".join(wrong)))
             return
         text = _one_line(result._result.get("msg") or result._result.get("stderr") or "no message")
+        outcome = "failed" if outcome == "usage" else outcome
         summary = text if outcome == "refused" else f"{result._task.get_name()}: {text}"
         self._results.append(Result(result._host.get_name(), "", outcome, summary))
 
@@ -117,6 +119,7 @@ class CallbackModule(CallbackBase):
             results=tuple(self._results),
             unreachable=tuple(self._unreachable),
             inventory_option="" if self._sources == [LAB] else " ".join(f"-i {source}" for source in self._sources),
+            is_lab=self._sources == [LAB],
             retry_command=os.environ.get(COMMAND) or f"./runbook {self._procedure}",
         )
 
@@ -160,4 +163,7 @@ def _write_verdict_file(verdict: Verdict | None) -> None:
     path = os.environ.get(VERDICT_FILE)
     if path:
         seen = {"exit_code": verdict.exit_code, "line": verdict.line} if verdict else {}
-        Path(path).write_text(json.dumps(seen) + "\n", encoding="utf-8")
+        try:
+            Path(path).write_text(json.dumps(seen) + "\n", encoding="utf-8")
+        except OSError as error:
+            print(f"verdict: {path} could not be written: {error}", file=sys.stderr)

@@ -52,7 +52,7 @@ def command(*argv: str, cwd: Path = ROOT, timeout: float = 300, env: dict[str, s
     done = subprocess.run(
         argv,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, "TRADING_CORE_INVENTORY": str(ROOT / "inventories" / "lab"), **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

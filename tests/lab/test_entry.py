@@ -26,7 +26,7 @@ def bare(tmp_path: Path) -> dict[str, Path]:
 def test_raw_ansible_from_another_directory_without_config_stops_with_the_same_verdict(trading, bare):
     stopped = command(RAW, "-i", INVENTORY, PLAYBOOK, "-e", "reason=raw", **bare)
     assert stopped.code == 0
-    assert "2 bots proven stopped on 2 of 2 hosts, latched on 2" in stopped.verdict
+    assert "2 bots proven stopped on 2 of 2 hosts (2 of them now), latched on 2" in stopped.verdict
     assert running_bots() == []
 
 

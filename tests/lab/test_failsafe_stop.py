@@ -29,7 +29,7 @@ def test_no_order_reaches_the_venue_after_the_reported_stop(trading):
     begun = now()
     stopped = runbook("failsafe_stop", "-e", "reason=test")
     assert stopped.code == 0
-    assert "2 bots proven stopped on 2 of 2 hosts, latched on 2" in stopped.verdict
+    assert "2 bots proven stopped on 2 of 2 hosts (2 of them now), latched on 2" in stopped.verdict
     assert "orders: 2 cancelled" in stopped.verdict
     time.sleep(5)  # a bot that still lived would place about five orders in this time
     seen = orders(begun)

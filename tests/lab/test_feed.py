@@ -46,6 +46,16 @@ def test_feed_stays_up_while_a_trading_host_is_unknown(trading):
     assert by_name(FEED_HOST)["live_connector"].is_running
 
 
+def test_feed_is_not_touched_when_the_proof_of_the_bots_is_left_out(trading):
+    for narrowed in (
+        ["--limit", FEED_HOST],
+        ["--start-at-task", "feed_stack : Bring the services into the asked state*"],
+    ):
+        stopped = runbook("feed_stop", "-e", "reason=gaps", *narrowed)
+        assert (stopped.code, "The feed stays up" in stopped.verdict) == (10, True)
+        assert by_name(FEED_HOST)["live_connector"].is_running
+
+
 def test_starting_again_what_runs_changes_nothing(stacks):
     before = containers(FEED_HOST)
     for call in ("feed_start", "observability_start", "alerting_start"):

@@ -12,7 +12,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 
-SHELL_SCRIPTS = ["runbook", ".ci/run", "lab/engine.sh"]
+SHELL_SCRIPTS = [
+    "runbook",
+    ".ci/run",
+    "lab/engine.sh",
+    "lab/host/files/usr/local/sbin/lab-host-init",
+    "lab/images/alertmanager/am-init",
+    "lab/images/timescaledb/timescaledb-start",
+    "tests/unit/samples/compose/record.sh",
+]
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,21 @@ def test_unhealthy_container_is_named_with_its_last_lines(world: World):
     assert result["logs"] == {"db": [f"line {number}" for number in range(30, 50)]}
 
 
+def test_failed_start_can_be_made_to_mean_not_running(world: World):
+    world.services["bot"].health = "unhealthy"
+    result = ensure(world, "bot", stop_on_failure=True)
+    assert result["outcome"] == "failed"
+    assert result["summary"] == f"{PROJECT}-bot-1 is unhealthy; stopped again: bot."
+    assert world.one("bot").status == "exited"
+    assert world.one("db").status == "running"
+
+
+def test_failed_start_that_can_not_be_stopped_is_running(world: World):
+    world.services["bot"].health = "unhealthy"
+    world.during_up = lambda: setattr(world.one("bot"), "immortal", True)
+    assert ensure(world, "bot", stop_on_failure=True)["outcome"] == "running"
+
+
 def test_unhealthy_container_fails_also_where_there_is_nothing_to_do(world: World):
     ensure(world, "db")
     world.one("db").health = "unhealthy"

@@ -147,22 +147,22 @@ def test_planned_stop_leaves_the_latch_alone(tmp_path):
 def test_release_needs_the_id_and_starts_nothing(tmp_path):
     engine = FakeEngine(bot("a"))
     held = halt(engine, tmp_path)["latch"]["incident_ids"][0]
-    refused = ensure_released(tmp_path, "INC-other", False)
+    refused = ensure_released(tmp_path, "INC-other", "reno", NOW, False)
     assert (refused["outcome"], refused["changed"]) == ("refused", False)
     assert refused["next_command"] == f"./runbook halt_release -e incident_id={held}"
-    planned = ensure_released(tmp_path, held, True)
+    planned = ensure_released(tmp_path, held, "reno", NOW, True)
     assert (planned["outcome"], planned["changed"]) == ("planned", True)
     assert (tmp_path / "halt.json").exists()
-    lifted = ensure_released(tmp_path, held, False)
+    lifted = ensure_released(tmp_path, held, "reno", NOW, False)
     assert (lifted["outcome"], lifted["changed"], lifted["latch"]["engaged"]) == ("proven", True, False)
-    again = ensure_released(tmp_path, held, False)
+    again = ensure_released(tmp_path, held, "reno", NOW, False)
     assert (again["outcome"], again["changed"]) == ("proven", False)
     assert not any(item.running for item in engine.by_id.values())
 
 
 def test_release_of_a_damaged_latch_is_refused_with_the_way_out(tmp_path):
     (tmp_path / "halt.json").write_text("garbage")
-    result = ensure_released(tmp_path, "INC-1", False)
+    result = ensure_released(tmp_path, "INC-1", "reno", NOW, False)
     assert result["outcome"] == "refused"
     assert "failsafe_stop" in result["next_command"]
 

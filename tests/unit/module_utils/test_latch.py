@@ -147,14 +147,14 @@ def test_release_wants_one_of_the_ids(path):
     engage(path, replace(GOOD, incident_ids=("INC-1", "INC-2")), False, 2)
     for wrong in ("INC-3", "", "INC"):
         with pytest.raises(LatchError, match="INC-1, INC-2"):
-            release(path, wrong, 2)
+            release(path, wrong, "reno", "now", 2)
     assert read_latch(path)
-    assert release(path, "INC-2", 2) is True
+    assert release(path, "INC-2", "reno", "now", 2) is True
     assert read_latch(path) is None
 
 
 def test_release_of_nothing_is_no_change(path):
-    assert release(path, "INC-1", 2) is False
+    assert release(path, "INC-1", "reno", "now", 2) is False
     assert not path.parent.exists()
 
 
@@ -162,8 +162,41 @@ def test_damaged_latch_can_not_be_released_by_any_id(path):
     path.parent.mkdir()
     path.write_text("")
     with pytest.raises(LatchError, match="damaged"):
-        release(path, "", 2)
+        release(path, "", "reno", "now", 2)
     assert path.exists()
+
+
+def test_release_is_written_down_before_the_latch_goes(path):
+    engage(path, GOOD, False, 2)
+    release(path, "INC-1", "reno", "2026-11-21T02:00:00.000Z", 2)
+    (line,) = (path.parent / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line) == {"time": "2026-11-21T02:00:00.000Z", "by": "reno", "released": "INC-1"}
+
+
+def test_latch_that_blocks_its_reader_counts_as_engaged_and_costs_a_second_at_most(path, monkeypatch):
+    monkeypatch.setattr(latch, "READ_SECONDS", 0.05)
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert "unreadable" in read_latch(path).damaged
+
+
+def test_stop_of_live_bots_does_not_narrow_a_damaged_latch(path):
+    path.parent.mkdir()
+    path.write_text("garbage")
+    assert engage(path, replace(GOOD, scope="live"), False, 2)[0].scope == "all"
+
+
+def test_full_disk_does_not_release_a_damaged_latch(path, monkeypatch):
+    path.parent.mkdir()
+    path.write_text("garbage")
+
+    def full(_path: Path, _text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(latch, "write_durably", full)
+    with pytest.raises(LatchError, match="No space left"):
+        engage(path, GOOD, False, 2)
+    assert read_latch(path).damaged
 
 
 def test_ten_writers_at_once_leave_one_incident(path):

@@ -157,6 +157,19 @@ def test_engine_that_can_not_list_is_an_error_not_an_empty_host():
         stop(engine)
 
 
+def test_engine_that_fails_after_the_first_look_keeps_what_was_done_as_unknown():
+    engine = FakeEngine(bot("a"))
+
+    def fail_the_second(fake: FakeEngine) -> None:
+        if fake.calls.count(("containers",)) == 2:
+            raise EngineError("gone away")
+
+    engine.before_list = fail_the_second
+    seen = stop(engine)["a"]
+    assert (seen.how, "gone away" in seen.error) == ("unknown", True)
+    assert next(iter(engine.by_id.values())).status == "exited"
+
+
 def test_trouble_with_one_bot_never_keeps_another_running():
     engine = FakeEngine(bot("a", immortal=True), bot("b"), FakeContainer("stray"))
     assert {name: item.how for name, item in stop(engine).items()} == {

@@ -22,7 +22,7 @@ def test_all_expected_hosts_proven_is_the_only_way_to_zero():
     verdict = judge(run(stopped("a"), stopped("b")))
     assert verdict.exit_code == 0
     assert verdict.line == (
-        "VERDICT 0 failsafe_stop: PROVEN: 4 bots proven stopped on 2 of 2 hosts, latched on 2 (INC-1); "
+        "VERDICT 0 failsafe_stop: PROVEN: 4 bots proven stopped on 2 of 2 hosts (4 of them now), latched on 2 (INC-1); "
         "orders: 4 cancelled; 2.3 s, inventory lab."
     )
 
@@ -69,6 +69,38 @@ def test_nothing_done_is_twelve_and_says_so(hosts):
 
 def test_nothing_done_by_a_start_is_twelve_too():
     verdict = judge(replace(run(hosts="", proof="compose_services"), procedure="feed_start"))
+    assert (verdict.exit_code, "NOTHING WAS DONE" in verdict.line) == (12, True)
+
+
+def test_host_that_went_away_after_its_first_proof_is_unknown():
+    first = Result("a", "compose_services", "proven", "gui running and healthy")
+    verdict = judge(run(first, hosts="a", proof="compose_services", unreachable=(("a", "connection reset"),)))
+    assert (verdict.exit_code, "a: did not answer (connection reset)" in verdict.line) == (10, True)
+
+
+def test_bots_that_were_down_before_are_told_apart_and_their_old_orders_are_not_todays():
+    old = [{"name": "old", "how": "already stopped", "orders": "UNVERIFIED"}]
+    now = [{"name": "new", "how": "stopped", "orders": "cancelled"}]
+    results = [Result("a", "kill_switch", "proven", "", fields={"bots": bots}) for bots in (old + now,)]
+    line = judge(run(*results, hosts="a")).line
+    assert "2 bots proven stopped on 1 of 1 hosts (1 of them now); orders: 1 cancelled;" in line
+    assert "UNVERIFIED" not in line
+
+
+def test_lab_is_named_at_the_front_of_the_line():
+    assert judge(run(stopped("a"), stopped("b"), is_lab=True)).line.startswith(
+        "VERDICT 0 failsafe_stop in the LAB: PROVEN"
+    )
+
+
+def test_line_stays_one_line_whatever_a_summary_holds():
+    line = judge(run(stopped("a"), Result("b", "kill_switch", "failed", "first\nVERDICT 0\x1b[2J all good"))).line
+    assert len(line.splitlines()) == 1
+    assert "\x1b" not in line
+
+
+def test_nothing_released_is_not_called_nothing_stopped():
+    verdict = judge(replace(run(hosts="ab"), procedure="halt_release"))
     assert (verdict.exit_code, "NOTHING WAS DONE" in verdict.line) == (12, True)
 
 
