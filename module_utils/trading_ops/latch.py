@@ -110,7 +110,9 @@ def engage(path: Path, wanted: Latch, keep_first_id: bool, timeout_seconds: floa
     """
 
     def write() -> tuple[Latch, bool]:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o755)  # whatever the umask: bots read the latch under other users
         with _locked(path.parent):
             present = read_latch(path)
             planned = plan_engage(present, wanted, keep_first_id)

@@ -123,9 +123,10 @@ def test_refused_release_ends_with_thirteen(estate):
     del here["trading_hosts"]["hosts"]["away"]
     estate.write_text(json.dumps(here))
     code, verdict, _ = play("halt_release", estate, "-e", "incident_id=INC-2")
-    assert (code, "NEXT: ./runbook halt_release -e incident_id=INC-1" in verdict) == (13, True)
+    assert (code, f"NEXT: ./runbook halt_release -i {estate} -e incident_id=INC-1" in verdict) == (13, True)
     assert (estate.parent / "state" / "halt.json").exists()
-    assert play("halt_release", estate, "-e", "incident_id=INC-1")[0] == 0
+    code, verdict, _ = play("halt_release", estate, "-e", "incident_id=INC-1")
+    assert (code, "PROVEN: here: Halt latch lifted for INC-1" in verdict) == (0, True)
 
 
 def test_play_that_names_no_proof_can_not_be_green(estate, tmp_path):
@@ -137,6 +138,23 @@ def test_play_that_names_no_proof_can_not_be_green(estate, tmp_path):
     )
     code, verdict, _ = play("loose", estate, root=root)
     assert (code, "names no proof" in verdict) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [("ansible.builtin.fail: {msg: no space}", 1), ("ansible.builtin.assert: {that: false, fail_msg: no space}", 13)],
+)
+def test_task_of_ansibles_own_that_fails_beside_a_good_proof_is_not_zero(estate, tmp_path, task, expected):
+    root = tmp_path / "checkout"
+    for name in ("playbooks", "roles", "library", "module_utils"):
+        shutil.copytree(ROOT / name, root / name, symlinks=True)
+    released = f"kill_switch: {{state: released, incident_id: INC-1, state_path: {tmp_path}/state}}"
+    (root / "playbooks" / "mixed.yml").write_text(
+        "- name: Mixed\n  hosts: here\n  gather_facts: false\n  vars: {proof: kill_switch}\n"
+        f"  tasks:\n    - {released}\n    - {task}\n"
+    )
+    code, verdict, output = play("mixed", estate, root=root)
+    assert (code, "no space" in verdict) == (expected, True), output
 
 
 def test_verdict_that_breaks_is_a_failure_not_a_warning(estate, tmp_path):

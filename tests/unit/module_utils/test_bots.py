@@ -29,6 +29,14 @@ def test_bot_service_of_another_project_is_left_alone():
     assert found(bot("chat", project="discord", image="chat:1")) == []
 
 
+def test_other_service_of_a_trading_project_is_left_alone():
+    assert found(bot("db", labels={"com.docker.compose.service": "db"}, image="postgres")) == []
+
+
+def test_pattern_for_every_project_does_not_match_a_container_without_labels():
+    assert found(FakeContainer("db", image="postgres"), rules=BotRules(services=("*",), projects=("*",))) == []
+
+
 def test_stray_without_labels_is_found_by_its_image_and_counts_as_live():
     assert found(FakeContainer("stray", image="ghcr.io/refstrat:2")) == [("stray", "live", "image")]
 
@@ -39,6 +47,11 @@ def test_no_image_pattern_means_no_stray():
 
 def test_restore_test_bot_never_counts():
     assert found(bot("a", labels={"trading-core.restore-test": "true"})) == []
+
+
+@pytest.mark.parametrize("label", ["", "false", "True", "1"])
+def test_bot_whose_restore_test_label_is_not_the_word_true_counts(label):
+    assert found(bot("a", labels={"trading-core.restore-test": label})) == [("a", "paper", "label")]
 
 
 def test_null_labels_and_missing_names_of_the_engine_are_survived():

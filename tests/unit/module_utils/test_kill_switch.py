@@ -12,6 +12,7 @@ from trading_ops.kill_switch import (
     observe,
     parse_stop_request,
 )
+from trading_ops.latch import LatchError
 
 from tests.unit.fakes import FakeContainer, FakeEngine, bot
 
@@ -34,6 +35,7 @@ def halt(engine: FakeEngine, path: Path, dry_run: bool = False, **params: Any) -
         ({}, 0),
         ({"reason": None, "by": None, "grace_period_seconds": None, "bot_services": None}, 0),
         ({"reason": "", "bot_images": [], "scope": ""}, 0),
+        ({"bot_services": [], "bot_projects": "", "grace_period_seconds": ""}, 0),
         ({"grace_period_seconds": "ten"}, 1),
         ({"grace_period_seconds": -5}, 1),
         ({"grace_period_seconds": 3600}, 1),
@@ -85,6 +87,41 @@ def test_latch_is_written_before_the_first_bot_is_touched(tmp_path):
     assert seen[0] is True
 
 
+def test_halt_of_a_host_that_stands_still_is_changed_by_its_latch(tmp_path):
+    result = halt(FakeEngine(bot("a", status="exited")), tmp_path)
+    assert (result["outcome"], result["changed"]) == ("proven", True)
+
+
+def test_second_halt_with_a_named_incident_adds_it_as_planned(tmp_path):
+    engine = FakeEngine(bot("a"))
+    halt(engine, tmp_path, incident_id="INC-1")
+    planned = halt(engine, tmp_path, dry_run=True, incident_id="INC-2")
+    assert halt(engine, tmp_path, incident_id="INC-2")["latch"] == planned["latch"]
+    assert planned["latch"]["incident_ids"] == ["INC-1", "INC-2"]
+    assert halt(engine, tmp_path, dry_run=True, run_id="20261121-020000")["changed"] is False
+
+
+def test_scope_of_the_request_decides_what_stops_though_the_latch_is_wider(tmp_path):
+    halt(FakeEngine(), tmp_path)
+    engine = FakeEngine(bot("paper"), bot("live", mode="live"))
+    assert halt(engine, tmp_path, scope="live")["latch"]["scope"] == "all"
+    assert [item.name for item in engine.by_id.values() if item.running] == ["paper"]
+
+
+def test_reason_is_one_line_and_a_stray_is_remembered_by_its_name(tmp_path):
+    result = halt(FakeEngine(FakeContainer("stray")), tmp_path, reason=" bars\nlook  wrong ", bot_images=["*"])
+    assert result["latch"]["reason"] == "bars look wrong"
+    assert list(json.loads((tmp_path / "desired.json").read_text())["services"]) == ["stray"]
+
+
+def test_bots_get_the_time_they_were_given(tmp_path):
+    engine = FakeEngine(bot("a"))
+    halt(engine, tmp_path, grace_period_seconds=3)
+    bare, _ = parse_stop_request({}, NOW)
+    assert [call[2] for call in engine.calls if call[0] == "stop"] == ["3"]
+    assert bare.grace_seconds == 10
+
+
 def test_second_halt_changes_nothing(tmp_path):
     engine = FakeEngine(bot("a"))
     first = halt(engine, tmp_path)
@@ -118,8 +155,39 @@ def test_disk_that_can_not_be_written_does_not_keep_a_bot_running(tmp_path):
     result = halt(engine, blocked)
     assert result["outcome"] == "unlatched"
     assert "NOT LATCHED" in result["summary"]
+    assert result["latch"]["incident_ids"] == []  # what is there is shown, not what was wanted
     assert not any(item.running for item in engine.by_id.values())
     assert result["warnings"]
+
+
+def test_hung_disk_holds_a_stop_up_for_two_seconds_at_most(tmp_path, monkeypatch):
+    from trading_ops import kill_switch
+
+    limits: list[float] = []
+
+    def hang(_path: Path, _wanted: object, _keep: bool, timeout_seconds: float) -> None:
+        limits.append(timeout_seconds)
+        raise LatchError("no answer from lock or disk")
+
+    monkeypatch.setattr(kill_switch, "engage", hang)
+    engine = FakeEngine(bot("a"))
+    assert halt(engine, tmp_path)["outcome"] == "unlatched"
+    assert (max(limits) <= 2, [item.running for item in engine.by_id.values()]) == (True, [False])
+
+
+def test_disk_and_engine_that_both_fail_are_both_told(tmp_path):
+    (tmp_path / "file").write_text("in the way of the directory")
+    request, _ = parse_stop_request(RUN, NOW)
+    result = ensure_halted(unreachable, tmp_path / "file", request, NOW, False)
+    assert result["outcome"] == "unknown"
+    assert "timed out" in result["summary"]
+    assert "Could not write" in result["summary"]
+
+
+def test_bot_that_still_runs_is_named_and_not_remembered_as_stopped(tmp_path):
+    result = halt(FakeEngine(bot("a", immortal=True), bot("b", project="trading-b")), tmp_path)
+    assert "a: " in result["summary"]
+    assert list(json.loads((tmp_path / "desired.json").read_text())["services"]) == ["trading-b/bot"]
 
 
 def test_running_bot_outweighs_everything_else(tmp_path):
@@ -133,6 +201,14 @@ def test_scope_live_spares_paper_but_not_what_is_unclear(tmp_path):
     result = halt(engine, tmp_path, scope="live", bot_images=["trading-core-lab/bot:*"])
     assert sorted(item["name"] for item in result["bots"]) == ["live", "stray", "unclear"]
     assert [item.name for item in engine.by_id.values() if item.running] == ["paper"]
+
+
+@pytest.mark.parametrize(("mode", "left"), [("live", ["paper"]), ("paper", ["live", "unclear"]), ("all", [])])
+def test_planned_stop_takes_the_bots_of_its_mode(tmp_path, mode, left):
+    engine = FakeEngine(bot("paper"), bot("live", mode="live"), bot("unclear", mode=None))
+    request, _ = parse_stop_request(RUN, NOW)
+    ensure_stopped(lambda: engine, tmp_path, request, mode, NOW, False)
+    assert [item.name for item in engine.by_id.values() if item.running] == left
 
 
 def test_planned_stop_leaves_the_latch_alone(tmp_path):
@@ -160,6 +236,15 @@ def test_release_needs_the_id_and_starts_nothing(tmp_path):
     assert not any(item.running for item in engine.by_id.values())
 
 
+def test_release_of_a_latch_that_is_engaged_again_at_once_is_not_proven(tmp_path, monkeypatch):
+    from trading_ops import kill_switch
+
+    halt(FakeEngine(), tmp_path, incident_id="INC-1")
+    monkeypatch.setattr(kill_switch, "release", lambda *_: True)
+    result = ensure_released(tmp_path, "INC-1", "reno", NOW, False)
+    assert (result["outcome"], result["latch"]["engaged"]) == ("failed", True)
+
+
 def test_release_of_a_damaged_latch_is_refused_with_the_way_out(tmp_path):
     (tmp_path / "halt.json").write_text("garbage")
     result = ensure_released(tmp_path, "INC-1", "reno", NOW, False)
@@ -177,6 +262,19 @@ def test_observe_tells_latch_bots_and_modes_and_changes_nothing(tmp_path):
     assert "engaged (all)" in seen["summary"]
     assert "no bot running" in seen["summary"]
     assert seen["desired"]["trading-paper/bot"]["state"] == "stopped"
+
+
+@pytest.mark.parametrize("status", ["running", "paused", "restarting", "removing"])
+def test_observe_counts_every_state_with_a_process_as_running(tmp_path, status):
+    seen = observe(lambda: FakeEngine(bot("a", status=status)), tmp_path, BotRules())
+    assert ("1 paper bot running" in seen["summary"], seen["bots"][0]["running"]) == (True, True)
+
+
+def test_observe_shows_a_damaged_latch_as_engaged(tmp_path):
+    (tmp_path / "halt.json").write_text("garbage")
+    seen = observe(lambda: FakeEngine(), tmp_path, BotRules())
+    assert "damaged" in seen["summary"]
+    assert "counts as engaged" in seen["summary"]
 
 
 def test_observe_of_a_silent_engine_is_unknown(tmp_path):

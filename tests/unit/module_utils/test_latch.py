@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import threading
@@ -34,6 +35,7 @@ def test_format_and_parse_are_inverse():
         '{"scope": "all", "incident_ids": []}',
         '{"scope": "all", "incident_ids": "INC-1"}',
         '{"scope": "all", "incident_ids": [1]}',
+        '{"scope": "all", "incident_ids": [""]}',
         '{"scope": ["all"], "incident_ids": ["INC-1"]}',
         "[" * 100_000,
         format_latch(GOOD)[:-10],
@@ -78,8 +80,12 @@ def test_scope_live_lets_paper_alone_through():
     assert [live.blocks(mode) for mode in ("paper", "live", "", "unknown")] == [False, True, True, True]
 
 
-def test_engage_writes_a_file_others_can_read(path):
-    assert engage(path, GOOD, False, 2) == (GOOD, True)
+def test_engage_writes_a_file_others_can_read_whatever_the_umask(path):
+    before = os.umask(0o077)
+    try:
+        assert engage(path, GOOD, False, 2) == (GOOD, True)
+    finally:
+        os.umask(before)
     assert json.loads(path.read_text())["incident_ids"] == ["INC-1"]
     assert path.stat().st_mode & 0o777 == 0o644
     assert sorted(p.name for p in path.parent.iterdir()) == [".lock", "halt.json"]
@@ -95,6 +101,7 @@ def test_named_incident_is_appended_and_the_first_writer_stays(path):
     engage(path, GOOD, False, 2)
     engaged, changed = engage(path, replace(GOOD, incident_ids=("INC-2",), by="other"), False, 2)
     assert (engaged.incident_ids, engaged.by, changed) == (("INC-1", "INC-2"), "reno", True)
+    assert engage(path, replace(GOOD, incident_ids=("INC-2",), by="third"), False, 2) == (engaged, False)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +160,22 @@ def test_release_wants_one_of_the_ids(path):
     assert read_latch(path) is None
 
 
+def test_release_syncs_the_directory_and_waits_for_the_lock(path, monkeypatch):
+    engage(path, GOOD, False, 2)
+    synced: list[Path] = []
+    monkeypatch.setattr(latch, "fsync_directory", synced.append)
+    with open(path.parent / ".lock", "a", encoding="utf-8") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LatchError, match=r"within 0\.05 s"):
+            release(path, "INC-1", "reno", "now", 0.05)
+        assert path.exists()
+    assert release(path, "INC-1", "reno", "now", 2) in {
+        True,
+        False,
+    }  # False where the one that gave up waiting got the lock first
+    assert synced == [path.parent]
+
+
 def test_release_of_nothing_is_no_change(path):
     assert release(path, "INC-1", "reno", "now", 2) is False
     assert not path.parent.exists()
@@ -161,7 +184,7 @@ def test_release_of_nothing_is_no_change(path):
 def test_damaged_latch_can_not_be_released_by_any_id(path):
     path.parent.mkdir()
     path.write_text("")
-    with pytest.raises(LatchError, match="damaged"):
+    with pytest.raises(LatchError, match=r"damaged.*Stop again"):
         release(path, "", "reno", "now", 2)
     assert path.exists()
 
@@ -201,10 +224,11 @@ def test_full_disk_does_not_release_a_damaged_latch(path, monkeypatch):
 
 def test_ten_writers_at_once_leave_one_incident(path):
     barrier = threading.Barrier(10)
+    changed: list[bool] = []
 
     def stop(number: int) -> None:
         barrier.wait()
-        engage(path, replace(GOOD, incident_ids=(f"INC-{number}",)), True, 5)
+        changed.append(engage(path, replace(GOOD, incident_ids=(f"INC-{number}",)), True, 5)[1])
 
     threads = [threading.Thread(target=stop, args=(n,)) for n in range(10)]
     for thread in threads:
@@ -212,3 +236,4 @@ def test_ten_writers_at_once_leave_one_incident(path):
     for thread in threads:
         thread.join()
     assert len(read_latch(path).incident_ids) == 1
+    assert sorted(changed) == [False] * 9 + [True]

@@ -41,7 +41,80 @@ def test_bot_that_ignores_sigterm_is_killed_and_its_orders_unverified():
 
 def test_bot_that_nothing_ends_is_running():
     seen = stop(FakeEngine(bot("a", immortal=True)))["a"]
-    assert (seen.how, seen.outcome) == ("running", "running")
+    assert (seen.how, seen.outcome, seen.changed) == ("running", "running", True)
+    assert (seen.exit_code, seen.orders) == (None, "UNVERIFIED")
+
+
+def test_bot_that_is_neither_running_nor_proven_stopped_is_unknown():
+    assert stop(FakeEngine(bot("a", status="removing", immortal=True)))["a"].how == "unknown"
+
+
+def test_kill_is_given_five_seconds_to_take_effect():
+    engine = FakeEngine(bot("a"))
+    engine.stop = engine.kill = lambda *_args: None
+    waits: list[int] = []
+
+    def wait(container_id: str, timeout_seconds: int) -> int:
+        waits.append(timeout_seconds)
+        engine.by_id[container_id].die(137)
+        return 137
+
+    engine.wait = wait
+    assert (stop(engine)["a"].how, waits) == ("killed", [5])
+
+
+@pytest.mark.parametrize(
+    ("answer", "how"),
+    [
+        (EngineError("hung"), "unknown"),
+        (None, "gone"),
+        ({}, "running"),
+        ({"State": None}, "running"),
+        ({"State": bot("a").state()}, "running"),
+    ],
+    ids=str,
+)
+def test_last_look_of_all_decides(answer, how):
+    engine = FakeEngine(bot("a"))
+    looks, inspect = [], engine.inspect
+
+    def third_differs(container_id: str):
+        looks.append(1)
+        if len(looks) < 3:
+            return inspect(container_id)
+        if isinstance(answer, EngineError):
+            raise answer
+        return answer
+
+    engine.inspect = third_differs
+    assert stop(engine)["a"].how == how
+
+
+def test_bot_that_could_not_be_inspected_once_is_looked_at_again_and_not_called_gone():
+    engine = FakeEngine(bot("a"))
+    looks, inspect = [], engine.inspect
+
+    def second_fails(container_id: str):
+        looks.append(1)
+        if len(looks) == 2:
+            raise EngineError("cut JSON")
+        return inspect(container_id)
+
+    engine.inspect = second_fails
+    assert stop(engine)["a"].how == "already stopped"
+
+
+def test_bot_that_ends_by_itself_after_the_first_look_is_proven():
+    engine = FakeEngine(bot("a", immortal=True))
+    looks = []
+
+    def end_it(fake: FakeEngine) -> None:
+        looks.append(1)
+        if len(looks) == 2:
+            next(iter(fake.by_id.values())).status = "exited"
+
+    engine.before_list = end_it
+    assert stop(engine)["a"].outcome == "proven"
 
 
 def test_bot_that_comes_back_is_stopped_again():
@@ -56,15 +129,16 @@ def test_bot_that_starts_during_the_stop_is_found_by_the_next_look():
 
     def start_another(fake: FakeEngine) -> None:
         looks.append(1)
-        if len(looks) == 2:
-            fake.add(bot("late"))
+        if len(looks) > 1:
+            fake.add(bot(f"late-{len(looks)}"))
 
     engine.before_list = start_another
-    assert {name: seen.outcome for name, seen in stop(engine).items()} == {"a": "proven", "late": "proven"}
+    seen = {name: item.outcome for name, item in stop(engine).items()}
+    assert seen == {"a": "proven", "late-2": "proven", "late-3": "proven"}
 
 
 def test_stopped_bot_started_by_hand_after_the_first_look_is_stopped():
-    engine = FakeEngine(bot("a", status="exited"))
+    engine = FakeEngine(bot("a", status="exited", restart_policy="always"))
     looks = []
 
     def start_it(fake: FakeEngine) -> None:
@@ -73,7 +147,8 @@ def test_stopped_bot_started_by_hand_after_the_first_look_is_stopped():
             next(iter(fake.by_id.values())).status = "running"
 
     engine.before_list = start_it
-    assert stop(engine)["a"].how == "stopped"
+    seen = stop(engine)["a"]
+    assert (seen.how, seen.was, seen.restart_policy) == ("stopped", "exited", "always")
 
 
 def test_clean_second_run_changes_nothing():
@@ -96,13 +171,30 @@ def test_exited_bot_gets_policy_no_without_being_stopped():
 def test_created_bot_never_had_orders():
     seen = stop(FakeEngine(bot("a", status="created")))["a"]
     assert (seen.how, seen.orders, seen.exit_code, seen.changed) == ("never started", "none", None, False)
+    assert seen.finished_at == ""
+
+
+def test_exited_bot_without_a_time_of_start_had_no_orders():
+    engine = FakeEngine(bot("a", status="exited"))
+    never = bot("a", status="exited").state() | {"StartedAt": "0001-01-01T00:00:00Z"}
+    engine.inspect = lambda _id: {"State": never}
+    assert (stop(engine)["a"].how, stop(engine)["a"].orders) == ("never started", "none")
 
 
 def test_dry_run_touches_nothing_and_plans_what_a_run_would_do():
-    engine = FakeEngine(bot("a", restart_policy="always"), bot("b", status="exited"))
+    engine = FakeEngine(
+        bot("a", restart_policy="always"), bot("b", status="exited"), bot("c", status="exited", restart_policy="always")
+    )
     seen = stop(engine, dry_run=True)
-    assert {name: item.changed for name, item in seen.items()} == {"a": True, "b": False}
+    assert {name: item.changed for name, item in seen.items()} == {"a": True, "b": False, "c": True}
     assert {call[0] for call in engine.calls} == {"containers", "inspect"}
+
+
+def test_dry_run_that_could_not_look_at_a_bot_is_unknown():
+    engine = FakeEngine(bot("a"))
+    engine.broken["inspect"] = "cut JSON"
+    seen = stop(engine, dry_run=True)["a"]
+    assert (seen.how, "cut JSON" in seen.error) == ("unknown", True)
 
 
 def test_engine_that_says_done_but_keeps_running_is_never_proven():
@@ -117,7 +209,7 @@ def test_one_failing_call_does_not_end_the_stop(method):
     engine.broken[method] = "500 server error"
     seen = stop(engine)["a"]
     assert next(iter(engine.by_id.values())).status == "exited"
-    assert seen.outcome == "proven"
+    assert (seen.outcome, seen.error) == ("proven", "")
 
 
 def test_policy_that_could_not_be_neutralised_is_not_proven():
@@ -131,7 +223,8 @@ def test_bot_that_can_not_be_inspected_is_unknown_though_it_was_told_to_stop():
     engine = FakeEngine(bot("a"))
     engine.broken["inspect"] = "cut JSON"
     seen = stop(engine)["a"]
-    assert (seen.how, "cut JSON" in seen.error) == ("unknown", True)
+    assert (seen.how, seen.outcome, "cut JSON" in seen.error) == ("unknown", "unknown", True)
+    assert seen.changed
     assert "stop" in {call[0] for call in engine.calls}
 
 
@@ -148,6 +241,35 @@ def test_container_that_vanished_is_gone_only_when_the_engine_says_so():
     engine.inspect = vanish
     seen = stop(engine)
     assert (seen["a"].how, seen["a"].orders, seen["b"].how) == ("gone", "UNVERIFIED", "stopped")
+
+
+@pytest.mark.parametrize("seen", [{}, {"State": None}, {"State": "exited"}], ids=str)
+def test_description_without_a_state_is_unknown(seen):
+    engine = FakeEngine(bot("a"))
+    engine.inspect = lambda _id: seen
+    assert stop(engine)["a"].outcome == "unknown"
+
+
+@pytest.mark.parametrize("host_config", [None, {}, {"RestartPolicy": None}, {"RestartPolicy": {"Name": ""}}], ids=str)
+def test_unset_restart_policy_is_the_policy_no(host_config):
+    engine = FakeEngine(bot("a", status="exited"))
+    state = bot("a", status="exited").state()
+    del state["FinishedAt"]
+    engine.inspect = lambda _id: {"State": state, "HostConfig": host_config}
+    seen = stop(engine)["a"]
+    assert (seen.outcome, seen.changed, seen.restart_policy, seen.finished_at) == ("proven", False, "no", "")
+
+
+def test_container_that_vanishes_during_the_stop_is_gone():
+    engine = FakeEngine(bot("a"))
+    real = engine.stop
+
+    def vanish(container_id: str, timeout_seconds: int) -> None:
+        engine.by_id.clear()
+        real(container_id, timeout_seconds)
+
+    engine.stop = vanish
+    assert (stop(engine)["a"].how, stop(engine)) == ("gone", {})
 
 
 def test_engine_that_can_not_list_is_an_error_not_an_empty_host():

@@ -43,6 +43,7 @@ def test_one_host_that_is_not_proven_decides(outcome, code):
     verdict = judge(run(stopped("a"), stopped("b", outcome)))
     assert verdict.exit_code == code
     assert "b: b said so" in verdict.line
+    assert "2 bots proven stopped on 1 of 2 hosts" in verdict.line
 
 
 def test_host_that_gave_no_result_is_unknown_and_named():
@@ -60,11 +61,37 @@ def test_unreachable_host_is_unknown_with_what_to_do_meanwhile():
     assert "again once b answers" in verdict.line.split("NEXT:")[1]
 
 
+def test_run_in_which_no_host_answered_is_unknown_not_invalid():
+    verdict = judge(run(unreachable=(("a", "timed out"), ("b", "timed out"))))
+    assert (verdict.exit_code, "a: did not answer" in verdict.line, "b: did not answer" in verdict.line) == (
+        10,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize("proof", ["kill_switch", "bots", "compose_services", "kill_switch_info"])
+def test_unreachable_host_is_unknown_for_every_proof(proof):
+    assert judge(run(hosts="b", proof=proof, unreachable=(("b", "timed out"),))).exit_code == 10
+
+
+@pytest.mark.parametrize(("proof", "code"), [("kill_switch", 10), ("bots", 10), ("compose_services", 1)])
+def test_missing_proof_of_a_stop_is_unknown(proof, code):
+    seen = replace(stopped("a"), proof=proof)
+    assert judge(run(seen, proof=proof)).exit_code == code
+
+
+def test_result_of_another_module_proves_nothing():
+    other = replace(stopped("a"), proof="kill_switch_info")
+    assert judge(run(other, hosts="a")).exit_code == 10
+
+
 @pytest.mark.parametrize("hosts", ["", "ab"])
 def test_nothing_done_is_twelve_and_says_so(hosts):
     verdict = judge(run(hosts=hosts))
     assert verdict.exit_code == 12
     assert "NOTHING WAS STOPPED" in verdict.line
+    assert ("no task ran for a, b" if hosts else "inventory lab has no host") in verdict.line
 
 
 def test_nothing_done_by_a_start_is_twelve_too():
@@ -116,6 +143,7 @@ def test_most_serious_result_of_one_module_counts_when_it_ran_twice():
     first = Result("a", "compose_services", "failed", "am_init exited 1")
     second = Result("a", "compose_services", "proven", "alertmanager healthy")
     assert judge(run(first, second, hosts="a", proof="compose_services")).exit_code == 1
+    assert judge(run(second, first, hosts="a", proof="compose_services")).exit_code == 1
 
 
 def test_failed_task_without_an_outcome_is_a_failure_beside_good_proofs():
@@ -130,6 +158,27 @@ def test_wrong_variables_before_anything_ran_are_wrong_usage_also_for_a_stop():
     assert (verdict.exit_code, "missing required arguments: mode" in verdict.line) == (2, True)
 
 
+def test_wrong_variables_of_one_host_do_not_hide_what_another_lacks():
+    stray = Result("a", "", "usage", "missing required arguments: mode")
+    assert judge(run(stray, stopped("b", "running"))).exit_code == 11
+    assert judge(run(stray, Result("b", "", "failed", "Copy a file: no space"))).exit_code == 10
+
+
+def test_host_without_an_engaged_latch_is_not_counted_as_latched():
+    loose = replace(stopped("b"), fields={"bots": [], "latch": {"engaged": False}})
+    assert "latched on 1 (INC-1)" in judge(run(stopped("a"), loose)).line
+
+
+def test_proof_owed_by_two_plays_counts_once():
+    assert "proven stopped on 1 of 1 hosts" in judge(run(stopped("a"), hosts="aa")).line
+
+
+def test_next_command_is_that_of_the_most_serious_result():
+    refused = Result("a", "compose_services", "refused", "latch engaged", "./runbook halt_release")
+    silent = Result("b", "compose_services", "unknown", "no engine", "systemctl status docker")
+    assert judge(run(refused, silent, proof="compose_services")).line.endswith("NEXT: systemctl status docker")
+
+
 def test_unverified_orders_send_the_operator_to_the_venue():
     odd = stopped("b", bots=1, orders="UNVERIFIED")
     line = judge(run(stopped("a"), odd)).line
@@ -141,17 +190,28 @@ def test_no_bot_on_any_host_is_not_a_proof():
     assert (verdict.exit_code, "no bot container was found" in verdict.line) == (10, True)
 
 
+def test_dry_run_that_finds_no_bot_says_so_and_ends_with_zero():
+    verdict = judge(replace(run(stopped("a", "planned", bots=0), hosts="a"), dry_run=True))
+    assert (verdict.exit_code, "a real run" in verdict.line) == (0, False)
+
+
+def test_broken_task_is_the_reason_of_the_missing_proof():
+    verdict = judge(run(stopped("a"), Result("b", "", "failed", "Copy a file: no space")))
+    assert (verdict.exit_code, "no result" in verdict.line) == (10, False)
+
+
 def test_no_bot_on_one_host_is_fine_where_another_has_some():
     assert judge(run(stopped("a", bots=0), stopped("b"))).exit_code == 0
 
 
 def test_dry_run_that_saw_everything_ends_with_zero():
-    seen = [stopped(host, "planned") for host in "ab"]
+    seen = [stopped(host, "planned", orders="UNVERIFIED") for host in "ab"]
+    seen = [replace(item, fields={**item.fields, "last_stopped_at": "2026-11-21T01:30:00.000Z"}) for item in seen]
     verdict = judge(replace(run(*seen), dry_run=True))
     assert verdict.exit_code == 0
     assert "DRY RUN: nothing was changed" in verdict.line
     assert "would be stopped" in verdict.line
-    assert "latched" not in verdict.line
+    assert not [word for word in ("latched", "orders", "venue", "ended") if word in verdict.line]
 
 
 def test_dry_run_of_a_refused_start_ends_with_zero_and_says_what_would_happen():
@@ -164,6 +224,15 @@ def test_dry_run_of_a_refused_start_ends_with_zero_and_says_what_would_happen():
 def test_dry_run_that_could_not_look_at_a_host_is_unknown():
     verdict = judge(replace(run(stopped("a", "planned"), unreachable=(("b", "timed out"),)), dry_run=True))
     assert (verdict.exit_code, "DRY RUN: nothing was changed" in verdict.line) == (10, True)
+
+
+def test_dry_run_with_wrong_variables_is_still_wrong_usage():
+    stray = Result("a", "", "usage", "missing required arguments: mode")
+    assert judge(replace(run(stray), dry_run=True)).exit_code == 2
+
+
+def test_dry_run_never_says_proven():
+    assert ": DRY RUN: nothing was changed: " in judge(replace(run(stopped("a"), hosts="a"), dry_run=True)).line
 
 
 def test_dry_run_of_nothing_is_still_twelve():
@@ -199,6 +268,8 @@ def test_looking_is_called_seen():
     verdict = judge(run(seen, hosts="a", proof="kill_switch_info"))
     assert verdict.exit_code == 0
     assert "SEEN: a: not halted; 1 paper bot running" in verdict.line
+    both = replace(run(seen, stopped("b")), expected=(Expected("a", "kill_switch_info"), Expected("b", "kill_switch")))
+    assert ": PROVEN: " in judge(both).line
 
 
 def test_worst_knows_the_order_of_seriousness():
