@@ -111,7 +111,7 @@ def engage(path: Path, wanted: Latch, keep_first_id: bool, timeout_seconds: floa
 
     def write() -> tuple[Latch, bool]:
         if not path.parent.is_dir():
-            path.parent.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.parent.chmod(0o755)  # whatever the umask: bots read the latch under other users
         with _locked(path.parent):
             present = read_latch(path)
