@@ -26,7 +26,7 @@ class FaultBot:
 
 
 STUBBORN = FaultBot("homelab1", "stubborn", "paper", {"IGNORE_SIGTERM": "1", "IGNORE_LATCH": "1"})
-RESTLESS = FaultBot("homelab2", "restless", "live", {"CRASH_LOOP": "0"}, restart_policy="always")
+RESTLESS = FaultBot("homelab2", "restless", "live", {}, restart_policy="always")
 
 
 def build_override(bot: FaultBot) -> str:

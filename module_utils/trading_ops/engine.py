@@ -25,9 +25,6 @@ class ContainerGone(EngineError):
 class Engine(Protocol):
     """What a stop, a wait and a look need from a Docker Engine. Every method may raise EngineError."""
 
-    def ping(self) -> None:
-        """Return when the engine answers."""
-
     def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return the summaries (`GET /containers/json?all=1`) of all containers that carry all `labels`."""
 
@@ -58,9 +55,6 @@ class DockerEngine:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-
-    def ping(self) -> None:
-        self._ask("ping", self._client.ping)
 
     def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         filters = {"label": list(labels)} if labels else None

@@ -154,7 +154,7 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str
     if any(map(_is_stop, owed)):
         parts.append(_stop_words(run, good, hosts))
     others = [result for result in run.results if result.outcome in GOOD and not _is_stop(result)]
-    troubled = [result for result in judged if worst([result.outcome]) not in GOOD]
+    troubled = [result for result in judged if result.outcome not in GOOD]
     parts += [_listed(_unique(found)) for found in (others, troubled) if found]
     parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")
     return "; ".join(parts)

@@ -93,9 +93,6 @@ class FakeEngine:
             raise ContainerGone(f"No such container: {container_id[:12]}.")
         return self.by_id[container_id]
 
-    def ping(self) -> None:
-        self._enter("ping")
-
     def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         self._enter("containers")
         if self.before_list:
