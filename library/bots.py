@@ -93,8 +93,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.engine import docker_engine
 from ansible.module_utils.trading_ops.kill_switch import ensure_stopped, parse_stop_request
+from ansible.module_utils.trading_ops.this_host import this_host
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["stopped"], "default": "stopped"},
@@ -115,8 +115,7 @@ def main() -> None:
     params, now = module.params, utc_now()
     request, warnings = parse_stop_request(params, now)
     result = ensure_stopped(
-        lambda: docker_engine(params["docker_url"]),
-        Path(params["state_path"]),
+        this_host(params["docker_url"], Path(params["state_path"])),
         request,
         params["mode"],
         now,

@@ -121,12 +121,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.engine import docker_engine
 from ansible.module_utils.trading_ops.kill_switch import (
     ensure_halted,
     ensure_released,
     parse_stop_request,
 )
+from ansible.module_utils.trading_ops.this_host import this_host
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["engaged", "released"], "required": True},
@@ -150,7 +150,7 @@ def main() -> None:
     request, warnings = parse_stop_request(params, now)
     state_path = Path(params["state_path"])
     if params["state"] == "engaged":
-        result = ensure_halted(lambda: docker_engine(params["docker_url"]), state_path, request, now, module.check_mode)
+        result = ensure_halted(this_host(params["docker_url"], state_path), request, now, module.check_mode)
     else:
         result = ensure_released(
             state_path, request.incident_id if request.id_is_given else "", request.by, now, module.check_mode

@@ -74,8 +74,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.engine import docker_engine
 from ansible.module_utils.trading_ops.kill_switch import observe, parse_stop_request
+from ansible.module_utils.trading_ops.this_host import this_host
 
 ARGUMENT_SPEC = {
     "bot_services": {"type": "raw", "default": ["bot"]},
@@ -88,11 +88,12 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    params = module.params
-    request, warnings = parse_stop_request(params, utc_now())
+    params, now = module.params, utc_now()
+    request, warnings = parse_stop_request(params, now)
     for warning in warnings:
         module.warn(warning)
-    module.exit_json(**observe(lambda: docker_engine(params["docker_url"]), Path(params["state_path"]), request.rules))
+    host = this_host(params["docker_url"], Path(params["state_path"]))
+    module.exit_json(**observe(host, request.rules, now))
 
 
 if __name__ == "__main__":

@@ -7,15 +7,18 @@ import unicodedata
 from typing import Final
 
 _RUN_ID: Final = re.compile(r"\d{8}-\d{6}")
+_INCIDENT_ID: Final = re.compile(r"INC-\d{8}-\d{6}-[a-z0-9-]+")
 _SLUG_LENGTH: Final = 32
 
 
 def build_incident_id(run_id: str, reason: str, now: str) -> str:
     """Return `INC-<UTC yyyymmdd-hhmmss>-<slug of the reason>`.
 
-    `run_id` is the start of the run (`yyyymmdd-hhmmss`), the same on every host, so that one run makes one incident.
-    Where it is missing or malformed the host's own time `now` (ISO 8601 UTC) serves.
+    `run_id` is the start of the run (`yyyymmdd-hhmmss`), the same on every host: one run makes one incident; the
+    entry script hands over the whole id. Where it is missing or malformed the host's own time `now` (ISO UTC) serves.
     """
+    if _INCIDENT_ID.fullmatch(run_id):
+        return run_id
     stamp = run_id if _RUN_ID.fullmatch(run_id) else re.sub(r"[-:]", "", now)[:15].replace("T", "-")
     return f"INC-{stamp}-{slug(reason)}"
 

@@ -8,19 +8,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from . import desired_state
+from . import audit, desired_state
 from .bots import SCOPES, Bot, BotRules, in_scope, select_bots
+from .cgroups import Cgroups
 from .engine import Engine, EngineError
+from .first_wave import SIGNALLED_PATH, FirstWave, read_first_wave
 from .incident import build_incident_id
+from .known_estate import read_known_hosts
+from .ladder import StopReport, stop_anyhow
 from .latch import LATCH_FILE, Latch, LatchError, check_release, engage, plan_engage, read_latch, release
 from .outcome import worst
-from .stop import NOT_RUNNING, StoppedBot, last_finished, stop_bots
+from .stop import NOT_RUNNING, StoppedBot, last_finished
 
 NOT_GIVEN: Final = "not given"
 GRACE_SECONDS: Final = 10
 MAX_GRACE_SECONDS: Final = 20
 WRITE_SECONDS: Final = 2
 """How long a write to the host's disk may hold up a stop."""
+
+ENGINE_ANSWER_SECONDS: Final = 6
+"""For one answer of the engine within a stop: what takes longer is tried another way."""
 
 SHOW_BOTS: Final = "docker ps --filter label=com.docker.compose.service=bot"
 
@@ -36,6 +43,25 @@ class StopRequest:
     scope: str
     grace_seconds: int
     rules: BotRules
+
+
+@dataclass(frozen=True)
+class TradingHost:
+    """What a stop works on, handed in. `connect` may raise EngineError; `observe_guard` returns `state` and `summary`.
+
+    The guard's state is `active`, or says why nobody may rely on it.
+    """
+
+    connect: Callable[[], Engine]
+    cgroups: Cgroups
+    state_path: Path
+    observe_guard: Callable[[], dict[str, str]]
+    signalled_path: Path = SIGNALLED_PATH
+
+    @property
+    def latch_path(self) -> Path:
+        """Return where the halt latch is."""
+        return self.state_path / LATCH_FILE
 
 
 def parse_stop_request(params: Mapping[str, Any], now: str) -> tuple[StopRequest, list[str]]:
@@ -68,31 +94,31 @@ def parse_stop_request(params: Mapping[str, Any], now: str) -> tuple[StopRequest
     return request, warnings
 
 
-def ensure_halted(
-    connect: Callable[[], Engine], state_path: Path, request: StopRequest, now: str, dry_run: bool
-) -> dict[str, Any]:
+def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of a stop: latch written, then every bot in scope stopped and proven.
 
-    `connect` gives the engine and may raise EngineError, which is an unknown, never a pass. The disk may be full or
-    read-only: the stop happens all the same and the outcome says `unlatched`.
+    The engine may be dead and the disk full: the stop happens all the same, and the outcome says what is not proven.
     """
-    path = state_path / LATCH_FILE
-    latch, latch_changed, latch_error = _latch(path, request, now, dry_run)
-    stop = _stop(connect, request, lambda bot: in_scope(bot, request.scope), dry_run)
-    result = _stop_result(stop, state_path, request, now, dry_run, latch_error)
+    latch, latch_changed, latch_error = _latch(host.latch_path, request, now, dry_run)
+    first_wave = read_first_wave(host.signalled_path, request.incident_id)
+    report, guard = _stop(host, request, lambda bot: in_scope(bot, request.scope), first_wave, dry_run)
+    result = _stop_result(report, host.state_path, request, now, dry_run, latch_error)
     if latch_changed and latch:
         result["changed"] = True
         result["diff"]["before"] += "halt latch: as it was\n"
         result["diff"]["after"] += f"halt latch: {latch.scope}, {', '.join(latch.incident_ids)}\n"
-    return result | {"latch": _latch_fields(latch, path)}
+        if not dry_run:
+            fields = {"incident_id": request.incident_id, "scope": latch.scope, "reason": request.reason}
+            result["warnings"] += audit.record_quietly(host.state_path, "engaged", request.by, now, **fields)
+    known, trouble = read_known_hosts(host.state_path)
+    result["warnings"] += trouble
+    return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard, "known_hosts": known}
 
 
-def ensure_stopped(
-    connect: Callable[[], Engine], state_path: Path, request: StopRequest, mode: str, now: str, dry_run: bool
-) -> dict[str, Any]:
+def ensure_stopped(host: TradingHost, request: StopRequest, mode: str, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of a planned stop of the bots of `mode` (`paper`, `live` or `all`); no latch."""
-    stop = _stop(connect, request, lambda bot: mode in ("all", bot.mode), dry_run)
-    return _stop_result(stop, state_path, request, now, dry_run)
+    report, _ = _stop(host, request, lambda bot: mode in ("all", bot.mode), FirstWave(), dry_run)
+    return _stop_result(report, host.state_path, request, now, dry_run)
 
 
 def ensure_released(state_path: Path, incident_id: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
@@ -113,28 +139,30 @@ def ensure_released(state_path: Path, incident_id: str, by: str, now: str, dry_r
     return _release_result(True, "planned" if dry_run else "proven", text, after, path)
 
 
-def observe(connect: Callable[[], Engine], state_path: Path, rules: BotRules) -> dict[str, Any]:
-    """Return the latch, the bots and the desired state of this host as they are. Changes nothing, proves no stop.
+def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
+    """Return latch, guard, lease, bots and desired state of this host as they are. Changes nothing, proves no stop.
 
-    The outcome is `unknown` where the engine could not be asked, else `proven` (it was seen).
+    The outcome is `unknown` where the engine could not be asked, else `proven` (it was seen). `now` is ISO 8601 UTC.
     """
-    path = state_path / LATCH_FILE
-    latch = read_latch(path)
-    desired, trouble = desired_state.read_quietly(state_path)
+    latch = read_latch(host.latch_path)
+    desired, trouble = desired_state.read_quietly(host.state_path)
     try:
-        seen = select_bots(connect().containers(), rules)
+        seen = select_bots(host.connect().containers(), rules)
         error = ""
     except EngineError as failure:
         seen, error = [], str(failure)
     running = [bot for bot in seen if bot.state not in NOT_RUNNING]
     by_mode = Counter(bot.mode for bot in running)
     parts = [f"{count} {mode} bot{'s' * (count > 1)} running" for mode, count in sorted(by_mode.items())]
+    guard = host.observe_guard()
+    words = [_halted_words(latch), error or ", ".join(parts) or "no bot running", guard["summary"]]
     return {
         "changed": False,
         "outcome": "unknown" if error else "proven",
-        "summary": f"{_halted_words(latch)}; {error or ', '.join(parts) or 'no bot running'}",
+        "summary": "; ".join(words),
         "next_command": "",
-        "latch": _latch_fields(latch, path),
+        "latch": _latch_fields(latch, host.latch_path),
+        "guard": guard,
         "bots": [asdict(bot) | {"running": bot.state not in NOT_RUNNING} for bot in seen],
         "desired": desired,
         "trouble": [text for text in (error, trouble) if text],
@@ -156,27 +184,38 @@ def _latch(path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[L
 
 
 def _stop(
-    connect: Callable[[], Engine], request: StopRequest, wanted: Callable[[Bot], bool], dry_run: bool
-) -> tuple[list[StoppedBot], str]:
-    """Return what became of each bot, and why the engine could not be asked (empty: it could)."""
-    try:
-        return stop_bots(connect(), request.rules, wanted, request.grace_seconds, dry_run), ""
-    except EngineError as error:
-        return [], str(error)
+    host: TradingHost,
+    request: StopRequest,
+    wanted: Callable[[Bot], bool],
+    first_wave: FirstWave,
+    dry_run: bool,
+) -> tuple[StopReport, dict[str, str]]:
+    """Return what became of the bots, and whether a guard watches the host: looked at after the stop, not before."""
+    report = stop_anyhow(
+        host.connect,
+        host.cgroups,
+        request.rules,
+        wanted,
+        request.grace_seconds,
+        dry_run,
+        lambda: host.observe_guard()["state"] == "active",
+        first_wave,
+    )
+    return report, host.observe_guard()
 
 
 def _stop_result(
-    stop: tuple[list[StoppedBot], str],
+    report: StopReport,
     state_path: Path,
     request: StopRequest,
     now: str,
     dry_run: bool,
     latch_error: str = "",
 ) -> dict[str, Any]:
-    bots, engine_error = stop
+    bots = report.bots
     outcome = worst(
         [bot.outcome for bot in bots]
-        + ["unknown"] * bool(engine_error)
+        + ["unknown"] * bool(report.trouble)
         + ["unlatched"] * bool(latch_error)
         + ["planned" if dry_run else "proven"]
     )
@@ -187,27 +226,30 @@ def _stop_result(
     return {
         "changed": any(bot.changed for bot in bots),
         "outcome": outcome,
-        "summary": _stop_summary(bots, engine_error, latch_error, dry_run),
+        "summary": _stop_summary(report, latch_error, dry_run),
         "next_command": "" if outcome in {"proven", "planned"} else SHOW_BOTS,
         "bots": [asdict(bot) for bot in bots],
         "last_stopped_at": last_finished(bots),
-        "trouble": [text for text in (engine_error, latch_error) if text],
+        "trouble": [text for text in (report.trouble, report.engine_trouble, latch_error) if text],
         "warnings": warnings,
         "diff": _diff(bots),
     }
 
 
-def _stop_summary(bots: Sequence[StoppedBot], engine_error: str, latch_error: str, dry_run: bool) -> str:
-    if engine_error:
-        return f"Nothing is known of the bots: {engine_error}" + (f" {latch_error}" if latch_error else "")
+def _stop_summary(report: StopReport, latch_error: str, dry_run: bool) -> str:
+    bots = report.bots
+    if report.trouble and not bots:
+        return f"Nothing is known of the bots: {report.trouble}" + (f" {latch_error}" if latch_error else "")
     counts = Counter(bot.how for bot in bots)
     verb = "to stop" if dry_run else "stopped"
     words = [f"{counts[how]} {verb if how == 'stopped' else how}" for how in sorted(counts)]
     slowest = max((bot.seconds for bot in bots), default=0.0)
     text = ", ".join(words) or "no bot container found"
     took = f", the slowest in {slowest:.1f} s" if slowest and not dry_run else ""
+    without = f"without the engine, through the kernel ({report.engine_trouble})" if report.engine_trouble else ""
     named = [f"{bot.name}: {bot.error or bot.how}" for bot in bots if bot.outcome != "proven"]
-    return "; ".join([text + took, *named, *([f"NOT LATCHED: {latch_error}"] if latch_error else [])])
+    latched = f"NOT LATCHED: {latch_error}" if latch_error else ""
+    return "; ".join(word for word in [text + took, without, *named, report.trouble, latched] if word)
 
 
 def _release_result(changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path) -> dict[str, Any]:

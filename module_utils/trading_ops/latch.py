@@ -14,16 +14,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from . import audit
 from .bots import SCOPES
-from .durable import append_durably, bounded, fsync_directory, write_durably
+from .clock import parse_utc
+from .durable import bounded, fsync_directory, write_durably
+from .incident import slug
 
 _T = TypeVar("_T")
 
 READ_SECONDS: Final = 1
 
+CONCURRENT_SECONDS: Final = 30
+"""How long the slowest of several stops begun together may take to reach a host."""
+
 LATCH_FILE: Final = "halt.json"
 LOCK_FILE: Final = ".lock"
-AUDIT_FILE: Final = "audit.jsonl"
 
 
 class LatchError(Exception):
@@ -93,14 +98,28 @@ def plan_engage(present: Latch | None, wanted: Latch, keep_first_id: bool) -> La
 
     The first writer's time, person and reason stay. Its scope only ever widens. With `keep_first_id` (the id of
     `wanted` was made up for this run, nobody named it) an engaged latch keeps its ids: stopping twice is one incident.
+    Stops that meet within CONCURRENT_SECONDS agree on the oldest id, whatever order they reach a host in: otherwise
+    ten at once would leave different incidents on different hosts.
     """
     if present is None:
         return wanted
     if present.damaged:
         return replace(wanted, scope="all")  # a damaged latch holds everything, and a stop never narrows a halt
     scope = "all" if "all" in (present.scope, wanted.scope) else "live"
+    if keep_first_id and wanted.incident_ids < present.incident_ids and _are_concurrent(present, wanted):
+        return replace(wanted, scope=scope, since=present.since)
     new = () if keep_first_id else tuple(i for i in wanted.incident_ids if i not in present.incident_ids)
     return replace(present, scope=scope, incident_ids=present.incident_ids + new)
+
+
+def _are_concurrent(present: Latch, wanted: Latch) -> bool:
+    """Return whether two runs that nobody gave an id met on this host at about the same time."""
+    was_made_up = len(present.incident_ids) == 1 and present.incident_ids[0].endswith(f"-{slug(present.reason)}")
+    try:
+        apart = parse_utc(wanted.since) - parse_utc(present.since)
+    except ValueError:
+        return False
+    return was_made_up and abs(apart.total_seconds()) <= CONCURRENT_SECONDS
 
 
 def engage(path: Path, wanted: Latch, keep_first_id: bool, timeout_seconds: float) -> tuple[Latch, bool]:
@@ -141,9 +160,7 @@ def release(path: Path, incident_id: str, by: str, now: str, timeout_seconds: fl
         with _locked(path.parent):
             if not check_release(read_latch(path), incident_id):
                 return False
-            append_durably(
-                path.parent / AUDIT_FILE, json.dumps({"time": now, "by": by, "released": incident_id}) + "\n"
-            )
+            audit.append(path.parent, "released", by, now, incident_id=incident_id)
             path.unlink()
             fsync_directory(path.parent)
             return True

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from .bots import Bot, BotRules, select_bots
-from .clock import format_utc
+from .clock import format_utc, parse_utc, uptime
 from .engine import ContainerGone, Engine, EngineError
+from .first_wave import FirstWave
 
 IN_FLIGHT: Final = 16
 """Calls to one engine at a time: a hundred bots must not exhaust its descriptors or ours."""
@@ -94,12 +96,14 @@ def stop_bots(
     wanted: Callable[[Bot], bool],
     grace_seconds: int,
     dry_run: bool = False,
+    first_wave: FirstWave | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[StoppedBot]:
     """Return one StoppedBot per wanted bot container, in any state, after all are stopped as far as possible.
 
     The restart policy goes to `no` first, so that neither a crash nor a reboot brings a bot back; then SIGTERM, and
-    SIGKILL after `grace_seconds`, all bots at the same time. Trouble with one bot never keeps another from being
+    SIGKILL after `grace_seconds`, all bots at the same time; a bot that `first_wave` has signalled already is waited
+    for instead. Trouble with one bot never keeps another from being
     stopped. Raises EngineError only where the engine can not even list its containers at first.
     """
     results: dict[str, StoppedBot] = {}
@@ -118,7 +122,7 @@ def stop_bots(
                 break
 
             def handle(bot: Bot) -> StoppedBot:
-                return _stop_one(engine, bot, grace_seconds, dry_run, clock)
+                return _stop_one(engine, bot, grace_seconds, dry_run, first_wave or FirstWave(), clock)
 
             for bot, result in zip(pending, pool.map(handle, pending), strict=True):
                 results[bot.id] = _merge(results.get(bot.id), result)
@@ -136,7 +140,9 @@ def _merge(before: StoppedBot | None, now: StoppedBot) -> StoppedBot:
     return now if before is None else replace(now, was=before.was, restart_policy=before.restart_policy)
 
 
-def _stop_one(engine: Engine, bot: Bot, grace_seconds: int, dry_run: bool, clock: Callable[[], float]) -> StoppedBot:
+def _stop_one(
+    engine: Engine, bot: Bot, grace_seconds: int, dry_run: bool, first_wave: FirstWave, clock: Callable[[], float]
+) -> StoppedBot:
     begun = clock()
     errors: list[str] = []
     before = _inspect(engine, bot, errors)
@@ -146,11 +152,14 @@ def _stop_one(engine: Engine, bot: Bot, grace_seconds: int, dry_run: bool, clock
     if before and is_proven_stopped(state):
         if not dry_run and _policy(before) != "no":
             _attempt(errors, engine.set_restart_policy, bot.id, "no")
+        if first_wave.has_stopped(bot.id):
+            return _result(bot, before, _how(before, errors), 0.0, errors)
         return _result(bot, before, "already stopped" if _was_started(state) else "never started", 0.0, errors)
     if dry_run:
         return _result(bot, before, "unknown" if errors else "stopped", 0.0, errors)
     _attempt(errors, engine.set_restart_policy, bot.id, "no")
-    _attempt(errors, engine.stop, bot.id, grace_seconds)
+    if not _ended_by_first_wave(engine, bot, first_wave.remaining_seconds(bot.id, uptime(), grace_seconds)):
+        _attempt(errors, engine.stop, bot.id, grace_seconds)
     after = _inspect(engine, bot, errors)
     if after is not None and not is_proven_stopped(after["State"]):
         _attempt(errors, engine.kill, bot.id, "SIGKILL")
@@ -159,6 +168,17 @@ def _stop_one(engine: Engine, bot: Bot, grace_seconds: int, dry_run: bool, clock
     how = _how(after, errors)
     result = _result(bot, after, how, clock() - begun, errors)
     return replace(result, restart_policy=_policy(before) if before else "")
+
+
+def _ended_by_first_wave(engine: Engine, bot: Bot, remaining_seconds: float) -> bool:
+    """Wait for a bot that has its signal; False where nobody signalled it, or it did not end. The next look proves."""
+    if not remaining_seconds:
+        return False
+    try:
+        engine.wait(bot.id, math.ceil(remaining_seconds) + 1)
+    except EngineError:
+        return False
+    return True
 
 
 def _prove(engine: Engine, seen: StoppedBot) -> StoppedBot:
@@ -250,11 +270,5 @@ def last_finished(bots: Sequence[StoppedBot]) -> str:
 
     Rounded up, so that nothing the bot did can be later than what is reported.
     """
-    moments = [_parse_engine_time(bot.finished_at) for bot in bots if bot.finished_at]
+    moments = [parse_utc(bot.finished_at) for bot in bots if bot.finished_at]
     return format_utc(max(moments) + timedelta(microseconds=999)) if moments else ""
-
-
-def _parse_engine_time(text: str) -> datetime:
-    """Return an engine's time, whose up to nine digits of a second Python 3.11 does not read."""
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}.{fraction[:6] or '0':0<6}+00:00")

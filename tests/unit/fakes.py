@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from trading_ops.engine import ContainerGone, EngineError
+from trading_ops.cgroups import CgroupError
+from trading_ops.engine import ContainerGone, Engine, EngineError
+from trading_ops.kill_switch import TradingHost
 
 _numbers = itertools.count(1)
 
@@ -155,3 +158,91 @@ class FakeEngine:
     def image_id(self, reference: str) -> str | None:
         self._enter("image_id", reference)
         return self.images.get(reference)
+
+
+class FakeCgroups:
+    """Cgroups over the containers of a FakeEngine, whether that engine answers or not.
+
+    `broken` maps a method to the sentence it fails with; `strangers` run, and no file describes them.
+    """
+
+    def __init__(self, *containers: FakeContainer, strangers: Sequence[str] = ()) -> None:
+        self.by_id = {container.id: container for container in containers}
+        self.strangers = list(strangers)
+        self.broken: dict[str, str] = {}
+        self.calls: list[tuple[str, ...]] = []
+
+    def _enter(self, method: str, *arguments: str) -> None:
+        self.calls.append((method, *arguments))
+        if method in self.broken:
+            raise CgroupError(self.broken[method])
+
+    def containers(self) -> list[dict[str, Any]]:
+        self._enter("containers")
+        return [
+            {
+                "Id": item.id,
+                "Names": [f"/{item.name}"],
+                "Image": item.image,
+                "Labels": dict(item.labels),
+                "State": "running" if item.running else "exited",
+            }
+            for item in self.by_id.values()
+        ]
+
+    def restart_policy(self, container_id: str) -> str:
+        self._enter("restart_policy", container_id)
+        return self.by_id[container_id].restart_policy
+
+    def processes(self) -> dict[str, list[int]]:
+        self._enter("processes")
+        alive = {item.id: [4711] for item in self.by_id.values() if item.status in {"running", "paused"}}
+        return alive | {container_id: [4712] for container_id in self.strangers}
+
+    def terminate(self, container_id: str) -> None:
+        self._enter("terminate", container_id)
+        item = self.by_id[container_id]
+        if not item.ignores_sigterm:
+            item.die(item.exit_code)
+
+    def kill(self, container_id: str) -> None:
+        self._enter("kill", container_id)
+        self.by_id[container_id].die(137)
+
+
+class FakeClock:
+    """Seconds that pass only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def trading_host(
+    engine: FakeEngine | None,
+    state_path: Path,
+    cgroups: FakeCgroups | None = None,
+    guard: str = "active",
+) -> TradingHost:
+    """Return a host on fakes; without an engine nobody answers there, and without cgroups root is missing."""
+
+    def connect() -> Engine:
+        if engine is None:
+            raise EngineError("The engine could not answer: timed out.")
+        return engine
+
+    if cgroups is None:
+        cgroups = FakeCgroups()
+        cgroups.broken = {"containers": "The engine's own files could not be read: Permission denied."}
+    return TradingHost(
+        connect=connect,
+        cgroups=cgroups,
+        state_path=state_path,
+        observe_guard=lambda: {"state": guard, "summary": f"guard {guard}"},
+        signalled_path=state_path / "signalled",
+    )

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from tests.unit.fakes import FakeEngine, bot
+from tests.unit.fakes import FakeEngine, bot, trading_host
 
 MODULES = {"kill_switch": kill_switch, "kill_switch_info": kill_switch_info, "bots": bots}
 
@@ -21,7 +21,7 @@ MODULES = {"kill_switch": kill_switch, "kill_switch_info": kill_switch_info, "bo
 def engine(monkeypatch):
     fake = FakeEngine(bot("a"), bot("b", mode="live"))
     for module in MODULES.values():
-        monkeypatch.setattr(module, "docker_engine", lambda _url: fake)
+        monkeypatch.setattr(module, "this_host", lambda _url, path: trading_host(fake, path))
     return fake
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from trading_ops.bots import BotRules
-from trading_ops.engine import Engine, EngineError
 from trading_ops.kill_switch import (
     ensure_halted,
     ensure_released,
@@ -14,19 +13,15 @@ from trading_ops.kill_switch import (
 )
 from trading_ops.latch import LatchError
 
-from tests.unit.fakes import FakeContainer, FakeEngine, bot
+from tests.unit.fakes import FakeCgroups, FakeContainer, FakeEngine, bot, trading_host
 
 NOW = "2026-11-21T01:30:00.000Z"
 RUN = {"run_id": "20261121-013000", "reason": "bars look wrong", "by": "reno"}
 
 
-def unreachable() -> Engine:
-    raise EngineError("The engine could not answer: timed out.")
-
-
 def halt(engine: FakeEngine, path: Path, dry_run: bool = False, **params: Any) -> dict[str, Any]:
     request, _ = parse_stop_request(RUN | params, NOW)
-    return ensure_halted(lambda: engine, path, request, NOW, dry_run)
+    return ensure_halted(trading_host(engine, path), request, NOW, dry_run)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +137,7 @@ def test_dry_run_writes_no_file_and_plans_latch_and_stop(tmp_path):
 
 def test_engine_that_does_not_answer_is_unknown_and_the_latch_is_there(tmp_path):
     request, _ = parse_stop_request(RUN, NOW)
-    result = ensure_halted(unreachable, tmp_path, request, NOW, False)
+    result = ensure_halted(trading_host(None, tmp_path), request, NOW, False)
     assert result["outcome"] == "unknown"
     assert "timed out" in result["summary"]
     assert (tmp_path / "halt.json").exists()
@@ -178,7 +173,7 @@ def test_hung_disk_holds_a_stop_up_for_two_seconds_at_most(tmp_path, monkeypatch
 def test_disk_and_engine_that_both_fail_are_both_told(tmp_path):
     (tmp_path / "file").write_text("in the way of the directory")
     request, _ = parse_stop_request(RUN, NOW)
-    result = ensure_halted(unreachable, tmp_path / "file", request, NOW, False)
+    result = ensure_halted(trading_host(None, tmp_path / "file"), request, NOW, False)
     assert result["outcome"] == "unknown"
     assert "timed out" in result["summary"]
     assert "Could not write" in result["summary"]
@@ -207,14 +202,14 @@ def test_scope_live_spares_paper_but_not_what_is_unclear(tmp_path):
 def test_planned_stop_takes_the_bots_of_its_mode(tmp_path, mode, left):
     engine = FakeEngine(bot("paper"), bot("live", mode="live"), bot("unclear", mode=None))
     request, _ = parse_stop_request(RUN, NOW)
-    ensure_stopped(lambda: engine, tmp_path, request, mode, NOW, False)
+    ensure_stopped(trading_host(engine, tmp_path), request, mode, NOW, False)
     assert [item.name for item in engine.by_id.values() if item.running] == left
 
 
 def test_planned_stop_leaves_the_latch_alone(tmp_path):
     engine = FakeEngine(bot("a"), bot("b", mode="live"))
     request, _ = parse_stop_request(RUN, NOW)
-    result = ensure_stopped(lambda: engine, tmp_path, request, "paper", NOW, False)
+    result = ensure_stopped(trading_host(engine, tmp_path), request, "paper", NOW, False)
     assert result["outcome"] == "proven"
     assert [item.name for item in engine.by_id.values() if item.running] == ["b"]
     assert not (tmp_path / "halt.json").exists()
@@ -254,11 +249,11 @@ def test_release_of_a_damaged_latch_is_refused_with_the_way_out(tmp_path):
 
 def test_observe_tells_latch_bots_and_modes_and_changes_nothing(tmp_path):
     engine = FakeEngine(bot("a"), bot("b", mode="live"), bot("c", status="exited"))
-    seen = observe(lambda: engine, tmp_path, BotRules())
-    assert seen["summary"] == "not halted; 1 live bot running, 1 paper bot running"
+    seen = observe(trading_host(engine, tmp_path), BotRules(), NOW)
+    assert seen["summary"] == "not halted; 1 live bot running, 1 paper bot running; guard active"
     assert list(tmp_path.iterdir()) == []
     halt(engine, tmp_path)
-    seen = observe(lambda: engine, tmp_path, BotRules())
+    seen = observe(trading_host(engine, tmp_path), BotRules(), NOW)
     assert "engaged (all)" in seen["summary"]
     assert "no bot running" in seen["summary"]
     assert seen["desired"]["trading-paper/bot"]["state"] == "stopped"
@@ -266,17 +261,65 @@ def test_observe_tells_latch_bots_and_modes_and_changes_nothing(tmp_path):
 
 @pytest.mark.parametrize("status", ["running", "paused", "restarting", "removing"])
 def test_observe_counts_every_state_with_a_process_as_running(tmp_path, status):
-    seen = observe(lambda: FakeEngine(bot("a", status=status)), tmp_path, BotRules())
+    seen = observe(trading_host(FakeEngine(bot("a", status=status)), tmp_path), BotRules(), NOW)
     assert ("1 paper bot running" in seen["summary"], seen["bots"][0]["running"]) == (True, True)
 
 
 def test_observe_shows_a_damaged_latch_as_engaged(tmp_path):
     (tmp_path / "halt.json").write_text("garbage")
-    seen = observe(lambda: FakeEngine(), tmp_path, BotRules())
+    seen = observe(trading_host(FakeEngine(), tmp_path), BotRules(), NOW)
     assert "damaged" in seen["summary"]
     assert "counts as engaged" in seen["summary"]
 
 
 def test_observe_of_a_silent_engine_is_unknown(tmp_path):
-    seen = observe(unreachable, tmp_path, BotRules())
+    seen = observe(trading_host(None, tmp_path), BotRules(), NOW)
     assert (seen["outcome"], "timed out" in seen["summary"]) == ("unknown", True)
+
+
+def test_bots_of_a_dead_engine_are_stopped_through_the_kernel_and_proven(tmp_path):
+    request, _ = parse_stop_request(RUN, NOW)
+    cgroups = FakeCgroups(bot("a", restart_policy="always"))
+    result = ensure_halted(trading_host(None, tmp_path, cgroups), request, NOW, False)
+    assert (result["outcome"], result["changed"]) == ("proven", True)
+    assert "without the engine" in result["summary"]
+    assert "timed out" in result["summary"]
+    assert [item["orders"] for item in result["bots"]] == ["UNVERIFIED"]
+
+
+def test_bot_of_a_dead_engine_that_nobody_guards_may_return_and_is_unknown(tmp_path):
+    request, _ = parse_stop_request(RUN, NOW)
+    for policy, outcome in (("always", "unknown"), ("no", "proven")):
+        cgroups = FakeCgroups(bot("a", restart_policy=policy))
+        result = ensure_halted(trading_host(None, tmp_path, cgroups, guard="absent"), request, NOW, False)
+        assert result["outcome"] == outcome, policy
+
+
+def test_engaging_is_audited_once_with_the_person(tmp_path):
+    engine = FakeEngine(bot("a"))
+    halt(engine, tmp_path)
+    halt(engine, tmp_path)
+    (entry,) = map(json.loads, (tmp_path / "audit.jsonl").read_text().splitlines())
+    assert (entry["event"], entry["by"], entry["reason"]) == ("engaged", "reno", "bars look wrong")
+    assert entry["incident_id"] == "INC-20261121-013000-bars-look-wrong"
+
+
+def test_hosts_of_the_known_estate_are_told(tmp_path):
+    assert halt(FakeEngine(), tmp_path)["known_hosts"] == []
+    (tmp_path / "estate.json").write_text('{"trading_hosts": ["b", "a"]}')
+    assert halt(FakeEngine(), tmp_path)["known_hosts"] == ["a", "b"]
+    (tmp_path / "estate.json").write_text("garbage")
+    result = halt(FakeEngine(bot("x")), tmp_path)
+    assert (result["outcome"], result["known_hosts"]) == ("proven", [])
+    assert any("estate.json" in warning for warning in result["warnings"])
+
+
+def test_bot_that_the_first_wave_stopped_counts_as_stopped_by_this_stop(tmp_path):
+    first = bot("first", status="exited")
+    earlier = bot("earlier", status="exited", project="trading-earlier")
+    (tmp_path / "signalled").write_text(f"INC-20261121-013000-bars-look-wrong\n{first.id} 10\n")
+    result = halt(FakeEngine(first, earlier), tmp_path)
+    assert {item["name"]: item["how"] for item in result["bots"]} == {"first": "stopped", "earlier": "already stopped"}
+    again = halt(FakeEngine(first, earlier), tmp_path, incident_id="INC-other")
+    assert {item["how"] for item in again["bots"]} == {"already stopped"}
+    assert again["changed"] is True  # the incident it was given; the bots are as they were

@@ -1,4 +1,5 @@
 import fcntl
+import itertools
 import json
 import os
 import threading
@@ -7,7 +8,16 @@ from pathlib import Path
 
 import pytest
 from trading_ops import latch
-from trading_ops.latch import Latch, LatchError, engage, format_latch, parse_latch, read_latch, release
+from trading_ops.latch import (
+    Latch,
+    LatchError,
+    engage,
+    format_latch,
+    parse_latch,
+    plan_engage,
+    read_latch,
+    release,
+)
 
 GOOD = Latch("all", ("INC-1",), "2026-11-21T01:30:00.000Z", "reno", "bars look wrong")
 
@@ -193,7 +203,12 @@ def test_release_is_written_down_before_the_latch_goes(path):
     engage(path, GOOD, False, 2)
     release(path, "INC-1", "reno", "2026-11-21T02:00:00.000Z", 2)
     (line,) = (path.parent / "audit.jsonl").read_text().splitlines()
-    assert json.loads(line) == {"time": "2026-11-21T02:00:00.000Z", "by": "reno", "released": "INC-1"}
+    assert json.loads(line) == {
+        "time": "2026-11-21T02:00:00.000Z",
+        "event": "released",
+        "by": "reno",
+        "incident_id": "INC-1",
+    }
 
 
 def test_latch_that_blocks_its_reader_counts_as_engaged_and_costs_a_second_at_most(path, monkeypatch):
@@ -237,3 +252,32 @@ def test_ten_writers_at_once_leave_one_incident(path):
         thread.join()
     assert len(read_latch(path).incident_ids) == 1
     assert sorted(changed) == [False] * 9 + [True]
+
+
+MADE_UP = Latch("all", ("INC-20261121-013005-x",), "2026-11-21T01:30:05.000Z", "reno", "x")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "held", "expected"),
+    [
+        (5, MADE_UP, "INC-20261121-013000-x"),
+        (60, MADE_UP, "INC-20261121-013005-x"),
+        (5, replace(MADE_UP, reason="another than the id tells, so somebody named it"), "INC-20261121-013005-x"),
+        (5, replace(MADE_UP, since="by hand"), "INC-20261121-013005-x"),
+        (5, replace(MADE_UP, incident_ids=("INC-20261121-012959-x",)), "INC-20261121-012959-x"),
+    ],
+    ids=["together", "a minute later", "given id", "unreadable time", "older one is there"],
+)
+def test_stops_that_meet_agree_on_the_oldest_made_up_id(seconds, held, expected):
+    wanted = replace(MADE_UP, incident_ids=("INC-20261121-013000-x",), since=f"2026-11-21T01:{30 + seconds // 60}:10Z")
+    assert plan_engage(held, wanted, keep_first_id=True).incident_ids == (expected,)
+
+
+def test_concurrent_stops_agree_in_whatever_order_they_reach_a_host():
+    ids = [f"INC-20261121-01300{second}-x" for second in range(4)]
+    for order in itertools.permutations(ids):
+        held = None
+        for incident_id in order:
+            wanted = replace(MADE_UP, incident_ids=(incident_id,))
+            held = plan_engage(held, wanted, keep_first_id=True)
+        assert held.incident_ids == (ids[0],)

@@ -1,0 +1,180 @@
+"""Containers without their engine: what they are from its files, what runs from the kernel's control groups.
+
+For the day when the engine is dead or hung and its containers live on: they are children of their own shims, not of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+DOCKER_ROOT: Final = Path("/var/lib/docker")
+DAEMON_FILE: Final = Path("/etc/docker/daemon.json")
+CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
+
+_CONTAINER_ID: Final = re.compile(r"[0-9a-f]{64}")
+_GROUP_NAME: Final = re.compile(r"(?:docker-)?([0-9a-f]{64})(?:\.scope)?")
+"""The engine's names under its systemd driver and under its cgroupfs driver."""
+
+
+class CgroupError(Exception):
+    """Files of the engine or control groups could not be read or used. The text is a sentence."""
+
+
+class Cgroups(Protocol):
+    """What a stop without the engine needs. Every method may raise CgroupError."""
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Return each container that a file describes, in the shape of the engine's list (Id, Names, Image, …)."""
+
+    def restart_policy(self, container_id: str) -> str:
+        """Return the restart policy on disk, which a returning engine goes by."""
+
+    def processes(self) -> dict[str, list[int]]:
+        """Return the process ids of every container that has any, by container id, known on disk or not."""
+
+    def terminate(self, container_id: str) -> None:
+        """Send SIGTERM to the container's first process, and thaw it where it is paused."""
+
+    def kill(self, container_id: str) -> None:
+        """Send SIGKILL to every process of the container."""
+
+
+class HostCgroups:
+    """Cgroups of this host, v1 or v2. Needs root."""
+
+    def __init__(self, docker_root: Path = DOCKER_ROOT, cgroup_root: Path = CGROUP_ROOT) -> None:
+        self._docker_root = docker_root
+        self._cgroup_root = cgroup_root
+
+    def containers(self) -> list[dict[str, Any]]:
+        folder = self._docker_root / "containers"
+        try:
+            ids = sorted(entry.name for entry in folder.iterdir() if _CONTAINER_ID.fullmatch(entry.name))
+        except OSError as error:
+            raise CgroupError(f"The engine's own files could not be read: {error}.") from error
+        running = self.processes()
+        described = []
+        for name in ids:
+            try:
+                described.append(parse_container(self._read(name, "config.v2.json"), name, name in running))
+            except CgroupError:
+                continue  # where it runs, it is a container that nobody described, and that is told
+        return described
+
+    def restart_policy(self, container_id: str) -> str:
+        policy = (self._read(container_id, "hostconfig.json").get("RestartPolicy") or {}).get("Name")
+        return str(policy or "no")
+
+    def processes(self) -> dict[str, list[int]]:
+        found: dict[str, set[int]] = {}
+        for container_id, folder in self._groups():
+            found.setdefault(container_id, set()).update(_pids_below(folder))
+        return {container_id: sorted(pids) for container_id, pids in found.items() if pids}
+
+    def terminate(self, container_id: str) -> None:
+        alive = self.processes().get(container_id, [])
+        first = (self._read(container_id, "config.v2.json").get("State") or {}).get("Pid")
+        _signal([first] if first in alive else alive, signal.SIGTERM)
+        for folder in self._folders(container_id):
+            for name, thawed in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
+                if (folder / name).exists():
+                    _write(folder / name, thawed)
+
+    def kill(self, container_id: str) -> None:
+        for folder in self._folders(container_id):
+            if (folder / "cgroup.kill").exists():
+                _write(folder / "cgroup.kill", "1")
+        _signal(self.processes().get(container_id, []), signal.SIGKILL)
+
+    def _read(self, container_id: str, name: str) -> dict[str, Any]:
+        path = self._docker_root / "containers" / container_id / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise CgroupError(f"{path} could not be read: {error}.") from error
+        if not isinstance(content, dict):
+            raise CgroupError(f"{path} is not an object.")
+        return content
+
+    def _folders(self, container_id: str) -> list[Path]:
+        return [folder for name, folder in self._groups() if name == container_id]
+
+    def _groups(self) -> Iterator[tuple[str, Path]]:
+        """Yield container id and folder of each container's control group, in each hierarchy that has one."""
+
+        def fail(error: OSError) -> None:
+            if not is_gone(error):
+                raise CgroupError(f"Control groups could not be read: {error}.") from error
+
+        if not self._cgroup_root.is_dir():
+            raise CgroupError(f"There are no control groups at {self._cgroup_root}.")
+        for folder, _, _ in os.walk(self._cgroup_root, onerror=fail):
+            if match := _GROUP_NAME.fullmatch(Path(folder).name):
+                yield match[1], Path(folder)
+
+
+def parse_container(config: dict[str, Any], container_id: str, is_running: bool) -> dict[str, Any]:
+    """Return a container's file `config.v2.json` in the shape of the engine's list; `is_running` is the kernel's word.
+
+    Raises CgroupError where the file does not tell its labels: such a container could be a bot.
+    """
+    inner = config.get("Config")
+    if not isinstance(inner, dict) or not isinstance(inner.get("Labels") or {}, dict):
+        raise CgroupError(f"The engine's file of container {container_id[:12]} tells no labels.")
+    return {
+        "Id": container_id,
+        "Names": [str(config.get("Name") or container_id[:12])],
+        "Image": str(inner.get("Image", "")),
+        "Labels": inner.get("Labels") or {},
+        "State": "running" if is_running else "exited",
+    }
+
+
+def find_docker_root(daemon_file: Path = DAEMON_FILE) -> Path:
+    """Return where the engine keeps its files: its own setting, or the default."""
+    try:
+        configured = json.loads(daemon_file.read_text(encoding="utf-8")).get("data-root")
+    except (OSError, ValueError, AttributeError):
+        configured = None
+    return Path(configured) if isinstance(configured, str) and configured else DOCKER_ROOT
+
+
+def is_gone(error: OSError) -> bool:
+    """Return whether a control group ended while it was looked at: its file is missing or its device is."""
+    return error.errno in {errno.ENOENT, errno.ENODEV}
+
+
+def _pids_below(folder: Path) -> Iterator[int]:
+    for path in folder.rglob("cgroup.procs"):
+        try:
+            yield from (int(word) for word in path.read_text(encoding="utf-8").split())
+        except OSError as error:
+            if not is_gone(error):
+                raise CgroupError(f"{path} could not be read: {error}.") from error
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        if pid <= 0:  # the kernel's word for a process outside our view; signalling 0 would hit ourselves
+            raise CgroupError("A process of the container is outside what this host's root can see.")
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue  # it ended by itself
+        except OSError as error:
+            raise CgroupError(f"Process {pid} could not be signalled: {error}.") from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        if not is_gone(error):
+            raise CgroupError(f"{path} could not be written: {error}.") from error
