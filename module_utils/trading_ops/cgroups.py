@@ -12,7 +12,7 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 DOCKER_ROOT: Final = Path("/var/lib/docker")
 DAEMON_FILE: Final = Path("/etc/docker/daemon.json")
@@ -118,6 +118,18 @@ class HostCgroups:
         for folder, _, _ in os.walk(self._cgroup_root, onerror=fail):
             if match := _GROUP_NAME.fullmatch(Path(folder).name):
                 yield match[1], Path(folder)
+
+
+class ForeignEngine:
+    """Cgroups for an engine that is not this host's own: what runs here proves nothing about what runs there."""
+
+    def __init__(self, docker_url: str) -> None:
+        self._docker_url = docker_url
+
+    def _refuse(self, *_: str) -> NoReturn:
+        raise CgroupError(f"There is no way around the engine at {self._docker_url}: it is not this host's own.")
+
+    containers = restart_policy = processes = terminate = kill = _refuse
 
 
 def parse_container(config: dict[str, Any], container_id: str, is_running: bool) -> dict[str, Any]:

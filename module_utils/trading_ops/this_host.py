@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from .cgroups import HostCgroups, find_docker_root
+from .cgroups import ForeignEngine, HostCgroups, find_docker_root
 from .engine import docker_engine
 from .kill_switch import ENGINE_ANSWER_SECONDS, TradingHost
+
+SYSTEM_ENGINES: Final = frozenset({"unix:///var/run/docker.sock", "unix:///run/docker.sock"})
+"""Engines whose containers are in this host's control groups, described under this host's docker root."""
 
 
 def this_host(docker_url: str, state_path: Path) -> TradingHost:
     """Return the ports of this host; nothing is opened before it is asked."""
     return TradingHost(
         connect=lambda: docker_engine(docker_url, ENGINE_ANSWER_SECONDS),
-        cgroups=HostCgroups(find_docker_root()),
+        cgroups=HostCgroups(find_docker_root()) if docker_url in SYSTEM_ENGINES else ForeignEngine(docker_url),
         state_path=state_path,
         observe_guard=lambda: {"state": "absent", "summary": "no guard watches this host"},
     )

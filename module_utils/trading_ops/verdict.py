@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from .outcome import EXIT_CODES, worst
@@ -13,6 +13,13 @@ STOPS: Final = frozenset({"failsafe_stop", "bot_stop", "feed_stop"})
 
 STOP_PROOFS: Final = frozenset({"kill_switch", "bots"})
 """Modules whose result proves a stop. Where one is missing nobody knows what runs, which is worse than failed."""
+
+OPEN_ORDERS: Final = "open_orders_info"
+AT_THE_VENUE: Final = (
+    "NOW at the venue: disable the bots' API key, cancel all open orders "
+    "(runbooks/Incident_Handling.md 4.1, By hand, at the venue)"
+)
+NO_LONGER_RUNNING: Final = frozenset({"already stopped", "never started", "stopped", "killed", "gone"})
 
 GOOD: Final = frozenset({"proven", "planned"})
 
@@ -56,7 +63,8 @@ class Run:
     """All that a verdict is judged from.
 
     `results` holds what our modules said and, with an empty `proof`, tasks that failed without an outcome of their
-    own; `unreachable` are (host, ssh's words); `seconds` from the start of the command, monotonic.
+    own; `side_results` are those of side jobs, which the verdict may quote and never counts; `unreachable` are (host,
+    ssh's words); `seconds` from the start of the command, monotonic.
     `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
 
@@ -66,6 +74,7 @@ class Run:
     seconds: float
     expected: tuple[Expected, ...] = ()
     results: tuple[Result, ...] = ()
+    side_results: tuple[Result, ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()
     retry_command: str = ""
     inventory_option: str = ""
@@ -92,7 +101,7 @@ def judge(run: Run) -> Verdict:
     # A host that went away after its first proof may have gone in the middle of its next task.
     unknown = {result.host for result in owed if result.outcome == "unknown"}
     gone = [_missing(Expected(host, ""), run) for host, _ in run.unreachable if host not in unknown]
-    judged = owed + stray + gone
+    judged = owed + stray + gone + _left_out(run)
     if all(map(_is_stop, owed)) and _all_good(owed) and not _bots(owed):
         judged.append(_no_bot_found(run))
     outcome = worst(result.outcome for result in judged)
@@ -104,8 +113,35 @@ def _of(item: Expected, run: Run) -> Result:
     found = [result for result in run.results if (result.host, result.proof) == (item.host, item.proof)]
     if not found:
         return _missing(item, run)
-    outcome = worst(result.outcome for result in found)
-    return next(result for result in reversed(found) if worst([result.outcome]) == outcome)
+    checked = [_checked(result, run.dry_run) for result in reversed(found)]
+    return min(checked, key=lambda result: list(EXIT_CODES).index(result.outcome))
+
+
+def _checked(result: Result, dry_run: bool) -> Result:
+    """Return a result with no better an outcome than its own bots and its own latch bear out."""
+    if result.outcome == "planned" and not dry_run:
+        # A module that only planned, in a run that was to act, has proven nothing.
+        return replace(result, outcome="unknown", summary=f"{result.summary.rstrip('.')}; it only planned")
+    if result.outcome != "proven" or not _is_stop(result):
+        return replace(result, outcome=worst([result.outcome]))
+    hows = {str(bot.get("name")): str(bot.get("how")) for bot in _bots([result])}
+    odd = {name: how for name, how in hows.items() if how not in NO_LONGER_RUNNING}
+    found = ["running" if how == "running" else "unknown" for how in odd.values()]
+    words = [f"{name}: {how}" for name, how in odd.items()]
+    if result.proof == "kill_switch" and not (result.fields.get("latch") or {}).get("engaged"):
+        found.append("unlatched")
+        words.append("the halt latch is not engaged")
+    if not found:
+        return result
+    return replace(result, outcome=worst(found), summary="; ".join([result.summary.rstrip("."), *words]))
+
+
+def _left_out(run: Run) -> list[Result]:
+    """Return the hosts that belong to the estate as it was last recorded, and that this inventory does not name."""
+    known = {name for result in run.results for name in result.fields.get("known_hosts", [])}
+    text = "host_setup recorded it as a trading host and this inventory does not name it: nobody stopped its bots"
+    way = "runbooks/Incident_Handling.md 4.1, By hand, at the host; then put it back into the inventory"
+    return [Result(name, "", "unknown", text, way) for name in sorted(known - {item.host for item in run.expected})]
 
 
 def _missing(item: Expected, run: Run) -> Result:
@@ -173,13 +209,34 @@ def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
     ended = max((str(r.fields["last_stopped_at"]) for r in stops if r.fields.get("last_stopped_at")), default="")
     if ended and not run.dry_run:
         text += f", last bot ended {ended}"
-    orders = Counter(str(bot.get("orders")) for bot in now)
-    if orders and not run.dry_run:
-        text += "; orders: " + ", ".join(f"{orders[word]} {word}" for word in sorted(orders, key=str.lower))
-    unverified = sorted(str(bot["name"]) for bot in now if bot.get("orders") == "UNVERIFIED")
-    if unverified and not run.dry_run:
-        text += f" - look at the venue for open orders of {', '.join(unverified)}"
-    return text
+    return text if run.dry_run else "; ".join(filter(None, [text, _orders(run, stops, now)]))
+
+
+def _orders(run: Run, stops: Sequence[Result], now: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is known of open orders: from the venue where it answered, else from the way the bots ended."""
+    venues = {result.host: result for result in run.side_results if result.proof == OPEN_ORDERS}
+    open_at = {str(seen.fields.get("url")): int(seen.fields.get("count") or 0) for seen in venues.values()}
+    said = Counter(str(bot.get("orders")) for bot in now)
+    if not now and not venues:
+        return ""
+    if sum(open_at.values()):
+        word = f"{sum(open_at.values())} OPEN"
+    elif all(_is_none(venues.get(result.host)) for result in stops):
+        word = "none"
+    elif now and not said.keys() - {"cancelled", "none"}:
+        word = "cancelled" if said["cancelled"] else "none"
+    else:
+        word = "UNVERIFIED"
+    bots = ", ".join(f"{said[how]} {how}" for how in sorted(said, key=str.lower))
+    unverified = sorted(str(bot.get("name")) for bot in now if bot.get("orders") == "UNVERIFIED")
+    parts = [f"bots: {bots}" + (f" ({', '.join(unverified)})" if unverified else "")] if now else []
+    parts += sorted({f"venue: {seen.summary.rstrip('.')}" for seen in venues.values()})
+    text = f"orders: {word} ({'; '.join(parts)})"
+    return text if word in {"cancelled", "none"} else f"{text} - {AT_THE_VENUE}"
+
+
+def _is_none(asked: Result | None) -> bool:
+    return asked is not None and asked.outcome in GOOD and asked.fields.get("orders") == "none"
 
 
 def _bots(results: Iterable[Result]) -> list[Mapping[str, Any]]:

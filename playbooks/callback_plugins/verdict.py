@@ -4,7 +4,8 @@
 
 It stands beside the playbooks, where ansible-playbook loads it from any directory, with or without ansible.cfg.
 A play names in its variable `proof` the module whose result it owes from each of its hosts. What is owed is read
-from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task can not make it less.
+from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task can not make it less. A play that has
+`side_job: true` instead owes nothing: it comes after the proof, and can neither fail nor better it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ STARTED_AT = "TRADING_CORE_STARTED_AT"
 VERDICT_FILE = "TRADING_CORE_VERDICT_FILE"
 COMMAND = "TRADING_CORE_COMMAND"
 
+NEXT = " NEXT: "
+"""In the message of a failed assertion: what follows is the next command to type."""
+
 OUTCOME_OF_FAILED = {"validate_argument_spec": "usage", "assert": "refused"}
 """What it means when a task of Ansible's own fails; our modules say it themselves."""
 
@@ -58,6 +62,8 @@ class CallbackModule(CallbackBase):
         self._plays: list[Any] = []
         self._expected: list[Expected] = []
         self._results: list[Result] = []
+        self._side_results: list[Result] = []
+        self._is_side_job = False
         self._unreachable: list[tuple[str, str]] = []
         # Workers inherit the environment: this is how all hosts of one run agree on one incident id.
         os.environ.setdefault(RUN_ID, datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
@@ -70,6 +76,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         inventory = play.get_variable_manager()._inventory
         self._sources = [Path(str(source)) for source in inventory._sources]
+        self._is_side_job = play.vars.get("side_job") is True
+        if self._is_side_job:
+            return
         proof = play.vars.get("proof")
         if not proof:
             self._results.append(Result("", "", "failed", f"play {play.get_name()!r} names no proof"))
@@ -84,6 +93,10 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if self._note(result):
             return
+        if self._is_side_job:
+            words = _one_line(result._result.get("msg") or "no message")
+            self._display.display(f"    {result._host.get_name()}: {result._task.get_name()}: {words}")
+            return
         outcome = OUTCOME_OF_FAILED.get(result._task.action.rpartition(".")[2], "failed")
         wrong = result._result.get("argument_errors")
         if outcome == "usage" and wrong:
@@ -91,10 +104,13 @@ class CallbackModule(CallbackBase):
             return
         text = _one_line(result._result.get("msg") or result._result.get("stderr") or "no message")
         outcome = "failed" if outcome == "usage" else outcome
+        text, _, next_command = text.partition(NEXT)
         summary = text if outcome == "refused" else f"{result._task.get_name()}: {text}"
-        self._results.append(Result(result._host.get_name(), "", outcome, summary))
+        self._results.append(Result(result._host.get_name(), "", outcome, summary, next_command))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
+        if self._is_side_job:
+            return
         self._unreachable.append((result._host.get_name(), _one_line(result._result.get("msg", ""))))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
@@ -117,6 +133,7 @@ class CallbackModule(CallbackBase):
             seconds=max(0.0, _now() - self._began),
             expected=tuple(self._expected),
             results=tuple(self._results),
+            side_results=tuple(self._side_results),
             unreachable=tuple(self._unreachable),
             inventory_option="" if self._sources == [LAB] else " ".join(f"-i {source}" for source in self._sources),
             is_lab=self._sources == [LAB],
@@ -136,7 +153,7 @@ class CallbackModule(CallbackBase):
             next_command=str(fields.get("next_command", "")),
             fields=fields,
         )
-        self._results.append(found)
+        (self._side_results if self._is_side_job else self._results).append(found)
         self._display.display(f"    {found.host}: {found.outcome}: {found.summary}")
         return True
 

@@ -9,7 +9,7 @@ LATCH = {"engaged": True, "incident_ids": ["INC-1"]}
 
 
 def stopped(host: str, outcome: str = "proven", bots: int = 2, orders: str = "cancelled") -> Result:
-    items = [{"name": f"{host}-bot-{n}", "orders": orders} for n in range(bots)]
+    items = [{"name": f"{host}-bot-{n}", "how": "stopped", "orders": orders} for n in range(bots)]
     return Result(host, "kill_switch", outcome, f"{host} said so", fields={"bots": items, "latch": LATCH})
 
 
@@ -23,7 +23,7 @@ def test_all_expected_hosts_proven_is_the_only_way_to_zero():
     assert verdict.exit_code == 0
     assert verdict.line == (
         "VERDICT 0 failsafe_stop: PROVEN: 4 bots proven stopped on 2 of 2 hosts (4 of them now), latched on 2 (INC-1); "
-        "orders: 4 cancelled; 2.3 s, inventory lab."
+        "orders: cancelled (bots: 4 cancelled); 2.3 s, inventory lab."
     )
 
 
@@ -108,9 +108,10 @@ def test_host_that_went_away_after_its_first_proof_is_unknown():
 def test_bots_that_were_down_before_are_told_apart_and_their_old_orders_are_not_todays():
     old = [{"name": "old", "how": "already stopped", "orders": "UNVERIFIED"}]
     now = [{"name": "new", "how": "stopped", "orders": "cancelled"}]
-    results = [Result("a", "kill_switch", "proven", "", fields={"bots": bots}) for bots in (old + now,)]
-    line = judge(run(*results, hosts="a")).line
-    assert "2 bots proven stopped on 1 of 1 hosts (1 of them now); orders: 1 cancelled;" in line
+    result = Result("a", "kill_switch", "proven", "", fields={"bots": old + now, "latch": LATCH})
+    line = judge(run(result, hosts="a")).line
+    assert "2 bots proven stopped on 1 of 1 hosts (1 of them now), latched on 1 (INC-1); " in line
+    assert "orders: cancelled (bots: 1 cancelled);" in line
     assert "UNVERIFIED" not in line
 
 
@@ -164,9 +165,19 @@ def test_wrong_variables_of_one_host_do_not_hide_what_another_lacks():
     assert judge(run(stray, Result("b", "", "failed", "Copy a file: no space"))).exit_code == 10
 
 
-def test_host_without_an_engaged_latch_is_not_counted_as_latched():
+def test_host_that_calls_itself_proven_without_a_latch_is_not():
     loose = replace(stopped("b"), fields={"bots": [], "latch": {"engaged": False}})
-    assert "latched on 1 (INC-1)" in judge(run(stopped("a"), loose)).line
+    verdict = judge(run(stopped("a"), loose))
+    assert verdict.exit_code == 10
+    assert "latched on 1 (INC-1)" in verdict.line
+    assert "b: b said so; the halt latch is not engaged" in verdict.line
+
+
+@pytest.mark.parametrize(("how", "code"), [("running", 11), ("unknown", 10), ("paused", 10), (None, 10)])
+def test_host_that_calls_itself_proven_beside_a_bot_that_is_not_stopped_is_not(how, code):
+    odd = replace(stopped("b"), fields={"bots": [{"name": "x", "how": how}], "latch": LATCH})
+    verdict = judge(run(stopped("a"), odd))
+    assert (verdict.exit_code, f"x: {how}" in verdict.line) == (code, True)
 
 
 def test_proof_owed_by_two_plays_counts_once():
@@ -182,7 +193,59 @@ def test_next_command_is_that_of_the_most_serious_result():
 def test_unverified_orders_send_the_operator_to_the_venue():
     odd = stopped("b", bots=1, orders="UNVERIFIED")
     line = judge(run(stopped("a"), odd)).line
-    assert "orders: 2 cancelled, 1 UNVERIFIED - look at the venue for open orders of b-bot-0" in line
+    assert "orders: UNVERIFIED (bots: 2 cancelled, 1 UNVERIFIED (b-bot-0)) - NOW at the venue: disable" in line
+    assert "cancel all open orders" in line
+
+
+def venue(host: str, orders: str, count: int = 0, url: str = "http://venue") -> Result:
+    outcome = "unknown" if orders == "UNVERIFIED" else "proven"
+    words = {"none": "none open", "open": f"{count} open", "UNVERIFIED": "did not answer"}[orders]
+    return Result(host, "open_orders_info", outcome, words, fields={"orders": orders, "count": count, "url": url})
+
+
+@pytest.mark.parametrize(
+    ("bots", "venues", "expected", "manual"),
+    [
+        ("UNVERIFIED", [("a", "none"), ("b", "none")], "orders: none (bots: 4 UNVERIFIED (", False),
+        ("UNVERIFIED", [("a", "none")], "orders: UNVERIFIED (", True),
+        ("UNVERIFIED", [("a", "none"), ("b", "UNVERIFIED")], "orders: UNVERIFIED (", True),
+        (
+            "cancelled",
+            [("a", "UNVERIFIED"), ("b", "UNVERIFIED")],
+            "orders: cancelled (bots: 4 cancelled; venue: did",
+            False,
+        ),
+        ("cancelled", [("a", "open", 3), ("b", "open", 3)], "orders: 3 OPEN (bots: 4 cancelled; venue: 3 open)", True),
+        ("cancelled", [("a", "open", 3), ("b", "open", 2, "http://other")], "orders: 5 OPEN (", True),
+        ("none", [], "orders: none (bots: 4 none)", False),
+        ("gibberish", [], "orders: UNVERIFIED (", True),
+    ],
+)
+def test_open_orders_are_the_venues_word_and_else_the_bots(bots, venues, expected, manual):
+    results = stopped("a", orders=bots), stopped("b", orders=bots)
+    verdict = judge(run(*results, side_results=tuple(venue(*asked) for asked in venues)))
+    assert (verdict.exit_code, expected in verdict.line) == (0, True), verdict.line
+    assert ("NOW at the venue" in verdict.line) is manual
+
+
+def test_second_stop_asks_the_venue_as_well():
+    still = Result("a", "kill_switch", "proven", "", fields={"bots": [{"how": "already stopped"}], "latch": LATCH})
+    line = judge(run(still, hosts="a", side_results=(venue("a", "open", 1),))).line
+    assert "orders: 1 OPEN (venue: 1 open) - NOW at the venue" in line
+
+
+def test_side_results_neither_fail_a_stop_nor_save_it():
+    broken = Result("a", "open_orders_info", "failed", "boom")
+    assert judge(run(stopped("a"), stopped("b"), side_results=(broken,))).exit_code == 0
+    assert judge(run(stopped("a"), side_results=(replace(stopped("b"), proof="open_orders_info"),))).exit_code == 10
+
+
+def test_host_that_the_inventory_lost_is_unknown():
+    knows = replace(stopped("a"), fields={**stopped("a").fields, "known_hosts": ["a", "b", "c"]})
+    verdict = judge(run(knows, stopped("b")))
+    assert verdict.exit_code == 10
+    assert "c: host_setup recorded it as a trading host and this inventory does not name it" in verdict.line
+    assert judge(run(knows, stopped("b"), stopped("c"), hosts="abc")).exit_code == 0
 
 
 def test_no_bot_on_any_host_is_not_a_proof():
