@@ -227,9 +227,11 @@ def _stop_result(
         "changed": any(bot.changed for bot in bots),
         "outcome": outcome,
         "summary": _stop_summary(report, latch_error, dry_run),
-        "next_command": "" if outcome in {"proven", "planned"} else SHOW_BOTS,
+        # What is stopped and not latched is stopped again, once root or the disk is back.
+        "next_command": "" if outcome in {"proven", "planned", "unlatched"} else SHOW_BOTS,
         "bots": [asdict(bot) for bot in bots],
         "last_stopped_at": last_finished(bots),
+        "engine_trouble": report.engine_trouble,
         "trouble": [text for text in (report.trouble, report.engine_trouble, latch_error) if text],
         "warnings": warnings,
         "diff": _diff(bots),

@@ -157,7 +157,7 @@ def _missing(item: Expected, run: Run) -> Result:
 
 def _until_back(run: Run, host: str) -> str:
     return (
-        f"{run.retry_command} (again once {host} answers; until then switch it off or stop its bots at its console, "
+        f"{_again(run)} (again once {host} answers; until then switch it off or stop its bots at its console, "
         "see runbooks/Incident_Handling.md 4.1)"
     )
 
@@ -204,8 +204,10 @@ def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
     text = f"{len(bots)} bot{'s' * (len(bots) != 1)} {verb} on {len(stops)} of {hosts} hosts ({len(now)} of them now)"
     latched = [r for r in stops if r.proof == "kill_switch" and r.fields.get("latch", {}).get("engaged")]
     if latched and not run.dry_run:
-        ids = sorted({i for r in latched for i in r.fields["latch"].get("incident_ids", [])})
+        ids = sorted({i for r in latched for i in _incident_ids(r)})
         text += f", latched on {len(latched)} ({', '.join(ids)})"
+    if without := sorted(r.host for r in stops if r.fields.get("engine_trouble")):
+        text += f", without the engine on {', '.join(without)}"
     ended = max((str(r.fields["last_stopped_at"]) for r in stops if r.fields.get("last_stopped_at")), default="")
     if ended and not run.dry_run:
         text += f", last bot ended {ended}"
@@ -255,7 +257,19 @@ def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:
     if EXIT_CODES[outcome] == 0:
         return ""
     own = [result.next_command for result in judged if result.outcome == outcome and result.next_command]
-    return own[0] if own else run.retry_command
+    return own[0] if own else _again(run)
+
+
+def _again(run: Run) -> str:
+    """Return the command to repeat; a halt that some hosts have already is joined, so that it stays one incident."""
+    ids = sorted(i for r in run.results if r.proof == "kill_switch" for i in _incident_ids(r))
+    if run.procedure != "failsafe_stop" or run.dry_run or not ids or "incident_id" in run.retry_command:
+        return run.retry_command
+    return f"{run.retry_command} -e incident_id={ids[0]}"
+
+
+def _incident_ids(result: Result) -> list[str]:
+    return [str(name) for name in (result.fields.get("latch") or {}).get("incident_ids", [])]
 
 
 def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:

@@ -50,7 +50,7 @@ def test_host_that_gave_no_result_is_unknown_and_named():
     verdict = judge(run(stopped("a")))
     assert verdict.exit_code == 10
     assert "b: no result" in verdict.line
-    assert verdict.line.endswith("NEXT: ./runbook failsafe_stop")
+    assert verdict.line.endswith("NEXT: ./runbook failsafe_stop -e incident_id=INC-1")
 
 
 def test_unreachable_host_is_unknown_with_what_to_do_meanwhile():
@@ -340,3 +340,9 @@ def test_worst_knows_the_order_of_seriousness():
     assert worst([]) == "invalid"
     assert worst(["proven", "refused", "unknown"]) == "unknown"
     assert worst(["proven", "nonsense"]) == "failed"
+
+
+def test_stop_without_the_engine_is_proven_and_said():
+    odd = replace(stopped("b"), fields={**stopped("b").fields, "engine_trouble": "timed out"})
+    verdict = judge(run(stopped("a"), odd))
+    assert (verdict.exit_code, "latched on 2 (INC-1), without the engine on b" in verdict.line) == (0, True)
