@@ -27,7 +27,7 @@ SSH_OPTIONS: Mapping[str, str] = {
     "BatchMode": "yes",
     "ControlMaster": "no",
     "ControlPath": "none",
-    "ConnectTimeout": "3",
+    "ConnectTimeout": "5",
     "ServerAliveInterval": "1",
     "ServerAliveCountMax": "3",
 }

@@ -70,7 +70,7 @@ def test_frozen_host_delays_nobody_and_is_named(trading):
     assert "homelab2: did not answer" in stopped.verdict
     assert "NEXT: ./runbook failsafe_stop -e reason=test (again once homelab2 answers" in stopped.verdict
     assert running_bots(["homelab1"]) == []
-    # Waiting for the frozen host would cost at least the 3 s of its connection time-out.
+    # Waiting for the frozen host would cost at least the 5 s of its connection time-out.
     assert seconds < baseline + 2, f"{baseline:.1f} s with all hosts well, {seconds:.1f} s with one frozen"
 
     assert runbook("failsafe_stop", "-e", "reason=test").code == 0
