@@ -30,7 +30,7 @@ def test_ssh_reads_the_configuration_as_it_is_meant(tmp_path):
     shown = subprocess.run(
         ["ssh", "-G", "-F", tmp_path / "ssh_config", "homelab2"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    for line in ("hostname 172.29.77.12", "user ops", f"identityfile {home}/id_ed25519", "connecttimeout 3"):
+    for line in ("hostname 172.29.77.12", "user ops", f"identityfile {home}/id_ed25519", "connecttimeout 5"):
         assert line in shown
     assert {"stricthostkeychecking true", "batchmode yes", "controlmaster false"} <= set(shown)
 
