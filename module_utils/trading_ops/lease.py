@@ -203,7 +203,8 @@ def ensure_held(
 ) -> dict[str, Any]:
     """Return the module result of taking the lease; `locked` where another run has it."""
     if not wanted.holder or not 1 <= wanted.duration_seconds <= MAX_SECONDS:
-        return _result("usage", f"A lease needs a run that it belongs to, and 1 to {MAX_SECONDS} seconds.", state_path)
+        asked = f"{wanted.duration_seconds} s for {wanted.holder or 'no run'}"
+        return _result("usage", f"A lease is of a run and lasts 1 to {MAX_SECONDS} s; asked: {asked}.", state_path)
     try:
         taken = wait_and_take(state_path, wanted, wait_timeout_seconds, now, clock, sleep, dry_run)
     except LeaseError as error:

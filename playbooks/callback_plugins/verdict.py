@@ -37,6 +37,7 @@ sys.path.insert(0, str(ROOT / "module_utils"))
 from trading_ops.verdict import Expected, Result, Run, Verdict, judge
 
 RUN_ID = "TRADING_CORE_RUN_ID"
+LEASE_RUN_ID = "TRADING_CORE_LEASE_RUN_ID"
 STARTED_AT = "TRADING_CORE_STARTED_AT"
 VERDICT_FILE = "TRADING_CORE_VERDICT_FILE"
 COMMAND = "TRADING_CORE_COMMAND"
@@ -66,7 +67,9 @@ class CallbackModule(CallbackBase):
         self._is_side_job = False
         self._unreachable: list[tuple[str, str]] = []
         # Workers inherit the environment: this is how all hosts of one run agree on one incident id.
-        os.environ.setdefault(RUN_ID, datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+        run_id = os.environ.setdefault(RUN_ID, datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+        # Two runs that begin in the same second are two holders of a lease.
+        os.environ[LEASE_RUN_ID] = f"{run_id}.{os.getpid()}"
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._procedure = Path(playbook._file_name).stem
