@@ -94,7 +94,7 @@ def judge(run: Run) -> Verdict:
     """Return the verdict: starts from what was expected and looks for it in what was proven, never the other way."""
     if not run.results and not run.unreachable:
         return _line(run, "invalid", _nothing(run), run.retry_command)
-    stray = [result for result in run.results if not result.proof]
+    stray = [result for result in run.results if not _is_owed(result, run) and result.outcome not in GOOD]
     if stray and len(stray) == len(run.results) and {result.outcome for result in stray} == {"usage"}:
         return _line(run, "usage", _listed(_unique(stray)), f"{run.retry_command} (with the variable corrected)")
     owed = [_of(item, run) for item in dict.fromkeys(run.expected)]
@@ -106,6 +106,10 @@ def judge(run: Run) -> Verdict:
         judged.append(_no_bot_found(run))
     outcome = worst(result.outcome for result in judged)
     return _line(run, outcome, _sentence(run, owed, judged), _next_command(run, outcome, judged))
+
+
+def _is_owed(result: Result, run: Run) -> bool:
+    return Expected(result.host, result.proof) in run.expected
 
 
 def _of(item: Expected, run: Run) -> Result:
@@ -150,7 +154,7 @@ def _missing(item: Expected, run: Run) -> Result:
     for host, words in run.unreachable:
         if host == item.host:
             return Result(host, item.proof, "unknown", f"did not answer ({words})", _until_back(run, host))
-    broken = [result.summary for result in run.results if result.host == item.host and not result.proof]
+    broken = [result.summary for result in run.results if result.host == item.host and result.outcome not in GOOD]
     text = broken[0] if broken else "no result; it was left out or the run ended before it"
     return Result(item.host, item.proof, outcome, text)
 
@@ -189,7 +193,7 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str
     parts = []
     if any(map(_is_stop, owed)):
         parts.append(_stop_words(run, good, hosts))
-    others = [result for result in run.results if result.outcome in GOOD and not _is_stop(result)]
+    others = [r for r in run.results if r.outcome in GOOD and _is_owed(r, run) and not _is_stop(r)]
     troubled = [result for result in judged if result.outcome not in GOOD]
     parts += [_listed(_unique(found)) for found in (others, troubled) if found]
     parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")

@@ -346,3 +346,17 @@ def test_stop_without_the_engine_is_proven_and_said():
     odd = replace(stopped("b"), fields={**stopped("b").fields, "engine_trouble": "timed out"})
     verdict = judge(run(stopped("a"), odd))
     assert (verdict.exit_code, "latched on 2 (INC-1), without the engine on b" in verdict.line) == (0, True)
+def test_refusal_by_a_module_that_a_play_does_not_owe_decides_and_is_said_once():
+    held = Result("a", "lease", "locked", "Held by reno")
+    verdict = judge(run(held, hosts="a", proof="compose_services"))
+    assert (verdict.exit_code, verdict.line.count("Held by reno")) == (75, 1)
+
+
+def test_good_word_of_a_module_that_a_play_does_not_owe_is_neither_proof_nor_noise():
+    lease, start = (
+        Result("a", "lease", "proven", "lease freed"),
+        Result("a", "compose_services", "proven", "bot running"),
+    )
+    verdict = judge(run(lease, start, hosts="a", proof="compose_services"))
+    assert (verdict.exit_code, "bot running" in verdict.line, "lease" in verdict.line) == (0, True, False)
+    assert judge(run(lease, hosts="a", proof="compose_services")).exit_code == 1
