@@ -81,10 +81,6 @@ next_command:
   description: Empty; the same command again is what comes next.
   returned: always
   type: str
-path:
-  description: The lease file.
-  returned: always
-  type: str
 lease:
   description: The lease as it then is (C(holder), C(purpose), C(since), C(expires)), empty for none.
   returned: always

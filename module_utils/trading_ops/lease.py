@@ -204,17 +204,17 @@ def ensure_held(
     """Return the module result of taking the lease; `locked` where another run has it."""
     if not wanted.holder or not 1 <= wanted.duration_seconds <= MAX_SECONDS:
         asked = f"{wanted.duration_seconds} s for {wanted.holder or 'no run'}"
-        return _result("usage", f"A lease is of a run and lasts 1 to {MAX_SECONDS} s; asked: {asked}.", state_path)
+        return _result("usage", f"A lease is of a run and lasts 1 to {MAX_SECONDS} s; asked: {asked}.")
     try:
         taken = wait_and_take(state_path, wanted, wait_timeout_seconds, now, clock, sleep, dry_run)
     except LeaseError as error:
-        return _result("failed", str(error), state_path)
+        return _result("failed", str(error))
     if not taken.is_mine:
-        return _result("locked", describe(taken.lease, state_path), state_path, lease=taken.lease)
+        return _result("locked", describe(taken.lease, state_path), lease=taken.lease)
     words = f"lease until {_shown(taken.lease.expires)}"
     if taken.former:
         words += f", taken over from {taken.former.holder}, whose own ended at {_shown(taken.former.expires)}"
-    return _result("planned" if dry_run else "proven", words, state_path, True, taken.lease, taken.warnings)
+    return _result("planned" if dry_run else "proven", words, True, taken.lease, taken.warnings)
 
 
 def ensure_freed(state_path: Path, wanted: Wanted, now: Callable[[], datetime], dry_run: bool) -> dict[str, Any]:
@@ -223,12 +223,12 @@ def ensure_freed(state_path: Path, wanted: Wanted, now: Callable[[], datetime], 
     What ran under the lease has its own proof, and a start that is proven must not be reported as failed.
     """
     if dry_run:
-        return _result("planned", "no lease was taken", state_path)
+        return _result("planned", "no lease was taken")
     try:
         freed, warnings = free(state_path, wanted, now)
     except LeaseError as error:
         freed, warnings = False, [f"{error} It ends by itself within {MAX_SECONDS} s."]
-    return _result("proven", "lease freed" if freed else "no lease freed", state_path, freed, None, warnings)
+    return _result("proven", "lease freed" if freed else "no lease freed", freed, None, warnings)
 
 
 def describe(lease: Lease, state_path: Path) -> str:
@@ -347,7 +347,6 @@ def _fields(lease: Lease) -> dict[str, str]:
 def _result(
     outcome: str,
     summary: str,
-    state_path: Path,
     changed: bool = False,
     lease: Lease | None = None,
     warnings: Sequence[str] = (),
@@ -357,7 +356,6 @@ def _result(
         "outcome": outcome,
         "summary": summary,
         "next_command": "",
-        "path": str(state_path / LEASE_FILE),
         "lease": _fields(lease) if lease else {},
         "warnings": list(warnings),
     }
