@@ -43,7 +43,8 @@ def test_every_play_is_named_hosts_roles_and_nothing_more(playbook):
 @playbook
 def test_every_play_names_a_proof_that_is_a_module_of_ours(playbook):
     for play in plays(playbook):
-        proof = play["vars"]["proof"]
+        assert ("proof" in play["vars"]) != (play["vars"].get("side_job") is True), play["name"]
+        proof = play["vars"].get("proof", [])
         for module in [proof] if isinstance(proof, str) else proof:
             assert (ROOT / "library" / f"{module}.py").is_file(), f"{play['name']}: {module}"
 
@@ -72,10 +73,12 @@ def test_a_play_that_validates_has_a_specification(playbook):
 
 
 def test_the_stop_waits_for_nobody_and_validates_nothing():
-    (play,) = plays(ROOT / "playbooks" / "failsafe_stop.yml")
+    play, *after = plays(ROOT / "playbooks" / "failsafe_stop.yml")
+    assert [entry["vars"]["side_job"] for entry in after] == [True]
     assert play["strategy"] == "free"
     assert not {"serial", "any_errors_fatal", "validate_argspec"} & play.keys()
-    assert {entry["role"] for entry in play["roles"]} == set(STOP_PATH_ROLES)
+    assert {entry["role"] for each in (play, *after) for entry in each["roles"]} == set(STOP_PATH_ROLES)
+    assert [entry["role"] for entry in play["roles"]] == ["estate", "failsafe_stop"]
     options = meta(ROOT / "playbooks" / "failsafe_stop.yml")[play["name"]]["options"]
     assert not any(option.get("required") for option in options.values())
 
