@@ -75,8 +75,9 @@ def test_a_play_that_validates_has_a_specification(playbook):
 def test_the_stop_waits_for_nobody_and_validates_nothing():
     play, *after = plays(ROOT / "playbooks" / "failsafe_stop.yml")
     assert [entry["vars"]["side_job"] for entry in after] == [True]
-    assert play["strategy"] == "free"
-    assert not {"serial", "any_errors_fatal", "validate_argspec"} & play.keys()
+    for each in (play, *after):
+        assert each["strategy"] == "free"
+        assert not {"serial", "any_errors_fatal", "validate_argspec"} & each.keys()
     assert {entry["role"] for each in (play, *after) for entry in each["roles"]} == set(STOP_PATH_ROLES)
     assert [entry["role"] for entry in play["roles"]] == ["estate", "failsafe_stop"]
     options = meta(ROOT / "playbooks" / "failsafe_stop.yml")[play["name"]]["options"]

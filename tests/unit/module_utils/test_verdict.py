@@ -346,6 +346,8 @@ def test_stop_without_the_engine_is_proven_and_said():
     odd = replace(stopped("b"), fields={**stopped("b").fields, "engine_trouble": "timed out"})
     verdict = judge(run(stopped("a"), odd))
     assert (verdict.exit_code, "latched on 2 (INC-1), without the engine on b" in verdict.line) == (0, True)
+
+
 def test_refusal_by_a_module_that_a_play_does_not_owe_decides_and_is_said_once():
     held = Result("a", "lease", "locked", "Held by reno")
     verdict = judge(run(held, hosts="a", proof="compose_services"))
