@@ -73,3 +73,16 @@ def test_the_stop_is_one_task():
     (first,), (without_root,) = task["block"], task["rescue"]
     assert first["kill_switch"] == without_root["kill_switch"]
     assert without_root["vars"] == {"ansible_become": False}
+
+
+@pytest.mark.parametrize("name", ["bot_start", "feed_stack"])
+def test_what_starts_takes_the_lease_and_gives_it_back_also_after_a_failure(name):
+    *_, take, work = load_yaml(ROOT / "roles" / name / "tasks" / "main.yml")
+    assert take["lease"]["state"] == "present"
+    assert [task["lease"]["state"] for task in work["always"]] == ["absent"]
+    assert "rescue" not in work
+
+
+@pytest.mark.parametrize("name", [*STOP_PATH_ROLES, "bot_stop", "halt_release"])
+def test_a_stop_never_asks_for_the_lease(name):
+    assert not [task for _, task in role_tasks(ROOT / "roles" / name) if "lease" in task]
