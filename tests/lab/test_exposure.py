@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 import pytest
@@ -34,10 +35,6 @@ def stubborn(trading):
     flatten()
 
 
-def seconds_to_last_bot(begun: str, stopped: Run) -> float:
-    return (datetime.fromisoformat(stopped.last_bot_ended) - datetime.fromisoformat(begun)).total_seconds()
-
-
 def test_orders_of_a_killed_bot_are_counted_as_open_with_the_step_at_the_venue(stubborn):
     wait_until(lambda: CLIENT in open_clients(), 60, "an open order of the stubborn bot")
     # It replaces its order every second and may die in between; this one rests far from the price.
@@ -61,25 +58,33 @@ def silent_venue(trading):
         docker("unpause", "venue")
 
 
+def stop_with_silent_venue(silence: Callable[[], str], *more: str) -> tuple[Run, float]:
+    """Return a stop in which bots and hosts ask a venue that does not answer, and the seconds to its last bot's end."""
+    release_halt()
+    start_trading()
+    silence()
+    begun = datetime.fromisoformat(now())
+    stopped = runbook("failsafe_stop", "-e", "reason=test", "-e", "grace_period_seconds=1", *more)
+    docker("unpause", "venue")
+    return stopped, (datetime.fromisoformat(stopped.last_bot_ended) - begun).total_seconds()
+
+
 def test_silent_venue_is_unverified_and_costs_the_stop_nothing(silent_venue):
-    """Side by side with a stop that asks nobody, while the bots get no answer either."""
-    stops, seconds = [], []
-    for more in (["-e", "trading_core_open_orders_url="], []):
-        release_halt()
-        start_trading()
-        silent_venue()
-        begun = now()
-        stops.append(runbook("failsafe_stop", "-e", "reason=test", "-e", "grace_period_seconds=1", *more))
-        docker("unpause", "venue")
-        seconds.append(seconds_to_last_bot(begun, stops[-1]))
-    unasked, asked = stops
-    assert asked.code == unasked.code == 0
-    assert "orders: UNVERIFIED" in asked.verdict
-    assert "no whole answer within 3 s" in asked.verdict
-    assert "NOW at the venue" in asked.verdict
-    assert seconds[1] < seconds[0] + 3, "asking takes 3 s: the bots were made to wait for it"
-    assert asked.seconds <= unasked.seconds + 5
-    assert running_bots() == []
+    """Side by side with a stop that asks nobody. What a busy machine adds comes and goes, a real delay comes each time."""
+    later, longer = [], []
+    for _ in range(2):
+        unasked, unasked_seconds = stop_with_silent_venue(silent_venue, "-e", "trading_core_open_orders_url=")
+        asked, asked_seconds = stop_with_silent_venue(silent_venue)
+        assert asked.code == unasked.code == 0
+        assert "orders: UNVERIFIED" in asked.verdict
+        assert "no whole answer within 3 s" in asked.verdict
+        assert "NOW at the venue" in asked.verdict
+        assert running_bots() == []
+        later.append(asked_seconds - unasked_seconds)
+        longer.append(asked.seconds - unasked.seconds)
+    print(f"last bot later by {later}, run longer by {longer} seconds")
+    assert min(later) < 3, "asking takes 3 s: the bots were made to wait for it"
+    assert min(longer) <= 5
 
 
 @pytest.mark.parametrize(

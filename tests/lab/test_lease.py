@@ -110,12 +110,14 @@ def slow_start(trading):
     argv = [str(ROOT / "runbook"), "bot_start", "-e", "mode=paper", "-e", files]
     start = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     shown = "docker inspect -f '{{.State.Health.Status}}' trading-paper-gui-1 2>/dev/null || true"
-    wait_until(lambda: lease() and on("homelab1", shown).strip() == "starting", 60, "a start that waits for gui")
-    yield start
-    _kill(start)
-    on("homelab1", f"rm -f /opt/ai_trading_core/{SLOW_FILE} {LEASE}")
-    release_halt()
-    assert runbook("bot_start", "-e", "mode=paper").code == 0
+    try:
+        wait_until(lambda: lease() and on("homelab1", shown).strip() == "starting", 60, "a start that waits for gui")
+        yield start
+    finally:
+        _kill(start)
+        on("homelab1", f"rm -f /opt/ai_trading_core/{SLOW_FILE} {LEASE}")
+        release_halt()
+        assert runbook("bot_start", "-e", "mode=paper").code == 0
 
 
 def _kill(start: subprocess.Popen[str]) -> None:
