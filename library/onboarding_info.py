@@ -6,15 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: onboarding_info
-short_description: What a host has that the stop and the checks could not rely on
+short_description: See where an estate does not match what the stop and the checks rely on
 description:
-  - Looks at labels, modes, restart policies, Compose projects, container names and the feed's metrics, and names each
-    one that does not match, with the line that mends it. Reads only.
+  - Looks at labels, modes, restart policies, stop timeouts, names and metrics, and names each mismatch with what was
+    seen, what is expected and the line that mends it. Notes are told, and are no reason to fail.
+  - Fails with RV(outcome) V(failed) on a mismatch, V(unknown) where the engine does not answer. Changes nothing.
 options:
-  trades:
-    description: Whether bots may run on this host.
-    type: bool
-    required: true
   bot_services:
     description: Compose service names of bots, with wildcards.
     type: list
@@ -30,41 +27,30 @@ options:
     type: list
     elements: str
     default: []
-  base_services:
-    description: Services that know the mode and are no bots.
-    type: list
-    elements: str
-    default: []
   project_prefix:
-    description: A bot's Compose project is this and its mode.
+    description: Compose project of a bot, before its mode.
     type: str
     default: trading-
+  base_services:
+    description: Services beside the bots by mode, which are known to be no bots.
+    type: dict
+    default: {}
+  is_feed_host:
+    description: Whether feed and observability stack are to be looked at.
+    type: bool
+    default: false
+  feed_project_name:
+    description: Compose project of the feed stack.
+    type: str
+    default: ai_trading_core
+  feed_metrics_url:
+    description: Where the feed's metrics are, seen from the host.
+    type: str
+    default: http://127.0.0.1:8000/metrics
   state_path:
     description: Directory of the halt latch.
     type: path
     default: /var/lib/trading-core
-  feed_project:
-    description: Compose project of the feed stack, empty where it does not run on this host.
-    type: str
-    default: ""
-  feed_containers:
-    description: Services of the feed stack whose containers have the service's name.
-    type: list
-    elements: str
-    default: []
-  metrics_url:
-    description: Metrics of the feed.
-    type: str
-    default: ""
-  metrics:
-    description: Metrics that the feed must export.
-    type: list
-    elements: str
-    default: []
-  timeout_seconds:
-    description: Bound for the metrics page.
-    type: int
-    default: 5
   docker_url:
     description: The engine.
     type: str
@@ -72,26 +58,25 @@ options:
 attributes:
   check_mode:
     support: full
-    description: It never changes anything.
+    description: Only reads.
   diff_mode:
     support: none
-notes:
-  - The module fails where something does not match; the estate is then not ready to be trusted.
+    description: Only reads.
 """
 
 EXAMPLES = r"""
-- name: Look for what the stop could not rely on
+- name: Report what does not match
   onboarding_info:
-    trades: true
+    is_feed_host: true
 """
 
 RETURN = r"""
 outcome:
-  description: V(proven) where nothing is amiss, V(failed) for a mismatch, V(unknown) without the engine.
+  description: V(proven), V(failed) with a mismatch, V(unknown) without an answer of the engine.
   returned: always
   type: str
 summary:
-  description: Every finding in one sentence each.
+  description: Every mismatch and note in words.
   returned: always
   type: str
 next_command:
@@ -99,7 +84,7 @@ next_command:
   returned: always
   type: str
 findings:
-  description: One entry per finding with C(level) (V(mismatch) or V(note)), C(subject), C(seen), C(expected), C(mend).
+  description: One entry per finding with C(level), C(about), C(seen), C(expected) and C(mend).
   returned: always
   type: list
   elements: dict
@@ -107,60 +92,44 @@ findings:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.bots import BotRules
-from ansible.module_utils.trading_ops.durable import bounded
 from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.onboarding import Expectations, MetricsError, report
+from ansible.module_utils.trading_ops.installed import observe_guard
+from ansible.module_utils.trading_ops.onboarding import Estate, observe_onboarding
 from ansible.module_utils.urls import open_url
 
+HTTP_SECONDS = 5
+
 ARGUMENT_SPEC = {
-    "trades": {"type": "bool", "required": True},
     "bot_services": {"type": "list", "elements": "str", "default": ["bot"]},
     "bot_projects": {"type": "list", "elements": "str", "default": ["trading-*"]},
     "bot_images": {"type": "list", "elements": "str", "default": []},
-    "base_services": {"type": "list", "elements": "str", "default": []},
     "project_prefix": {"type": "str", "default": "trading-"},
+    "base_services": {"type": "dict", "default": {}},
+    "is_feed_host": {"type": "bool", "default": False},
+    "feed_project_name": {"type": "str", "default": "ai_trading_core"},
+    "feed_metrics_url": {"type": "str", "default": "http://127.0.0.1:8000/metrics"},
     "state_path": {"type": "path", "default": "/var/lib/trading-core"},
-    "feed_project": {"type": "str", "default": ""},
-    "feed_containers": {"type": "list", "elements": "str", "default": []},
-    "metrics_url": {"type": "str", "default": ""},
-    "metrics": {"type": "list", "elements": "str", "default": []},
-    "timeout_seconds": {"type": "int", "default": 5},
     "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
 }
-
-MAX_BYTES = 16 << 20
-
-
-def fetch_metrics(url: str, timeout_seconds: int) -> str:
-    def read() -> str:
-        return open_url(url, timeout=timeout_seconds).read(MAX_BYTES).decode("utf-8", "replace")
-
-    try:
-        return bounded(read, timeout_seconds)
-    except (OSError, ValueError) as error:
-        raise MetricsError(f"no answer ({error})") from error
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-    rules = BotRules(*(tuple(params[key]) for key in ("bot_services", "bot_projects", "bot_images")))
-    wanted = Expectations(
-        rules=rules,
+    estate = Estate(
+        rules=BotRules(tuple(params["bot_services"]), tuple(params["bot_projects"]), tuple(params["bot_images"])),
         project_prefix=params["project_prefix"],
-        base_services=tuple(params["base_services"]),
+        other_services=tuple(name for names in params["base_services"].values() for name in names),
         state_path=params["state_path"],
-        feed_project=params["feed_project"],
-        feed_containers=tuple(params["feed_containers"]),
-        metrics_url=params["metrics_url"],
-        metrics=tuple(params["metrics"]),
+        is_feed_host=params["is_feed_host"],
+        feed_project=params["feed_project_name"],
     )
-    result = report(
-        lambda: docker_engine(params["docker_url"]),
-        lambda: fetch_metrics(params["metrics_url"], params["timeout_seconds"]),
-        wanted,
-        params["trades"],
-    )
+
+    def fetch() -> str:
+        page = open_url(params["feed_metrics_url"], timeout=HTTP_SECONDS, use_proxy=False)
+        return bytes(page.read()).decode("utf-8", "replace")
+
+    result = observe_onboarding(lambda: docker_engine(params["docker_url"]), fetch, estate, observe_guard())
     if result["outcome"] == "proven":
         module.exit_json(**result)
     module.fail_json(msg=result["summary"], **result)

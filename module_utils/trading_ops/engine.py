@@ -56,6 +56,11 @@ class DockerEngine:
     def __init__(self, client: Any) -> None:
         self._client = client
 
+    @property
+    def api_version(self) -> str:
+        """Return the version of the engine's API that client and engine agreed on."""
+        return str(self._client.api_version)
+
     def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         filters = {"label": list(labels)} if labels else None
         found = self._ask("list its containers", lambda: self._client.containers(all=True, filters=filters))
@@ -152,3 +157,20 @@ def docker_engine(docker_url: str, answer_seconds: int = ANSWER_SECONDS) -> Dock
     )
     client.timeout = answer_seconds
     return DockerEngine(client)
+
+
+def follow_starts(docker_url: str, on_start: Callable[[], None]) -> None:
+    """Call `on_start` for each event after which a bot may run or may come back; return when the engine goes away.
+
+    Raises EngineError where the engine can not be asked. A hung engine keeps this waiting for ever.
+    """
+    engine = docker_engine(docker_url)
+    filters = {"type": "container", "event": ["create", "start", "unpause", "update"]}
+
+    def follow() -> None:
+        with engine._client.events(decode=True, filters=filters) as events:
+            on_start()  # what happened before the first event
+            for _event in events:
+                on_start()
+
+    DockerEngine._ask("tell its events", follow)

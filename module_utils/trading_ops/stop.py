@@ -150,7 +150,7 @@ def _stop_one(
         return _result(bot, None, "gone", 0.0, errors)
     state = before["State"] if before else {}
     if before and is_proven_stopped(state):
-        if not dry_run and _policy(before) != "no":
+        if not dry_run and restart_policy(before) != "no":
             _attempt(errors, engine.set_restart_policy, bot.id, "no")
         if first_wave.has_stopped(bot.id):
             return _result(bot, before, _how(before, errors), 0.0, errors)
@@ -167,7 +167,7 @@ def _stop_one(
         after = _inspect(engine, bot, errors)
     how = _how(after, errors)
     result = _result(bot, after, how, clock() - begun, errors)
-    return replace(result, restart_policy=_policy(before) if before else "")
+    return replace(result, restart_policy=restart_policy(before) if before else "")
 
 
 def _ended_by_first_wave(engine: Engine, bot: Bot, remaining_seconds: float) -> bool:
@@ -193,8 +193,8 @@ def _prove(engine: Engine, seen: StoppedBot) -> StoppedBot:
         return replace(seen, how="gone")
     if not is_proven_stopped(now.get("State") or {}):
         return replace(seen, how="running", error="It was stopped and is running again.")
-    if _policy(now) != "no":
-        return replace(seen, how="unknown", error=f"Its restart policy is still {_policy(now)!r}.")
+    if restart_policy(now) != "no":
+        return replace(seen, how="unknown", error=f"Its restart policy is still {restart_policy(now)!r}.")
     return seen
 
 
@@ -222,7 +222,7 @@ def _result(bot: Bot, seen: dict[str, Any] | None, how: str, seconds: float, err
         seconds=round(seconds, 3),
         exit_code=exit_code if how != "never started" else None,
         orders=orders_of(bot, how != "never started", exit_code),
-        restart_policy=_policy(seen) if seen else "",
+        restart_policy=restart_policy(seen) if seen else "",
         finished_at=_moment(state.get("FinishedAt", "")),
         error="" if how in {"stopped", "killed", "gone"} else " ".join(errors),
     )
@@ -251,7 +251,8 @@ def _attempt(errors: list[str], act: Callable[..., object], *arguments: object) 
         errors.append(str(error))
 
 
-def _policy(seen: dict[str, Any]) -> str:
+def restart_policy(seen: dict[str, Any]) -> str:
+    """Return the restart policy in an engine's description of a container."""
     policy = ((seen.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name")
     return str(policy or "no")  # the engine reports an unset policy as an empty name
 

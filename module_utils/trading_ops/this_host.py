@@ -7,6 +7,7 @@ from typing import Final
 
 from .cgroups import ForeignEngine, HostCgroups, find_docker_root
 from .engine import docker_engine
+from .installed import observe_guard
 from .kill_switch import ENGINE_ANSWER_SECONDS, TradingHost
 
 SYSTEM_ENGINES: Final = frozenset({"unix:///var/run/docker.sock", "unix:///run/docker.sock"})
@@ -19,5 +20,5 @@ def this_host(docker_url: str, state_path: Path) -> TradingHost:
         connect=lambda: docker_engine(docker_url, ENGINE_ANSWER_SECONDS),
         cgroups=HostCgroups(find_docker_root()) if docker_url in SYSTEM_ENGINES else ForeignEngine(docker_url),
         state_path=state_path,
-        observe_guard=lambda: {"state": "absent", "summary": "no guard watches this host"},
+        observe_guard=observe_guard,
     )

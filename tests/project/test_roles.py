@@ -7,7 +7,7 @@ import pytest
 from tests.project.repository import ROLES, ROOT, STOP_PATH_ROLES, load_yaml, role_tasks
 
 role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
-PHASES = {"preflight", "collect", "start", "stop", "restore", "verify", "report"}
+PHASES = {"preflight", "collect", "install", "start", "stop", "restore", "verify", "report"}
 SHARED_PREFIX = {"estate": "trading_core_"}
 
 

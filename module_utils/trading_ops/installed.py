@@ -1,0 +1,110 @@
+"""The copy of this package that a host carries for its guard: whether it is this version, and the guard lives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from .clock import uptime
+from .durable import bounded
+
+PACKAGE: Final = "trading_ops"
+INSTALL_PATH: Final = Path("/usr/local/lib/trading-core") / PACKAGE
+HEARTBEAT_PATH: Final = Path("/run/trading-core/guard.json")
+STALE_SECONDS: Final = 15
+READ_SECONDS: Final = 1
+MEND: Final = "./runbook host_setup"
+
+GUARD_STATES: Final = frozenset({"active", "absent", "stale", "other version"})
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The guard's last sign of life: when, in seconds since boot, and of which package."""
+
+    uptime: float
+    digest: str
+
+
+def sources_of(modules: Iterable[ModuleType]) -> dict[str, str]:
+    """Return the source text of modules of this package by file name, also out of the archive that Ansible runs."""
+    found = {}
+    for module in modules:
+        spec = module.__spec__
+        get_source = getattr(spec.loader, "get_source", None) if spec else None
+        if spec and get_source:
+            stem = "__init__" if hasattr(module, "__path__") else spec.name.rpartition(".")[2]
+            found[f"{stem}.py"] = get_source(spec.name) or ""
+    return found
+
+
+def loaded_sources() -> dict[str, str]:
+    """Return the source text of those modules of this package that this process has loaded."""
+    package = __name__.rpartition(".")[0]
+    names = [name for name in sys.modules if name == package or name.rpartition(".")[0] == package]
+    return sources_of(sys.modules[name] for name in sorted(names))
+
+
+def installed_sources(path: Path) -> dict[str, str]:
+    """Return the source text of each installed module by file name, empty where nothing is installed."""
+    return {item.name: item.read_text(encoding="utf-8") for item in sorted(path.glob("*.py"))}
+
+
+def digest(sources: Mapping[str, str]) -> str:
+    """Return the SHA-256 over names and texts."""
+    seen = hashlib.sha256()
+    for name in sorted(sources):
+        seen.update(f"{name}\0{len(sources[name])}\0{sources[name]}".encode())
+    return seen.hexdigest()
+
+
+def parse_heartbeat(text: str) -> Heartbeat:
+    """Return the sign of life in a file's text. Raises ValueError for anything else."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or not isinstance(data.get("digest"), str):
+        raise ValueError("it is not the guard's")
+    return Heartbeat(float(data.get("uptime", "nan")), data["digest"])
+
+
+def judge_guard(
+    loaded: Mapping[str, str], installed: Mapping[str, str], heartbeat: Heartbeat | None, now: float
+) -> dict[str, str]:
+    """Return `state` (one of GUARD_STATES) and a `summary` in words. `now` is in seconds since boot.
+
+    Only a guard that lives and runs the very code that asks is `active`.
+    """
+    if not installed:
+        return _guard("absent", "nothing stops a bot that is started while halted", MEND)
+    differing = sorted(name for name in loaded if installed.get(name) != loaded[name])
+    if differing:
+        return _guard("other version", f"its {', '.join(differing[:3])} is not of this version", MEND)
+    # Written so that a time in the future and NaN are stale too.
+    if heartbeat is None or not 0 <= now - heartbeat.uptime <= STALE_SECONDS:
+        last = f"no sign of life for {now - heartbeat.uptime:.0f} s" if heartbeat else "no sign of life since the boot"
+        return _guard("stale", last, f"journalctl -u trading-core-guard, then {MEND}")
+    if heartbeat.digest != digest(installed):
+        return _guard("other version", "it was not restarted after its files changed", MEND)
+    return {"state": "active", "summary": "guard active"}
+
+
+def observe_guard(install_path: Path = INSTALL_PATH, heartbeat_path: Path = HEARTBEAT_PATH) -> dict[str, str]:
+    """Return what may be expected of this host's guard, as `judge_guard` says it."""
+    try:
+        installed = bounded(lambda: installed_sources(install_path), READ_SECONDS)
+    except (OSError, ValueError) as error:
+        return _guard("other version", f"its files can not be read: {error}", MEND)
+    try:
+        heartbeat = parse_heartbeat(heartbeat_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        heartbeat = None
+    return judge_guard(loaded_sources(), installed, heartbeat, uptime())
+
+
+def _guard(state: str, why: str, mend: str) -> dict[str, str]:
+    return {"state": state, "summary": f"guard {state}: {why} ({mend})"}
