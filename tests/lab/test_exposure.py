@@ -70,7 +70,7 @@ def stop_with_silent_venue(silence: Callable[[], str], *more: str) -> tuple[Run,
 
 
 def test_silent_venue_is_unverified_and_costs_the_stop_nothing(silent_venue):
-    """Side by side with a stop that asks nobody. What a busy machine adds comes and goes, a real delay comes each time."""
+    """Side by side with a stop that asks nobody: what a busy machine adds comes and goes, a real delay stays."""
     later, longer = [], []
     for _ in range(2):
         unasked, unasked_seconds = stop_with_silent_venue(silent_venue, "-e", "trading_core_open_orders_url=")
