@@ -22,6 +22,8 @@ def test_hosts_own_time_serves_where_the_run_id_is_no_time(run_id):
         ("../../etc/passwd\n$(reboot)", "etc-passwd-reboot"),
         ("a" * 99, "a" * 32),
         ("x" * 31 + " y", "x" * 31),
+        ("café crème", "caf-cr-me"),
+        ("2 \N{KELVIN SIGN} too warm", "2-too-warm"),
     ],
 )
 def test_slug_is_a_short_safe_file_name(text, expected):
