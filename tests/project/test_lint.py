@@ -15,6 +15,9 @@ BIN = Path(sys.executable).parent
 SHELL_SCRIPTS = [
     "runbook",
     ".ci/run",
+    "breakglass/common.sh",
+    "breakglass/halt-now",
+    "breakglass/trading-halt",
     "lab/engine.sh",
     "lab/host/files/usr/local/sbin/lab-host-init",
     "lab/images/alertmanager/am-init",
