@@ -11,6 +11,7 @@ description:
   - V(engaged) writes the halt latch, then stops every bot container of the host and proves that none runs.
   - Bots are found by their labels on the engine, in any state and without a compose file, strays by their image.
     Each gets the restart policy C(no), then SIGTERM, then SIGKILL at the end of the grace period, all at the same time.
+  - Where the engine is dead or hung the same happens through the kernel's control groups, and is proven there.
   - V(released) lifts the latch for one of its incident ids. It starts nothing.
   - Nothing here can create, start, pull or delete a container.
   - A kill is never refused for its input. Values that make no sense fall back to the default and are warned about,
@@ -111,6 +112,19 @@ bots:
   returned: when engaged
   type: list
   elements: dict
+guard:
+  description: Whether a guard of this version watches the host (C(state), C(summary)).
+  returned: when engaged
+  type: dict
+known_hosts:
+  description: The trading hosts as they were last recorded on this host; the verdict misses those that an inventory lost.
+  returned: when engaged
+  type: list
+  elements: str
+engine_trouble:
+  description: Why the engine was of no use, empty where it was.
+  returned: when engaged
+  type: str
 last_stopped_at:
   description: Newest time of death the engine reported, UTC.
   returned: when engaged

@@ -59,6 +59,14 @@ latch:
   description: The latch (RV(latch.engaged), scope, incident_ids, since, by, reason, damaged).
   returned: always
   type: dict
+guard:
+  description: Whether a guard of this version watches the host (C(state), C(summary)).
+  returned: always
+  type: dict
+lease:
+  description: Who starts or installs something on the host right now (C(held), C(holder), C(purpose), C(since), C(expires)).
+  returned: always
+  type: dict
 bots:
   description: One entry per bot container with name, project, mode, state and whether it is running.
   returned: always

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from . import audit, desired_state
+from . import audit, desired_state, lease
 from .bots import SCOPES, Bot, BotRules, in_scope, select_bots
 from .cgroups import Cgroups
 from .engine import Engine, EngineError
@@ -154,8 +154,9 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
     running = [bot for bot in seen if bot.state not in NOT_RUNNING]
     by_mode = Counter(bot.mode for bot in running)
     parts = [f"{count} {mode} bot{'s' * (count > 1)} running" for mode, count in sorted(by_mode.items())]
-    guard = host.observe_guard()
+    guard, held = host.observe_guard(), lease.observe(host.state_path, now)
     words = [_halted_words(latch), error or ", ".join(parts) or "no bot running", guard["summary"]]
+    words += [held["summary"]] if held["held"] else []
     return {
         "changed": False,
         "outcome": "unknown" if error else "proven",
@@ -163,6 +164,7 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
         "next_command": "",
         "latch": _latch_fields(latch, host.latch_path),
         "guard": guard,
+        "lease": held,
         "bots": [asdict(bot) | {"running": bot.state not in NOT_RUNNING} for bot in seen],
         "desired": desired,
         "trouble": [text for text in (error, trouble) if text],

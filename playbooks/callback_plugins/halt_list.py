@@ -70,7 +70,9 @@ class CallbackModule(CallbackBase):
         try:
             defaults = self._loader.load_from_file(str(ESTATE_DEFAULTS), trusted_as_template=True)
             members = inventory.get_hosts("trading_hosts", ignore_limits=True, ignore_restrictions=True)
-            hosts = [self._host(host.name, lambda host=host: defaults | manager.get_vars(host=host)) for host in members]
+            hosts = [
+                self._host(host.name, lambda host=host: defaults | manager.get_vars(host=host)) for host in members
+            ]
         finally:
             manager._extra_vars = given
         sources = " ".join(str(source) for source in inventory._sources)

@@ -323,3 +323,16 @@ def test_bot_that_the_first_wave_stopped_counts_as_stopped_by_this_stop(tmp_path
     again = halt(FakeEngine(first, earlier), tmp_path, incident_id="INC-other")
     assert {item["how"] for item in again["bots"]} == {"already stopped"}
     assert again["changed"] is True  # the incident it was given; the bots are as they were
+
+
+def test_observe_tells_who_holds_the_lease(tmp_path):
+    entry = {
+        "holder": "reno (run 1)",
+        "purpose": "a start",
+        "since": "2026-11-21T01:29:00Z",
+        "expires": "2026-11-21T01:40:00Z",
+    }
+    (tmp_path / "lease.json").write_text(json.dumps(entry))
+    seen = observe(trading_host(FakeEngine(), tmp_path), BotRules(), NOW)
+    assert "Held by reno (run 1) for a start since 2026-11-21T01:29:00Z" in seen["summary"]
+    assert seen["lease"]["held"] is True
