@@ -117,7 +117,7 @@ guard:
   returned: when engaged
   type: dict
 known_hosts:
-  description: The trading hosts as they were last recorded on this host; the verdict misses those that an inventory lost.
+  description: The trading hosts as last recorded on this host; the verdict names those that an inventory lost.
   returned: when engaged
   type: list
   elements: str
