@@ -82,78 +82,12 @@ files:
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible.module_utils import trading_ops
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops import (
-    audit,
-    bots,
-    cgroups,
-    clock,
-    compose,
-    compose_config,
-    compose_info,
-    compose_plan,
-    compose_request,
-    compose_result,
-    compose_start,
-    compose_stop,
-    desired_state,
-    durable,
-    engine,
-    first_wave,
-    guard,
+    guard,  # noqa: F401  what it stands on is loaded with it, and so installed
     guard_install,
-    guard_plan,
     host_files,
-    incident,
     installed,
-    kill_switch,
-    known_estate,
-    ladder,
-    latch,
-    onboarding,
-    outcome,
-    prerequisites,
-    stop,
-    this_host,
-    verdict,
-)
-
-# The whole package: Ansible sends what is imported here, and the host gets what was sent.
-PACKAGE = (
-    trading_ops,
-    audit,
-    bots,
-    cgroups,
-    clock,
-    compose,
-    compose_config,
-    compose_info,
-    compose_plan,
-    compose_request,
-    compose_result,
-    compose_start,
-    compose_stop,
-    desired_state,
-    durable,
-    engine,
-    first_wave,
-    guard,
-    guard_install,
-    guard_plan,
-    host_files,
-    incident,
-    installed,
-    kill_switch,
-    known_estate,
-    ladder,
-    latch,
-    onboarding,
-    outcome,
-    prerequisites,
-    stop,
-    this_host,
-    verdict,
 )
 
 ARGUMENT_SPEC = {
@@ -183,7 +117,7 @@ def main() -> None:
         host_files.HostFile(Path(item["path"]), item["content"], int(item["mode"], 8), tuple(item["validate"]))
         for item in module.params["files"]
     ]
-    sources = installed.sources_of(PACKAGE)
+    sources = installed.loaded_sources()
     result = guard_install.ensure_guarded(host, sources, files, module.check_mode)
     if result["outcome"] in {"proven", "planned"}:
         module.exit_json(**result)

@@ -81,7 +81,8 @@ def judge_guard(
     """
     if not installed:
         return _guard("absent", "nothing stops a bot that is started while halted", MEND)
-    differing = sorted(name for name in loaded if installed.get(name) != loaded[name])
+    # A file that only one side has tells nothing by itself: the one that imports it differs as well.
+    differing = sorted(name for name in loaded.keys() & installed.keys() if installed[name] != loaded[name])
     if differing:
         return _guard("other version", f"its {', '.join(differing[:3])} is not of this version", MEND)
     # Written so that a time in the future and NaN are stale too.
