@@ -1,0 +1,104 @@
+"""A host for trading-halt: a fake docker, a folder that stands in for the system's, and a chosen user id."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+TRADING_HALT = ROOT / "breakglass" / "trading-halt"
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Said:
+    """How trading-halt ended: its one line and what it warned about."""
+
+    code: int
+    line: str
+    warnings: str
+    seconds: float
+
+    @property
+    def word(self) -> str:
+        return self.line.partition(":")[0]
+
+
+def container(name: str, mode: str | None = "paper", **more: Any) -> dict[str, Any]:
+    """Return a bot as Compose labels it; mode None leaves that label out. `more` is what fake_docker.py acts on."""
+    labels = {
+        "com.docker.compose.service": "bot",
+        "com.docker.compose.project": "trading-paper",
+        "trading-core.cancels-orders": "true",
+    }
+    labels |= {} if mode is None else {"trading-core.mode": mode}
+    labels |= more.pop("labels", {})
+    base = {"id": f"{next(_numbers):064x}", "image": "bot:1", "status": "running", "policy": "always", "exit": 0}
+    return {**base, "name": name, "labels": labels, **more}
+
+
+class Host:
+    """One fake host below `folder`."""
+
+    def __init__(self, folder: Path, *containers: dict[str, Any], uid: int = 0, **engine: Any) -> None:
+        self.system = folder / "system"
+        self.state_path = folder / "state"
+        self.world_file = folder / "world.json"
+        self._bin = folder / "bin"
+        self._bin.mkdir(parents=True)
+        (self._bin / "docker").symlink_to(Path(__file__).with_name("fake_docker.py"))
+        (self._bin / "id").write_text(f"#!/bin/sh\necho {uid}\n")
+        (self._bin / "id").chmod(0o755)
+        (self._bin / "python3").symlink_to(sys.executable)
+        (self.system / "run").mkdir(parents=True)
+        self.world_file.write_text(json.dumps({"containers": list(containers), "calls": [], **engine}))
+
+    def halt(self, *options: str, shell: str = "sh") -> Said:
+        """Run trading-halt as ssh does: the script on standard input."""
+        begun = time.monotonic()
+        done = subprocess.run(
+            [shell, "-s", "--", "--state-path", str(self.state_path), *options],
+            stdin=TRADING_HALT.open(),
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        print(done.stdout, done.stderr, sep="")
+        lines = done.stdout.splitlines()
+        assert len(lines) == 1, done.stdout + done.stderr
+        return Said(done.returncode, lines[0], done.stderr, time.monotonic() - begun)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self._bin}:{os.environ['PATH']}",
+            "FAKE_DOCKER_WORLD": str(self.world_file),
+            "TRADING_HALT_SYSTEM_ROOT": str(self.system),
+        }
+
+    @property
+    def world(self) -> dict[str, Any]:
+        return json.loads(self.world_file.read_text())
+
+    @property
+    def calls(self) -> list[str]:
+        return [call[0] for call in self.world["calls"]]
+
+    @property
+    def latch_path(self) -> Path:
+        return self.state_path / "halt.json"
+
+    def latch_text(self) -> str:
+        return self.latch_path.read_text(encoding="utf-8")
+
+    def status(self) -> dict[str, str]:
+        return {item["name"]: item["status"] for item in self.world["containers"]}
