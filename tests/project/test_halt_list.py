@@ -1,0 +1,113 @@
+"""The host list of halt-now is in step with what Ansible itself makes of each inventory."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project.repository import ROOT
+
+BIN = Path(sys.executable).parent
+NOT_OURS = re.compile("^-tt?$|KbdInteractiveAuthentication|PreferredAuthentications=gssapi|PasswordAuthentication|NumberOfPasswordPrompts")
+"""What Ansible adds where it has no password: BatchMode has the same effect."""
+
+STATUS = str(ROOT / "playbooks" / "status.yml")
+
+
+def listed(path: Path) -> dict[str, dict[str, list[str]]]:
+    """Return the list's lines by host and word."""
+    hosts: dict[str, dict[str, list[str]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        word, _, value = line.partition(" ")
+        if word == "host":
+            current = hosts.setdefault(value, {})
+        elif hosts:
+            current.setdefault(word, []).append(value)
+    return hosts
+
+
+@pytest.fixture
+def write(tmp_path):
+    path = tmp_path / "state" / "hosts"
+
+    def run(inventory: Path, *options: str) -> Path:
+        done = subprocess.run(
+            [str(BIN / "ansible-playbook"), "-i", str(inventory), STATUS, "--tags", "nosuch", *options],
+            env={**os.environ, "TRADING_CORE_HALT_LIST": str(path), "TRADING_CORE_HALT_FINGERPRINT": "1-2"},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert path.exists(), done.stdout + done.stderr
+        return path
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["lab", "homelab", "laptop"])
+def test_list_holds_every_trading_host_the_way_ansible_reaches_it(write, tmp_path, name):
+    inventory = ROOT / "inventories" / name
+    hosts = listed(write(inventory))
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/asked-$$\n')
+    ssh.chmod(0o755)
+    ansible = [str(BIN / "ansible"), "-i", str(inventory), "trading_hosts"]
+    members = subprocess.run([*ansible, "--list-hosts"], capture_output=True, text=True, check=True).stdout
+    assert set(hosts) == set(members.split()[2:])
+
+    reached = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_SSH_EXECUTABLE": str(ssh)}
+    subprocess.run([*ansible, "-m", "raw", "-a", "true"], env=reached, capture_output=True, check=True)
+    asked = [path.read_text().splitlines() for path in tmp_path.glob("asked-*")]
+    over_ssh = {name: found for name, found in hosts.items() if found["connection"] == ["ssh"]}
+    assert len(asked) == len(over_ssh)
+    for found in over_ssh.values():
+        (argv,) = [words for words in asked if found["argv"][-1] in words]
+        own = argv[: argv.index(found["argv"][-1])]
+        assert {word for word in own if not NOT_OURS.search(word)} <= set(found["argv"])
+
+
+def test_rules_of_the_estate_are_on_the_list(write):
+    for host in listed(write(ROOT / "inventories" / "lab")).values():
+        options = dict(zip(host["option"][::2], host["option"][1::2], strict=True))
+        assert options["--images"] == "trading-core-lab/bot:*"
+        assert options["--projects"] == "trading-*"
+        assert options["--grace-seconds"] == "10"
+        assert options["--state-path"] == "/var/lib/trading-core"
+
+
+def test_limit_and_extra_variables_do_not_change_the_list(write):
+    inventory = ROOT / "inventories" / "lab"
+    whole = write(inventory).read_text()
+    assert write(inventory, "--limit", "homelab1", "-e", "trading_core_bot_services=x").read_text() == whole
+
+
+def test_list_is_for_its_owner_only(write):
+    assert write(ROOT / "inventories" / "lab").stat().st_mode & 0o777 == 0o600
+
+
+def test_host_whose_variables_break_is_on_the_list_with_defaults(write, tmp_path):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        "trading_hosts:\n  hosts:\n    good: {ansible_host: 10.0.0.1}\n    bad: {ansible_host: '{{ nosuch }}'}\n"
+    )
+    hosts = listed(write(inventory))
+    assert hosts["good"]["argv"][-1] == "10.0.0.1"
+    assert hosts["bad"]["argv"][-1] == "bad"
+    assert "nosuch" in hosts["bad"]["trouble"][0]
+
+
+def test_raw_ansible_writes_no_list(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TRADING_CORE_")}
+    subprocess.run(
+        [str(BIN / "ansible-playbook"), "-i", str(ROOT / "inventories/lab"), STATUS, "--tags", "nosuch"],
+        env={**environment, "XDG_STATE_HOME": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert list(tmp_path.rglob("hosts-*")) == []
