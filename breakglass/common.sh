@@ -67,7 +67,8 @@ halt_list_path() { # inventory
 inventory_fingerprint() { # inventory
     [ -e "$1" ] && [ -z "$(find -L "$1" -type f -perm /111 2>/dev/null | head -n 1)" ] || return 0
     {
-        find -L "$(absolute "$1")" "$root/roles/estate/defaults/main.yml" "$root/ansible.cfg" -type f -exec cksum {} + | sort
+        find -L "$(absolute "$1")" -type f -exec cksum {} + | sort
+        cat "$root/roles/estate/defaults/main.yml" "$root/ansible.cfg" | cksum
         env | grep -E '^(HOME|USER|TRADING_CORE_LAB_HOME|ANSIBLE_[A-Z_]*)=' | grep -v '^ANSIBLE_CONFIG=' | sort
     } 2>/dev/null | cksum | tr ' ' '-'
 }

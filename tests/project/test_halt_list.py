@@ -13,7 +13,9 @@ import pytest
 from tests.project.repository import ROOT
 
 BIN = Path(sys.executable).parent
-NOT_OURS = re.compile("^-tt?$|KbdInteractiveAuthentication|PreferredAuthentications=gssapi|PasswordAuthentication|NumberOfPasswordPrompts")
+NOT_OURS = re.compile(
+    "^-tt?$|KbdInteractiveAuthentication|PreferredAuthentications=gssapi|PasswordAuthentication|NumberOfPasswordPrompts"
+)
 """What Ansible adds where it has no password: BatchMode has the same effect."""
 
 STATUS = str(ROOT / "playbooks" / "status.yml")

@@ -20,7 +20,12 @@ def quoted(value: str) -> str:
 
 
 def listed(item: dict[str, Any]) -> str:
-    keys = ("com.docker.compose.service", "com.docker.compose.project", "trading-core.mode", "trading-core.restore-test")
+    keys = (
+        "com.docker.compose.service",
+        "com.docker.compose.project",
+        "trading-core.mode",
+        "trading-core.restore-test",
+    )
     labels = [quoted(item["labels"].get(key, "")) for key in keys]
     return "\t".join([item["id"], item["status"], quoted(item["name"]), quoted(item["image"]), *labels])
 

@@ -116,7 +116,9 @@ def make(tmp_path):
 def test_every_host_proven_is_proven(make):
     ended = make(a=PROVEN, b=PROVEN).run()
     assert ended.code == 0
-    assert f"VERDICT 0 halt-now: PROVEN: 4 bots proven stopped on 2 of 2 hosts (4 of them now), {LATCHED}" in ended.verdict
+    assert (
+        f"VERDICT 0 halt-now: PROVEN: 4 bots proven stopped on 2 of 2 hosts (4 of them now), {LATCHED}" in ended.verdict
+    )
     assert f"    a: proven: 2 stopped, {LATCHED}" in ended.lines
 
 
@@ -196,9 +198,9 @@ def test_words_of_the_operator_reach_the_host_as_they_are(make):
     script = laptop.folder / "echo"
     script.write_text('for word; do printf "<%s>" "$word"; done')
     command = laptop.sent("a").splitlines()[-1]
-    quoted = command[command.index("'--incident-id'") :]
+    quoted = command[command.index("--incident-id '") :]
     done = subprocess.run(["sh", "-c", f"sh {script} {quoted}"], capture_output=True, text=True, check=True)
-    assert "<--reason><it's \"wrong\" $(reboot) `x` \\ Æ><--by><reno><--scope><live>" in done.stdout
+    assert '<--reason><it\'s "wrong" $(reboot) `x` \\ Æ><--by><reno><--scope><live>' in done.stdout
     assert done.stdout.endswith("<--grace-seconds><5>")
 
 
@@ -209,7 +211,9 @@ def test_dry_run_ends_with_zero_and_says_so(make):
 
 def test_local_host_needs_no_ssh(make, tmp_path):
     laptop = make(a=PROVEN)
-    laptop.hosts = [HaltHost("here", connection="local", may_become=False, options=("--state-path", str(tmp_path / "s")))]
+    laptop.hosts = [
+        HaltHost("here", connection="local", may_become=False, options=("--state-path", str(tmp_path / "s")))
+    ]
     laptop.write_list()
     docker = tmp_path / "bin" / "docker"
     docker.parent.mkdir()

@@ -218,7 +218,9 @@ def test_nonsense_is_warned_about_and_stops_all_the_same(make, options, warned):
     assert set(host.status().values()) == {"exited"}
 
 
-@pytest.mark.parametrize(("given", "used"), [("0", "0"), ("007", "7"), ("08", "8"), ("99", "20"), ("x", "10"), ("", "10")])
+@pytest.mark.parametrize(
+    ("given", "used"), [("0", "0"), ("007", "7"), ("08", "8"), ("99", "20"), ("x", "10"), ("", "10")]
+)
 def test_grace_period_is_at_most_20_seconds_and_10_where_it_is_none(make, given, used):
     host = make(container("a"))
     host.halt("--grace-seconds", given)
@@ -276,7 +278,14 @@ def test_the_shells_latch_reads_as_the_same_latch(make, reason):
 def test_reason_that_is_no_utf8_leaves_a_latch_that_can_be_read(make, tmp_path):
     host = make()
     subprocess.run(
-        [b"sh", str(TRADING_HALT).encode(), b"--state-path", str(host.state_path).encode(), b"--reason", b"caf\xe9 bad"],
+        [
+            b"sh",
+            str(TRADING_HALT).encode(),
+            b"--state-path",
+            str(host.state_path).encode(),
+            b"--reason",
+            b"caf\xe9 bad",
+        ],
         env={**{k.encode(): v.encode() for k, v in host.environment.items()}},
         check=True,
     )

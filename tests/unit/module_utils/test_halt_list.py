@@ -3,7 +3,7 @@ from trading_ops.halt_list import FIRST_LINE, HaltHost, format_halt_list, ssh_ar
 
 
 def test_list_is_one_word_and_value_a_line_and_counts_its_hosts():
-    host = HaltHost("h", argv=("ssh", "-o", "User=\"a b\"", "h"), options=("--images", ""))
+    host = HaltHost("h", argv=("ssh", "-o", 'User="a b"', "h"), options=("--images", ""))
     assert format_halt_list("1-2", "/estate", [host]).splitlines() == [
         FIRST_LINE,
         "fingerprint 1-2",

@@ -1,0 +1,175 @@
+"""The stop without Python on this side: from a checkout without environment, past a frozen host, root or engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.lab.conftest import release_halt, start_trading
+from tests.lab.estate import (
+    ROOT,
+    TRADING_HOSTS,
+    Run,
+    bots,
+    command,
+    docker,
+    latch,
+    now,
+    on,
+    orders,
+    runbook,
+    running_bots,
+    wait_until,
+)
+
+STOPPED_SECONDS = 15
+SUDO = "/etc/sudoers.d/ops"
+CHECKED_OUT = ("runbook", "ansible.cfg", "breakglass", "roles", "playbooks", "inventories", "runbooks")
+
+
+@pytest.fixture
+def bare(lab: None, tmp_path: Path) -> Path:
+    """A checkout without .venv, where nothing can make one; the lab's host list is there as the last run left it."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in CHECKED_OUT:
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, checkout / name)
+    environment = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    runbook("status", "-i", str(checkout / "inventories" / "lab"), env=environment)
+    # Its fingerprint covers roles/estate of the checkout that made it; both are the same here.
+    return checkout
+
+
+def halt_now(checkout: Path, *words: str) -> Run:
+    environment = {"XDG_STATE_HOME": str(checkout.parent / "state"), "PATH": "/usr/bin:/bin"}
+    inventory = str(checkout / "inventories" / "lab")
+    return command(
+        str(checkout / "runbook"), "halt-now", *words, env={**environment, "TRADING_CORE_INVENTORY": inventory}
+    )
+
+
+@pytest.fixture
+def without_sudo() -> Iterator[None]:
+    on("homelab1", f"mv {SUDO} /etc/ops.kept")
+    yield
+    on("homelab1", f"mv /etc/ops.kept {SUDO}")
+
+
+def test_without_an_environment_every_bot_is_stopped_and_every_host_latched(trading, bare):
+    begun = now()
+    stopped = halt_now(bare, "bars", "look", "wrong")
+    assert stopped.code == 0, stopped.verdict
+    assert stopped.seconds <= STOPPED_SECONDS
+    assert not (bare / ".venv").exists()
+    assert running_bots() == []
+    assert {latch(host)["incident_ids"][0] for host in TRADING_HOSTS} == {stopped.incident_id}
+    assert all(bot.restart_policy == "no" for host in TRADING_HOSTS for bot in bots(host))
+    assert stopped.incident_id.endswith("-bars-look-wrong")
+    assert "orders: 2 cancelled" in stopped.verdict
+    after = now()
+    assert orders(begun), "no order before the stop: the record shows nothing about bots that trade"
+    assert orders(after) == []
+
+
+def test_frozen_host_is_named_and_delays_nobody(trading, bare):
+    docker("pause", "homelab2")
+    try:
+        stopped = halt_now(bare)
+    finally:
+        docker("unpause", "homelab2")
+    assert stopped.code == 10
+    assert "homelab2: did not answer" in stopped.verdict
+    assert "By hand" in stopped.verdict
+    assert stopped.seconds <= STOPPED_SECONDS
+    assert running_bots(["homelab1"]) == []
+    assert halt_now(bare).code == 0
+    assert running_bots() == []
+
+
+def test_without_root_the_bots_are_stopped_and_the_verdict_says_not_latched(trading, bare, without_sudo):
+    stopped = halt_now(bare)
+    assert stopped.code == 10
+    assert "STOPPED, NOT LATCHED" in stopped.verdict
+    assert "homelab1: " in stopped.verdict
+    assert running_bots() == []
+    assert (latch("homelab1"), latch("homelab2") is None) == (None, False)
+
+
+def test_frozen_engine_does_not_keep_its_bots_alive(trading, bare):
+    on("homelab1", "kill -STOP $(pidof dockerd)")
+    try:
+        begun = now()
+        stopped = halt_now(bare)
+        left = on("homelab1", "find /sys/fs/cgroup -path '*docker-*' -name cgroup.procs -exec cat {} +; true")
+        shells = on("homelab1", "pgrep -fc trading_lab.bot; true")
+    finally:
+        on("homelab1", "kill -CONT $(pidof dockerd)")
+    assert stopped.seconds <= STOPPED_SECONDS + 5
+    assert shells.strip() == "0", left
+    assert latch("homelab1")
+    late = [entry for entry in orders(begun) if entry["time"] > _later(begun, 30)]
+    assert late == []
+    wait_until(lambda: running_bots() == [], 30, "no bot once the engine is back")
+    assert halt_now(bare).code == 0
+
+
+def _later(moment: str, seconds: float) -> str:
+    return datetime.fromtimestamp(datetime.fromisoformat(moment).timestamp() + seconds).astimezone().isoformat()
+
+
+# ---- as the first wave of failsafe_stop
+
+
+def test_first_wave_stops_sooner_than_ansible_alone_and_names_one_incident(trading):
+    assert runbook("status").code == 0  # the host list is this inventory's
+    both, with_wave = seconds_to_last_bot()
+    assert both.code == 0, both.verdict
+    assert "trading-paper-bot-1" not in both.verdict
+    assert {latch(host)["incident_ids"][0] for host in TRADING_HOSTS} == {both.incident_id}
+    assert {json.dumps(latch(host)["incident_ids"]) for host in TRADING_HOSTS} == {json.dumps([both.incident_id])}
+    assert "2 of them now" in both.verdict
+    release_halt()
+    start_trading()
+    alone, without_wave = seconds_to_last_bot("--forks", "50")  # an option that leaves the stop to Ansible
+    assert alone.code == 0, alone.verdict
+    assert "no first wave" in alone.output
+    assert with_wave < without_wave - 0.5, f"{with_wave:.1f} s with the first wave, {without_wave:.1f} s without"
+
+
+def seconds_to_last_bot(*options: str) -> tuple[Run, float]:
+    begun = datetime.fromisoformat(now())
+    stopped = runbook("failsafe_stop", "-e", "reason=first wave", *options)
+    return stopped, (datetime.fromisoformat(stopped.last_bot_ended) - begun).total_seconds()
+
+
+@pytest.mark.parametrize("option", [["--check"], ["--limit", "nosuchhost"]], ids=" ".join)
+def test_what_must_not_reach_every_host_starts_no_first_wave(trading, option):
+    assert runbook("status").code == 0
+    before = running_bots()
+    done = runbook("failsafe_stop", "-e", "reason=test", *option)
+    assert "no first wave" in done.output
+    assert running_bots() == before
+    assert [latch(host) for host in TRADING_HOSTS] == [None, None]
+
+
+def test_first_waves_verdict_counts_where_ansible_is_broken(trading, bare, tmp_path):
+    fake = bare / ".venv" / "bin"
+    fake.mkdir(parents=True)
+    for name in ("python", "ansible-playbook"):
+        (fake / name).write_text("#!/bin/sh\n[ $# -eq 2 ] || { echo broken >&2; exit 1; }\n")
+        (fake / name).chmod(0o755)
+    environment = {
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "TRADING_CORE_INVENTORY": str(bare / "inventories" / "lab"),
+        "HOME": os.environ["HOME"],
+    }
+    stopped = command(str(bare / "runbook"), "failsafe_stop", "-e", "reason=x", env=environment)
+    assert stopped.code == 0, stopped.verdict
+    assert "VERDICT 0 halt-now" in stopped.verdict
+    assert running_bots() == []
