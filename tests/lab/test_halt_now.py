@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -42,16 +41,13 @@ def bare(lab: None, tmp_path: Path) -> Path:
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, checkout / name)
     environment = {"XDG_STATE_HOME": str(tmp_path / "state")}
     runbook("status", "-i", str(checkout / "inventories" / "lab"), env=environment)
-    # Its fingerprint covers roles/estate of the checkout that made it; both are the same here.
     return checkout
 
 
 def halt_now(checkout: Path, *words: str) -> Run:
     environment = {"XDG_STATE_HOME": str(checkout.parent / "state"), "PATH": "/usr/bin:/bin"}
-    inventory = str(checkout / "inventories" / "lab")
-    return command(
-        str(checkout / "runbook"), "halt-now", *words, env={**environment, "TRADING_CORE_INVENTORY": inventory}
-    )
+    environment["TRADING_CORE_INVENTORY"] = str(checkout / "inventories" / "lab")
+    return command(str(checkout / "runbook"), "halt-now", *words, env=environment)
 
 
 @pytest.fixture
@@ -106,21 +102,16 @@ def test_frozen_engine_does_not_keep_its_bots_alive(trading, bare):
     try:
         begun = now()
         stopped = halt_now(bare)
-        left = on("homelab1", "find /sys/fs/cgroup -path '*docker-*' -name cgroup.procs -exec cat {} +; true")
-        shells = on("homelab1", "pgrep -fc trading_lab.bot; true")
+        left = on("homelab1", "pgrep -fa '[t]rading_lab.bot'; true")
     finally:
         on("homelab1", "kill -CONT $(pidof dockerd)")
     assert stopped.seconds <= STOPPED_SECONDS + 5
-    assert shells.strip() == "0", left
+    assert left == ""
     assert latch("homelab1")
-    late = [entry for entry in orders(begun) if entry["time"] > _later(begun, 30)]
-    assert late == []
+    last_allowed = datetime.fromisoformat(begun) + timedelta(seconds=30)
+    assert [entry for entry in orders(begun) if datetime.fromisoformat(entry["time"]) > last_allowed] == []
     wait_until(lambda: running_bots() == [], 30, "no bot once the engine is back")
     assert halt_now(bare).code == 0
-
-
-def _later(moment: str, seconds: float) -> str:
-    return datetime.fromtimestamp(datetime.fromisoformat(moment).timestamp() + seconds).astimezone().isoformat()
 
 
 # ---- as the first wave of failsafe_stop
@@ -130,9 +121,7 @@ def test_first_wave_stops_sooner_than_ansible_alone_and_names_one_incident(tradi
     assert runbook("status").code == 0  # the host list is this inventory's
     both, with_wave = seconds_to_last_bot()
     assert both.code == 0, both.verdict
-    assert "trading-paper-bot-1" not in both.verdict
-    assert {latch(host)["incident_ids"][0] for host in TRADING_HOSTS} == {both.incident_id}
-    assert {json.dumps(latch(host)["incident_ids"]) for host in TRADING_HOSTS} == {json.dumps([both.incident_id])}
+    assert [latch(host)["incident_ids"] for host in TRADING_HOSTS] == [[both.incident_id]] * 2
     assert "2 of them now" in both.verdict
     release_halt()
     start_trading()

@@ -1,4 +1,4 @@
-"""The laptop side of the first wave, with a fake ssh: what it sends, how it reads the answers, what it says of silence."""
+"""The laptop side of the first wave, with a fake ssh: what it sends, and how it reads answers and silence."""
 
 from __future__ import annotations
 

@@ -506,7 +506,7 @@ def test_process_that_outlives_sigkill_is_running(without_engine):
 
 
 def test_shell_and_python_read_the_same_from_the_engines_files(without_engine):
-    host, kernel = without_engine()
+    host, _ = without_engine()
     (seen,) = HostCgroups(host.system / "var/lib/docker", host.system / "sys/fs/cgroup").containers()
     assert [bot.name for bot in select_bots([seen], BotRules())] == ["a"]
     assert host.halt().code == 0
