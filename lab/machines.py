@@ -19,7 +19,7 @@ Verb = Literal["remove", "create", "connect", "unpause", "start"]
 
 # What systemd and a nested engine need. Not --privileged: some engines lack CAP_SYS_RESOURCE, and
 # then refuse that altogether. The volume is there because overlay2 does not work on top of overlay2.
-_HOST_OPTIONS = (
+HOST_OPTIONS = (
     *("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"),
     *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
     *("--security-opt", "systempaths=unconfined", "--device-cgroup-rule", "a *:* rwm"),
@@ -57,7 +57,7 @@ def build_host(name: str, address: str, image: str, identity: str) -> Machine:
     """Return a lab host: systemd, sshd and an engine of its own."""
     volume = f"{NETWORK}-{name}"
     mount = f"type=volume,source={volume},destination=/var/lib/docker,volume-label={LABEL}"
-    return Machine(name, address, image, (*_HOST_OPTIONS, "--mount", mount), (), volume, identity)
+    return Machine(name, address, image, (*HOST_OPTIONS, "--mount", mount), (), volume, identity)
 
 
 def specification(machine: Machine) -> str:

@@ -18,6 +18,7 @@ SHELL_SCRIPTS = [
     "breakglass/common.sh",
     "breakglass/halt-now",
     "breakglass/trading-halt",
+    "benchmarks/bot/bench-bot",
     "lab/engine.sh",
     "lab/host/files/usr/local/sbin/lab-host-init",
     "lab/images/alertmanager/am-init",
