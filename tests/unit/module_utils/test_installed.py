@@ -1,0 +1,109 @@
+"""Is the guard there, alive, and of this very version?"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import trading_ops
+from trading_ops import audit
+from trading_ops.clock import uptime
+from trading_ops.installed import (
+    GUARD_STATES,
+    Heartbeat,
+    digest,
+    installed_sources,
+    judge_guard,
+    loaded_sources,
+    observe_guard,
+    parse_heartbeat,
+    sources_of,
+)
+
+SOURCES = {"a.py": "A = 1\n", "b.py": "B = 1\n"}
+ALIVE = Heartbeat(100.0, digest(SOURCES))
+
+
+@pytest.mark.parametrize(
+    ("loaded", "installed", "heartbeat", "state"),
+    [
+        (SOURCES, SOURCES, ALIVE, "active"),
+        ({"a.py": "A = 1\n"}, SOURCES, ALIVE, "active"),
+        (SOURCES, {}, None, "absent"),
+        (SOURCES, {}, ALIVE, "absent"),
+        (SOURCES, SOURCES, None, "stale"),
+        (SOURCES, SOURCES, Heartbeat(85.4, digest(SOURCES)), "stale"),
+        (SOURCES, SOURCES, Heartbeat(85.6, digest(SOURCES)), "active"),
+        (SOURCES, SOURCES, Heartbeat(100.6, digest(SOURCES)), "stale"),
+        (SOURCES, SOURCES, Heartbeat(float("nan"), digest(SOURCES)), "stale"),
+        ({"a.py": "A = 2\n"}, SOURCES, ALIVE, "other version"),
+        ({**SOURCES, "c.py": ""}, SOURCES, ALIVE, "other version"),
+        (SOURCES, SOURCES, Heartbeat(100.0, "before"), "other version"),
+        ({"a.py": "A = 1\n"}, {**SOURCES, "b.py": "B = 2\n"}, ALIVE, "other version"),
+    ],
+)
+def test_only_a_living_guard_of_this_version_is_active(loaded, installed, heartbeat, state):
+    seen = judge_guard(loaded, installed, heartbeat, 100.5)
+    assert seen["state"] == state
+    assert seen["state"] in GUARD_STATES
+    assert state == "active" or "./runbook host_setup" in seen["summary"]
+
+
+def test_digest_tells_every_difference():
+    texts = [SOURCES, {"a.py": "A = 1\n"}, {"a.py": "A = 1\nB = 1\n", "b.py": ""}, {**SOURCES, "b.py": "B = 2\n"}]
+    assert len({digest(sources) for sources in texts}) == len(texts)
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "[]", "{}", '{"uptime": 1}', '{"uptime": "x", "digest": "d"}'])
+def test_sign_of_life_that_is_not_the_guards_is_none(tmp_path, text):
+    with pytest.raises(ValueError, match=r".*"):
+        parse_heartbeat(text)
+    (tmp_path / "guard.json").write_text(text)
+    package = tmp_path / "trading_ops"
+    package.mkdir()
+    for name, source in loaded_sources().items():
+        (package / name).write_text(source)
+    assert observe_guard(package, tmp_path / "guard.json")["state"] == "stale"
+
+
+def test_loaded_modules_are_compared_with_what_is_installed(tmp_path):
+    package = tmp_path / "trading_ops"
+    package.mkdir()
+    heartbeat = tmp_path / "guard.json"
+    assert observe_guard(package, heartbeat)["state"] == "absent"
+    for name, source in loaded_sources().items():
+        (package / name).write_text(source)
+    alive = {"uptime": uptime(), "digest": digest(installed_sources(package))}
+    heartbeat.write_text(json.dumps(alive))
+    assert observe_guard(package, heartbeat)["state"] == "active"
+    (package / "stop.py").write_text("# another day's stop\n")
+    assert "stop.py" in observe_guard(package, heartbeat)["summary"]
+
+
+def test_files_that_can_not_be_read_are_another_version(tmp_path):
+    (tmp_path / "a.py").mkdir()
+    assert observe_guard(tmp_path, tmp_path / "guard.json")["state"] == "other version"
+
+
+def test_sources_are_what_is_on_disk_and_hold_the_package_itself():
+    found = sources_of([trading_ops, audit])
+    assert set(found) == {"__init__.py", "audit.py"}
+    assert found["audit.py"] == Path(str(audit.__file__)).read_text()
+
+
+def test_sources_come_out_of_an_archive_as_ansible_sends_it(tmp_path, monkeypatch):
+    archive = tmp_path / "payload.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("sent/__init__.py", "")
+        zipped.writestr("sent/trading_ops/__init__.py", '"""Package."""\n')
+        zipped.writestr("sent/trading_ops/guard.py", "GUARD = 1\n")
+    monkeypatch.syspath_prepend(str(archive))
+    import importlib
+
+    modules = [importlib.import_module(f"sent.trading_ops{name}") for name in ("", ".guard")]
+    assert sources_of(modules) == {"__init__.py": '"""Package."""\n', "guard.py": "GUARD = 1\n"}
+    for name in [name for name in sys.modules if name.startswith("sent")]:
+        del sys.modules[name]
