@@ -57,10 +57,10 @@ def lab(pytestconfig: pytest.Config) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stacks(lab: None) -> None:
-    """Feed, observability and alerting run on the lab, and both bots have been started once through the gate."""
+    """Hosts are set up, feed, observability and alerting run, and both bots have been started once through the gate."""
     remove_bots()
     release_halt()
-    for call in (["observability_start"], ["alerting_start"], ["bot_start", "-e", "mode=paper"], LIVE):
+    for call in (["host_setup"], ["observability_start"], ["alerting_start"], ["bot_start", "-e", "mode=paper"], LIVE):
         assert runbook(*call).code == 0
 
 

@@ -81,6 +81,7 @@ CHECKED = [
     ("bot_start", "-e", "mode=paper"),
     ("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live"),
     ("bot_stop", "-e", "mode=all"),
+    ("host_setup",),
 ]
 
 

@@ -1,0 +1,90 @@
+"""The border with Ansible of what sets a host up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import host_prerequisites_info
+import known_estate
+import onboarding_info
+import pytest
+import trading_guard
+import yaml
+from ansible.module_utils.testing import patch_module_args
+from trading_ops.engine import EngineError
+from trading_ops.installed import sources_of
+
+from tests.unit.fakes import FakeEngine, bot
+
+MODULES = [host_prerequisites_info, known_estate, onboarding_info, trading_guard]
+SOURCES = Path(__file__).parents[3] / "module_utils" / "trading_ops"
+
+
+def run(module: Any, capsys: pytest.CaptureFixture[str], **params: Any) -> tuple[int, dict[str, Any]]:
+    with patch_module_args(params), pytest.raises(SystemExit) as ended:
+        module.main()
+    return ended.value.code or 0, json.loads(capsys.readouterr().out)
+
+
+def test_host_gets_the_whole_package():
+    """A module that is missing here is missing on the hosts, and every check of the guard's version would say so."""
+    assert sources_of(trading_guard.PACKAGE) == {path.name: path.read_text() for path in SOURCES.glob("*.py")}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_documentation_and_specification_agree(module):
+    options = yaml.safe_load(module.DOCUMENTATION)["options"]
+    assert options.keys() == module.ARGUMENT_SPEC.keys()
+    for key, spec in module.ARGUMENT_SPEC.items():
+        assert options[key]["type"] == spec["type"], key
+        assert options[key].get("required", False) == spec.get("required", False), key
+        assert options[key].get("default") == spec.get("default"), key
+        assert options[key].get("suboptions", {}).keys() == spec.get("options", {}).keys(), key
+
+
+def test_dropped_host_is_refused_with_the_command_that_drops_it(tmp_path, capsys):
+    params = {"trading_hosts": ["a", "b"], "state_path": str(tmp_path)}
+    code, first = run(known_estate, capsys, **params)
+    assert (code, first["outcome"], first["changed"]) == (0, "proven", True)
+    code, refused = run(known_estate, capsys, **params | {"trading_hosts": ["a"]})
+    assert (code, refused["outcome"], refused["msg"]) == (1, "refused", refused["summary"])
+    assert set(first) - {"invocation"} <= set(refused)
+
+
+def test_host_without_an_engine_is_refused_and_tells_its_clock(monkeypatch, tmp_path, capsys):
+    def nobody(_url: str) -> None:
+        raise EngineError("The engine could not answer: refused.")
+
+    monkeypatch.setattr(host_prerequisites_info, "docker_engine", nobody)
+    code, seen = run(host_prerequisites_info, capsys, controller_epoch=12.5, state_path=str(tmp_path))
+    assert (code, seen["outcome"], seen["changed"], seen["controller_epoch"]) == (1, "refused", False, 12.5)
+    assert "The engine could not answer: refused." in seen["summary"]
+    assert seen["host_epoch"] > 1e9
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("paper", (0, "proven")), (None, (1, "failed"))])
+def test_report_fails_on_a_mismatch_only(monkeypatch, tmp_path, capsys, mode, expected):
+    class Describing(FakeEngine):
+        def inspect(self, container_id: str) -> dict[str, Any] | None:
+            seen = super().inspect(container_id)
+            assert seen
+            seen["Config"]["Env"] = ["TRADING_MODE=paper"]
+            return seen
+
+    engine = Describing(bot("a", mode=mode))
+    monkeypatch.setattr(onboarding_info, "docker_engine", lambda _url: engine)
+    code, seen = run(onboarding_info, capsys, state_path=str(tmp_path))
+    assert (code, seen["outcome"], seen["changed"]) == (*expected, False)
+
+
+def test_guard_is_judged_by_the_checker_before_anything_is_written(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(trading_guard.installed, "INSTALL_PATH", tmp_path / "lib")
+    monkeypatch.setattr(trading_guard.installed, "observe_guard", lambda: {"state": "absent", "summary": "no guard"})
+    file = {"path": str(tmp_path / "x"), "content": "if\n", "validate": ["sh", "-n", "%s"]}
+    code, seen = run(trading_guard, capsys, files=[file])
+    assert (code, seen["outcome"], list(tmp_path.iterdir())) == (1, "failed", [])
+    file["content"] = "true\n"
+    code, seen = run(trading_guard, capsys, files=[file], _ansible_check_mode=True)
+    assert (code, seen["outcome"], seen["changed"], list(tmp_path.iterdir())) == (0, "planned", True, [])
