@@ -168,9 +168,9 @@ def follow_starts(docker_url: str, on_start: Callable[[], None]) -> None:
     filters = {"type": "container", "event": ["create", "start", "unpause", "update"]}
 
     def follow() -> None:
-        with engine._client.events(decode=True, filters=filters) as events:
-            on_start()  # what happened before the first event
-            for _event in events:
-                on_start()
+        events = engine._client.events(filters=filters)
+        on_start()  # what happened before the first event
+        for _event in events:
+            on_start()
 
     DockerEngine._ask("tell its events", follow)
