@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,11 @@ import trading_guard
 import yaml
 from ansible.module_utils.testing import patch_module_args
 from trading_ops.engine import EngineError
-from trading_ops.installed import sources_of
 
 from tests.unit.fakes import FakeEngine, bot
 
 MODULES = [host_prerequisites_info, known_estate, onboarding_info, trading_guard]
-SOURCES = Path(__file__).parents[3] / "module_utils" / "trading_ops"
+ROOT = Path(__file__).parents[3]
 
 
 def run(module: Any, capsys: pytest.CaptureFixture[str], **params: Any) -> tuple[int, dict[str, Any]]:
@@ -28,9 +29,31 @@ def run(module: Any, capsys: pytest.CaptureFixture[str], **params: Any) -> tuple
     return ended.value.code or 0, json.loads(capsys.readouterr().out)
 
 
-def test_host_gets_the_whole_package():
-    """A module that is missing here is missing on the hosts, and every check of the guard's version would say so."""
-    assert sources_of(trading_guard.PACKAGE) == {path.name: path.read_text() for path in SOURCES.glob("*.py")}
+SENT = """
+import json, sys
+import ansible.module_utils
+ansible.module_utils.__path__.append(sys.argv[1] + "/module_utils")
+sys.path.insert(0, sys.argv[1] + "/library")
+import trading_guard
+print(json.dumps(trading_guard.installed.loaded_sources()))
+"""
+
+
+def test_what_a_host_gets_is_all_that_its_guard_needs(tmp_path):
+    """In processes of their own: this one has the whole package loaded."""
+    asked = [sys.executable, "-c", SENT, str(ROOT)]
+    sources = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+    for name, text in sources.items():
+        assert text == (ROOT / "module_utils" / "trading_ops" / name).read_text()
+        (tmp_path / "trading_ops").mkdir(exist_ok=True)
+        (tmp_path / "trading_ops" / name).write_text(text)
+    begun = [
+        sys.executable,
+        "-c",
+        "from trading_ops import guard, installed; print(len(installed.loaded_sources()))",
+    ]
+    alone = subprocess.run(begun, env={"PYTHONPATH": str(tmp_path)}, check=True, capture_output=True, text=True)
+    assert 15 < int(alone.stdout) <= len(sources)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -40,7 +40,7 @@ ALIVE = Heartbeat(100.0, digest(SOURCES))
         (SOURCES, SOURCES, Heartbeat(100.6, digest(SOURCES)), "stale"),
         (SOURCES, SOURCES, Heartbeat(float("nan"), digest(SOURCES)), "stale"),
         ({"a.py": "A = 2\n"}, SOURCES, ALIVE, "other version"),
-        ({**SOURCES, "c.py": ""}, SOURCES, ALIVE, "other version"),
+        ({**SOURCES, "c.py": ""}, SOURCES, ALIVE, "active"),  # what the asking module has beside it
         (SOURCES, SOURCES, Heartbeat(100.0, "before"), "other version"),
         ({"a.py": "A = 1\n"}, {**SOURCES, "b.py": "B = 2\n"}, ALIVE, "other version"),
     ],

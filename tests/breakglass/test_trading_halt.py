@@ -16,7 +16,7 @@ from trading_ops.first_wave import parse_first_wave
 from trading_ops.incident import slug
 from trading_ops.latch import Latch, parse_latch
 
-from tests.unit.breakglass.world import TRADING_HALT, Host, container
+from tests.breakglass.world import TRADING_HALT, Host, container
 
 ID = "INC-20261121-013000-test"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 TRADING_HALT = ROOT / "breakglass" / "trading-halt"
 _numbers = itertools.count(1)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from trading_ops.halt_list import HaltHost, format_halt_list, ssh_argv
 
-from tests.unit.breakglass.world import ROOT
+from tests.breakglass.world import ROOT
 
 LATCHED = "latched (INC-20261121-013000-test)"
 PROVEN = f"echo 'proven: 2 stopped, {LATCHED}; orders: 2 cancelled'"
