@@ -14,7 +14,7 @@ from trading_ops.bots import BotRules, in_scope, select_bots
 from trading_ops.cgroups import HostCgroups
 from trading_ops.first_wave import parse_first_wave
 from trading_ops.incident import slug
-from trading_ops.latch import Latch, parse_latch
+from trading_ops.latch import Latch, format_latch, parse_latch
 
 from tests.breakglass.world import TRADING_HALT, Host, container
 
@@ -321,6 +321,18 @@ def test_stop_of_live_bots_never_narrows_a_halt(make):
     host.halt("--incident-id", ID)
     host.halt("--scope", "live")
     assert parse_latch(host.latch_text()).scope == "all"
+
+
+def test_latch_that_somebody_writes_at_the_same_moment_is_not_overwritten(make):
+    host = make(container("a"))
+    other = format_latch(Latch("all", ("INC-20261121-012959-other",), "2026-11-21T01:29:59Z", "kim", "first"))
+    (host.system / "other").write_text(other)
+    slow = host._bin / "dd"
+    slow.write_text(f'#!/bin/sh\ncp {host.system}/other {host.latch_path}\nexec /bin/dd "$@"\n')
+    slow.chmod(0o755)
+    said = host.halt("--incident-id", ID)
+    assert "latched (INC-20261121-012959-other)" in said.line
+    assert host.latch_text() == other
 
 
 @pytest.mark.parametrize("damage", ["", "garbage"])
