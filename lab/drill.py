@@ -160,6 +160,7 @@ def main() -> int:
     try:
         drill.step("Build and start the lab", lab_up)
         drill.step("Clear what an earlier drill left", clear_leftovers)
+        drill.step("Set up the hosts, with their guard", lambda: runbook("host_setup"))
         drill.step("Start feed, Prometheus, Grafana", lambda: runbook("observability_start"))
         drill.step("Start alerting", lambda: runbook("alerting_start"))
         drill.step("Start a paper and a live bot on two hosts", start_trading)

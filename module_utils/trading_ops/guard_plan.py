@@ -65,9 +65,7 @@ def plan_guard(
 
 
 def _held_since(latch: Latch, last_free: str) -> datetime | None:
-    """Return since when bots of a mode are held, None where nobody can tell."""
-    if latch.damaged:
-        return None
+    """Return since when bots of a mode are held, None where nobody can tell, as with a damaged latch."""
     try:
         since = parse_utc(latch.since)
         return max(since, parse_utc(last_free)) if last_free else since
