@@ -25,7 +25,8 @@ def freeze() -> None:
 
 def kill() -> None:
     on(HOST, f"mkdir -p $(dirname {NO_RESTART}) && printf '[Service]\\nRestart=no\\n' >{NO_RESTART}")
-    on(HOST, "systemctl daemon-reload && systemctl stop docker.socket && kill -KILL $(pidof dockerd)")
+    # The engine first: stopping its socket would stop it in an orderly way, and its bots with it.
+    on(HOST, "systemctl daemon-reload && kill -KILL $(pidof dockerd) && systemctl stop docker.socket")
 
 
 def bring_back() -> None:
