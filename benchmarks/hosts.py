@@ -146,6 +146,8 @@ def _write_inventory(wanted: Estate) -> None:
     variables.mkdir(parents=True)
     shutil.copy(ROOT / "inventories/lab/group_vars/all/connection.yml", variables)
     hosts = {name: {"ansible_host": address} for name, address in wanted.addresses.items()}
+    # Asked after every stop, as an estate with a venue would have it.
+    (variables / "estate.yml").write_text(f"trading_core_open_orders_url: {VENUE_URL}/orders/open\n")
     groups = {"trading_hosts": {"hosts": hosts}}
     (wanted.inventory / "hosts.yml").write_text(json.dumps({"all": {"children": groups}}, indent=2))
 
