@@ -187,7 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for size in options.sizes:
                 found, titles = measure_size(size, options.repeat, options.only, order, say)
                 measured += found
-            write_results(measured, titles, options.repeat, seed, options.output)
+                # After each size, so that a run that is ended early is not lost.
+                write_results(measured, titles, options.repeat, seed, options.output)
     except (EstateError, images.BuildFailed) as error:
         say(f"FAILED: {error}")
         return 1
