@@ -40,7 +40,9 @@ def returning(trading: None) -> Iterator[str]:
     image = on(HOST, f"docker inspect -f '{{{{.Config.Image}}}}' {bots(HOST)[0].id}").strip()
     labels = "--label com.docker.compose.service=bot --label com.docker.compose.project=trading-returning"
     on(HOST, f"systemctl stop {GUARD}")
-    container_id = on(HOST, f"docker run -d --name returning --restart always {labels} --entrypoint sleep {image} 1000").strip()
+    container_id = on(
+        HOST, f"docker run -d --name returning --restart always {labels} --entrypoint sleep {image} 1000"
+    ).strip()
     yield container_id
     bring_back()
     on(HOST, f"systemctl start {GUARD}")
