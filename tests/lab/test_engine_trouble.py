@@ -53,7 +53,9 @@ def processes(container_id: str) -> list[str]:
     return on(HOST, f"cat $(find /sys/fs/cgroup -path '*{container_id}*' -name cgroup.procs) /dev/null").split()
 
 
-@pytest.mark.parametrize("break_engine", [freeze, kill], ids=["frozen", "killed"])
+@pytest.mark.parametrize(
+    "break_engine", [pytest.param(freeze, id="frozen"), pytest.param(kill, id="killed", marks=pytest.mark.faults)]
+)
 def test_bots_are_stopped_without_their_engine_and_what_returns_with_it_is_stopped_again(
     returning: str, break_engine: Callable[[], None]
 ) -> None:

@@ -139,6 +139,7 @@ def test_guard_that_was_killed_is_back_and_still_guards(halted_host):
     assert_stopped_and_recorded(BOT, begun)
 
 
+@pytest.mark.faults
 def test_guard_of_another_version_is_told_and_host_setup_mends_it(free):
     on(HOST, "echo '# changed by hand' >>/usr/local/lib/trading-core/trading_ops/stop.py")
     seen = runbook("status")

@@ -41,6 +41,7 @@ def bare(stacks: None) -> Iterator[None]:
     assert runbook("host_setup").code == 0
 
 
+@pytest.mark.faults
 def test_quartet_check_changes_nothing_and_the_second_run_neither(bare):
     before = fingerprint(HOST)
     checked = runbook("host_setup", "--check", "--diff")
@@ -62,6 +63,7 @@ def test_quartet_check_changes_nothing_and_the_second_run_neither(bare):
     assert {host: fingerprint(host) for host in TRADING_HOSTS} == after
 
 
+@pytest.mark.faults
 def test_missing_prerequisite_is_refused_before_anything_is_installed(bare):
     plugin = on(
         HOST,
@@ -87,6 +89,7 @@ def test_clock_that_disagrees_is_refused(stacks):
     assert "timedatectl set-ntp true" in refused.verdict
 
 
+@pytest.mark.faults
 def test_host_that_left_the_inventory_is_not_forgotten_without_a_word(stacks):
     path = "/var/lib/trading-core/estate.json"
     known = json.dumps({"trading_hosts": [*TRADING_HOSTS, "homelab9"], "since": "x", "by": "x"})
@@ -133,6 +136,7 @@ MISMATCHES = {
 }
 
 
+@pytest.mark.faults
 def test_report_names_six_mismatches_and_changes_nothing(bare):
     app = "$(docker inspect -f '{{.Config.Image}}' trading-paper-gui-1)"
     for name, (options, _) in MISMATCHES.items():
@@ -153,6 +157,7 @@ def test_report_names_six_mismatches_and_changes_nothing(bare):
     assert after == before
 
 
+@pytest.mark.faults
 def test_set_up_ends_with_a_failure_while_something_does_not_match(stacks):
     release_halt()
     remove_bots(keep=GATED)

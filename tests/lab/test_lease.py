@@ -66,6 +66,7 @@ def test_a_start_is_refused_with_who_holds_the_lease(leased, call):
     assert (dry.code, "a real run would end with 75, LOCKED" in dry.verdict) == (0, True)
 
 
+@pytest.mark.faults
 def test_a_start_that_may_wait_goes_on_when_the_lease_is_freed(leased):
     timer = threading.Timer(5, lambda: on("homelab1", f"rm {LEASE}"))
     timer.start()
@@ -90,6 +91,7 @@ def test_a_damaged_lease_is_locked_with_the_words_how_to_end_it(leased):
     assert (refused.code, f"sudo rm -r {LEASE}" in refused.verdict) == (75, True)
 
 
+@pytest.mark.faults
 def test_starts_at_once_follow_each_other(trading):
     before = len(audited())
     argv = [str(ROOT / "runbook"), "feed_start", "-e", "lease_wait_seconds=60", "-e", "by=same"]
@@ -139,6 +141,7 @@ def test_a_stop_goes_through_while_a_start_holds_the_lease_and_no_bot_is_left(sl
     assert lease() is None, "the lease was not freed after the failure"
 
 
+@pytest.mark.faults
 def test_a_killed_start_leaves_a_lease_that_ends_by_itself(slow_start):
     _kill(slow_start)
     left = lease()

@@ -28,6 +28,7 @@ def begin_stop(reason: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.faults
 def test_ten_stops_at_once_leave_one_incident_and_no_bot(trading):
     stops = [begin_stop("ten at once") for _ in range(10)]
     ended = [(stop.communicate(timeout=120)[0], stop.returncode) for stop in stops]
@@ -59,6 +60,7 @@ def test_controller_killed_in_the_middle_leaves_a_latch_and_the_next_run_finishe
     assert running_bots() == []
 
 
+@pytest.mark.faults
 def test_unplugged_host_is_named_and_the_others_stop(trading):
     docker("network", "disconnect", "trading-core-lab", "homelab2")
     try:
