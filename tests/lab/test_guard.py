@@ -21,8 +21,8 @@ TRADING = "/opt/ai_trading_core/ops/compose/trading"
 BY_HAND = {
     "docker start": f"docker start {BOT}",
     "compose up": f"cd {TRADING} && TRADING_MODE=paper docker compose --profile paper up -d --no-deps bot",
-    "stray": "docker run -d --name stray --restart always $(docker inspect -f '{{.Config.Image}}' "
-    f"{BOT}) python3 -c 'import time; time.sleep(1000)'",
+    "stray": "docker run -d --name stray --restart always --entrypoint sleep "
+    f"$(docker inspect -f '{{{{.Config.Image}}}}' {BOT}) 1000",
 }
 
 
