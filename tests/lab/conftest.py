@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.estate import HOSTS, ROOT, TRADING_HOSTS, bots, now, on, orders, runbook, running_bots, wait_until
+from tests.lab.estate import HOSTS, ROOT, TRADING_HOSTS, bots, now, on, orders, runbook, running_bots, venue, wait_until
 
 LAB = [sys.executable, str(ROOT / "lab" / "estate.py")]
 
@@ -90,11 +90,22 @@ def start_trading() -> None:
     wait_until(lambda: len(clients_with_orders(begun)) >= 2, 60, "orders of both bots at the venue")
 
 
+def open_clients() -> set[str]:
+    return {order["client"] for order in venue("/orders/open")["orders"]}
+
+
+def flatten() -> None:
+    """Cancel whatever earlier bots left open, as a person would at the venue."""
+    for client in open_clients():
+        venue("/orders/cancel-all", {"client": client})
+
+
 @pytest.fixture
 def trading(stacks: None) -> Iterator[None]:
     """A paper and a live bot trade, and nothing is halted."""
     remove_bots(keep=GATED)
     release_halt()
+    flatten()
     start_trading()
     yield
     remove_bots(keep=GATED)

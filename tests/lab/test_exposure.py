@@ -9,20 +9,10 @@ from datetime import datetime
 import pytest
 
 from lab import faults
-from tests.lab.conftest import release_halt, start_trading
+from tests.lab.conftest import flatten, open_clients, release_halt, start_trading
 from tests.lab.estate import Run, docker, now, runbook, running_bots, venue, wait_until
 
 CLIENT = "trading-paper/stubborn"
-
-
-def open_clients() -> set[str]:
-    return {order["client"] for order in venue("/orders/open")["orders"]}
-
-
-def flatten() -> None:
-    """Cancel whatever earlier bots left open, as a person would at the venue."""
-    for client in open_clients():
-        venue("/orders/cancel-all", {"client": client})
 
 
 @pytest.fixture
