@@ -64,7 +64,7 @@ guard:
   returned: always
   type: dict
 lease:
-  description: Who starts or installs something right now (C(held), C(holder), C(purpose), C(since), C(expires)).
+  description: Who starts something right now (C(held), C(holder), C(purpose), C(since), C(expires)).
   returned: always
   type: dict
 bots:

@@ -1,4 +1,4 @@
-"""The lease of one host: who starts or installs something on it right now. A stop never asks for it.
+"""The lease of one host: who starts something on it right now. A stop never asks for it.
 
 `{"holder": text, "purpose": text, "since": ISO UTC, "expires": ISO UTC}`. All times are the host's own, so no two
 clocks are compared. A missing file is free; one that can not be understood is held until it is too old to be anybody's.
