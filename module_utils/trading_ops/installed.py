@@ -16,6 +16,7 @@ from .durable import bounded
 
 PACKAGE: Final = "trading_ops"
 INSTALL_PATH: Final = Path("/usr/local/lib/trading-core") / PACKAGE
+SETTINGS_PATH: Final = Path("/etc/trading-core/bots.conf")
 HEARTBEAT_PATH: Final = Path("/run/trading-core/guard.json")
 STALE_SECONDS: Final = 15
 READ_SECONDS: Final = 1
@@ -51,9 +52,14 @@ def loaded_sources() -> dict[str, str]:
     return sources_of(sys.modules[name] for name in sorted(names))
 
 
-def installed_sources(path: Path) -> dict[str, str]:
-    """Return the source text of each installed module by file name, empty where nothing is installed."""
-    return {item.name: item.read_text(encoding="utf-8") for item in sorted(path.glob("*.py"))}
+def installed_sources(path: Path, settings_path: Path = SETTINGS_PATH) -> dict[str, str]:
+    """Return the text of each installed module and of the guard's settings by file name; empty where none is installed.
+
+    The settings belong to it: a guard that was not restarted after they changed looks for other bots.
+    """
+    files = sorted(path.glob("*.py"))
+    files += [settings_path] if files and settings_path.exists() else []
+    return {item.name: item.read_text(encoding="utf-8") for item in files}
 
 
 def digest(sources: Mapping[str, str]) -> str:

@@ -54,8 +54,8 @@ def leased(trading):
     on("homelab1", f"rm -rf {LEASE}*")
 
 
-@pytest.mark.parametrize("call", [["bot_start", "-e", "mode=paper"], ["feed_start"], ["alerting_start"]], ids=" ".join)
-def test_a_start_is_refused_with_who_holds_the_lease(leased, call):
+@pytest.mark.parametrize("call", [["bot_start", "-e", "mode=paper"], ["feed_start"], ["host_setup"]], ids=" ".join)
+def test_a_start_or_an_installation_is_refused_with_who_holds_the_lease(leased, call):
     refused = runbook(*call)
     assert refused.code == 75
     for word in ("LOCKED", "kim@desk (run 1)", "a rehearsal", f"sudo rm -r {LEASE}"):

@@ -107,3 +107,15 @@ def test_sources_come_out_of_an_archive_as_ansible_sends_it(tmp_path, monkeypatc
     assert sources_of(modules) == {"__init__.py": '"""Package."""\n', "guard.py": "GUARD = 1\n"}
     for name in [name for name in sys.modules if name.startswith("sent")]:
         del sys.modules[name]
+
+
+def test_a_guard_that_was_not_restarted_after_its_settings_changed_is_another(tmp_path):
+    package, settings = tmp_path / "trading_ops", tmp_path / "bots.conf"
+    package.mkdir()
+    assert installed_sources(package, settings) == {}
+    (package / "stop.py").write_text("pass\n")
+    settings.write_text("TRADING_CORE_BOT_SERVICES=bot\n")
+    heartbeat = Heartbeat(100.0, digest(installed_sources(package, settings)))
+    assert judge_guard({}, installed_sources(package, settings), heartbeat, 100.0)["state"] == "active"
+    settings.write_text("TRADING_CORE_BOT_SERVICES=trader\n")
+    assert judge_guard({}, installed_sources(package, settings), heartbeat, 100.0)["state"] == "other version"
