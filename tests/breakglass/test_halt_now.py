@@ -301,6 +301,20 @@ def test_where_ansible_can_not_run_the_verdict_is_the_first_waves(make):
     assert (refused.code, "NOTHING WAS STOPPED" in refused.verdict) == (12, True)
 
 
+@pytest.mark.parametrize(("takes", "goes_ahead"), [("0.5", True), ("6", False)])
+def test_first_wave_goes_ahead_of_ansible_which_waits_for_no_host_that_is_away(make, takes, goes_ahead):
+    laptop = make(a=f"sleep {takes}; touch $0.ended; {PROVEN}")
+    tools = laptop.root / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    looks = f"#!/bin/sh\n[ ! -e {laptop.answers}/a.ended ] || echo 'Ansible came second'\nexit 4\n"
+    for name, text in (("python", "#!/bin/sh\n"), ("ansible-playbook", looks)):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    ended = laptop.runbook("failsafe_stop", "-e", "reason=x")
+    assert ended.code == 0
+    assert ("Ansible came second" in ended.lines) is goes_ahead
+
+
 def test_halt_now_asks_for_no_environment(make):
     laptop = make(a=PROVEN)
     assert laptop.runbook("halt-now", "bars", "look", "wrong").code == 0
