@@ -21,6 +21,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks import contenders, hosts, report
 from benchmarks.contenders import Contender
@@ -126,9 +127,13 @@ def _shown(one: Measurement) -> str:
 
 
 def write_results(measured: list[Measurement], titles: dict[str, str], repeat: int, seed: int, output: Path) -> None:
-    """Write raw results, page and plot."""
+    """Write raw results, page and plot. A size that an earlier run measured, and this one did not, stays."""
     output.mkdir(parents=True, exist_ok=True)
-    made_on = {
+    raw = output / "failsafe_stop.json"
+    earlier = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {"runs": [], "measurements": []}
+    made_on: dict[str, Any] = {
+        "sizes": sorted({f"{each.hosts}x{each.bots_per_host}" for each in measured}),
+        "rounds": repeat,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]).strip(),
         "cpus": os.cpu_count(),
@@ -136,13 +141,16 @@ def write_results(measured: list[Measurement], titles: dict[str, str], repeat: i
         "python": platform.python_version(),
         "seed": seed,
     }
-    results = {"made_on": made_on, "titles": titles, "measurements": [asdict(each) for each in measured]}
-    raw = output / "failsafe_stop.json"
+    kept = [Measurement(**each) for each in earlier["measurements"]]
+    measured = [each for each in kept if f"{each.hosts}x{each.bots_per_host}" not in made_on["sizes"]] + measured
+    runs = [each for each in earlier["runs"] if not set(each["sizes"]) & set(made_on["sizes"])] + [made_on]
+    results = {"runs": runs, "titles": titles, "measurements": [asdict(each) for each in measured]}
     raw.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    made = "; ".join(f"{' and '.join(each['sizes'])} on commit {each['commit']}, {each['time']}" for each in runs)
     circumstances = (
         "Seconds from the command's start until the last bot has ended (the engines' record) and until the last order"
         f" came (the venue's record); medians of {repeat} rounds, every way once in each round, in random order. Lab"
-        f" hosts on one machine with {made_on['cpus']} processors, commit {made_on['commit']}, {made_on['time']}. All"
+        f" hosts on one machine with {made_on['cpus']} processors; {made}. All"
         " have the same keys, pinned host keys and time limits. Raw data: [failsafe_stop.json](failsafe_stop.json). To"
         " measure again: `./runbook bench failsafe_stop`."
     )
