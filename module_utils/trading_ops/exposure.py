@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .durable import bounded
+from .strict_json import parse_json
 
 TIMEOUT_SECONDS: Final = 3
 MAX_TIMEOUT_SECONDS: Final = 10
@@ -24,8 +24,8 @@ class ExposureError(Exception):
 def parse_open_orders(text: str, key: str) -> int:
     """Return how many orders `{key: [{…}, …]}` lists. Raises ExposureError for anything that is not exactly that."""
     try:
-        answer = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
+        answer = parse_json(text)
+    except ValueError as error:
         raise ExposureError(f"The answer is not JSON: {error}.") from error
     if not isinstance(answer, dict):
         raise ExposureError("The answer is not a JSON object.")
@@ -85,18 +85,6 @@ def parse_timeout(value: object) -> float:
     except ValueError:
         return TIMEOUT_SECONDS
     return min(max(seconds, 0.1), MAX_TIMEOUT_SECONDS) if seconds == seconds else TIMEOUT_SECONDS
-
-
-def _no_constant(word: str) -> float:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the pairs as an object: of two lists under one name the last would win, and it may be the empty one."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
 
 
 def _unverified(why: str, shown: str) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_kpis_info
+short_description: Hold the out-of-sample KPIs of the model that would trade against limits
+description:
+  - Asks MLflow once which version of a registered model carries an alias, and reads the KPIs from that version's tags.
+  - A tag that is missing, or is no finite number, a registry that does not answer, a login page, a redirect or an alias
+    that nobody carries is V(unknown) with the reason. Redirects are not followed.
+  - Never changes anything and never fails on what it sees or does not see.
+options:
+  mlflow_url:
+    description: The registry, seen from the host. It must not hold credentials.
+    type: str
+    required: true
+  model:
+    description: Name of the registered model.
+    type: str
+    required: true
+  alias:
+    description: Alias of the version that trades.
+    type: str
+    default: champion
+  limits:
+    description:
+      - By tag, a condition (one of C(<), C(<=), C(>), C(>=)) and a number, as in V({"oos_sharpe_ratio":">= 1"}).
+      - The last word of a tag is its unit.
+    type: dict
+    required: true
+  token_path:
+    description: File on the host whose content is sent as bearer token.
+    type: path
+  username:
+    description: User for basic authentication.
+    type: str
+  password:
+    description: Password for basic authentication.
+    type: str
+  ca_path:
+    description: Certificates to hold the registry's against, beside the host's own.
+    type: path
+  validate_certs:
+    description: Whether the registry's certificate has to be good.
+    type: bool
+    default: true
+  timeout_seconds:
+    description: Time for the whole exchange.
+    type: float
+    default: 5.0
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads.
+"""
+
+EXAMPLES = r"""
+- name: Look at the out-of-sample KPIs
+  model_kpis_info:
+    mlflow_url: http://homelab1.lan:5000
+    model: RefStrat_01
+    limits:
+      oos_sharpe_ratio: ">= 1"
+      oos_max_drawdown_ratio: "<= 0.05"
+"""
+
+RETURN = r"""
+outcome:
+  description:
+    - V(proven) where every KPI is there and meets its limit, V(failed) where one does not, V(unknown) where one is not
+      known.
+    - V(invalid) where there are no limits, or one can not be understood.
+  returned: always
+  type: str
+summary:
+  description: One sentence with version, values and limits, or why they are not known.
+  returned: always
+  type: str
+next_command:
+  description: What shows the version and its tags, to be typed on the host; empty for V(proven).
+  returned: always
+  type: str
+model:
+  description: As asked.
+  returned: always
+  type: str
+alias:
+  description: As asked.
+  returned: always
+  type: str
+version:
+  description: The version that carries the alias; empty where that is not known.
+  returned: always
+  type: str
+kpis:
+  description: >-
+    One entry per limit, in their order, with C(tag), C(value) (none where it is not known), C(unit), C(condition),
+    C(limit), C(outcome) (V(pass), V(fail) or V(unknown)) and C(reason).
+  returned: always
+  type: list
+  elements: dict
+lines:
+  description: The same as text, a line per KPI.
+  returned: always
+  type: list
+  elements: str
+url:
+  description: What was asked, without credentials and query.
+  returned: always
+  type: str
+"""
+
+from pathlib import Path
+from urllib.error import HTTPError
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.exposure import MAX_BYTES
+from ansible.module_utils.trading_ops.model_kpis import observe
+from ansible.module_utils.urls import open_url
+
+ARGUMENT_SPEC = {
+    "mlflow_url": {"type": "str", "required": True},
+    "model": {"type": "str", "required": True},
+    "alias": {"type": "str", "default": "champion"},
+    "limits": {"type": "dict", "required": True},
+    "token_path": {"type": "path", "no_log": False},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "ca_path": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "timeout_seconds": {"type": "float", "default": 5.0},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+
+    def ask(url: str) -> tuple[int, bytes]:
+        headers = {"Accept": "application/json"}
+        if params["token_path"]:
+            headers["Authorization"] = f"Bearer {Path(params['token_path']).read_text(encoding='utf-8').strip()}"
+        try:
+            # A redirect is not followed: it leads to a login page, and would carry the token there.
+            answer = open_url(
+                url,
+                headers=headers,
+                timeout=params["timeout_seconds"],
+                validate_certs=params["validate_certs"],
+                ca_path=params["ca_path"] or None,
+                url_username=params["username"] or None,
+                url_password=params["password"] or None,
+                force_basic_auth=bool(params["username"]),
+                follow_redirects="none",
+            )
+        except HTTPError as error:
+            return error.code, error.read(MAX_BYTES + 1)  # MLflow says there why
+        return answer.code, answer.read(MAX_BYTES + 1)
+
+    asked = (params["mlflow_url"], params["model"], params["alias"], params["limits"])
+    module.exit_json(**observe(*asked, ask, params["timeout_seconds"]))
+
+
+if __name__ == "__main__":
+    main()
