@@ -13,7 +13,7 @@ from trading_lab.model import (
     population_stability_index,
     train,
 )
-from trading_lab.register_model import train_on_market
+from trading_lab.register_model import market_bars, train_on
 from trading_lab.settings import StrategySettings
 from trading_lab.strategy import aggregate
 
@@ -63,7 +63,7 @@ def test_training_finds_the_feature_that_tells():
 
 def test_the_labs_market_does_not_drift_from_its_own_model():
     start = 1_790_000_000.0
-    trained = train_on_market("BTCUSDT", SETTINGS, 1.0, 5, start, 500)
+    trained = train_on(market_bars("BTCUSDT", 1.0, 5, start, 500), SETTINGS)
     later = [market.bar("BTCUSDT", start + second, 1.0) for second in range(2000)]
     bars = aggregate(later, 5, 1.0)
     samples = [features_at(bars[end - 130 : end], SETTINGS) for end in range(130, len(bars))]

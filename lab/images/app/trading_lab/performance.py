@@ -7,7 +7,8 @@ import statistics
 from collections import deque
 
 # RefStrat_01 is a 1h strategy: one aggregated bar, however short the lab makes it, stands for an hour.
-BARS_PER_YEAR = 365 * 24
+BARS_PER_DAY = 24
+BARS_PER_YEAR = 365 * BARS_PER_DAY
 FEWEST_RETURNS = 10
 _WINDOW_BARS = 500
 _DAY_SECONDS = 86_400
@@ -16,12 +17,12 @@ _DAY_SECONDS = 86_400
 class Performance:
     """Results of an account beside its backtest: the same decisions, filled at the bar's close, no fee."""
 
-    def __init__(self, starting_equity: float) -> None:
+    def __init__(self, starting_equity: float, window_bars: int = _WINDOW_BARS) -> None:
         self.equity = self._backtest = self._peak = self._day_start = starting_equity
         self._day: float | None = None
         self.max_drawdown = 0.0
-        self._returns: deque[float] = deque(maxlen=_WINDOW_BARS)
-        self._differences: deque[float] = deque(maxlen=_WINDOW_BARS)
+        self._returns: deque[float] = deque(maxlen=window_bars)
+        self._differences: deque[float] = deque(maxlen=window_bars)
 
     def mark(self, time: float, equity: float) -> None:
         """Take the equity at a feed bar's close."""

@@ -1,36 +1,90 @@
-"""Registers the first RefStrat_01 model; does nothing where the registry has a champion already."""
+"""Registers the first RefStrat_01 model; does nothing where the registry has a champion already.
+
+The newest bars are kept from training. What the model earns on them stands on the version, as tags.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trading_lab import market
 from trading_lab.http_json import CallFailed
+from trading_lab.market import Bar
 from trading_lab.model import MODEL_FILE, Model, dump_model, features_at, train
+from trading_lab.performance import BARS_PER_DAY, Performance
 from trading_lab.registry import ALIAS, MODEL_NAME, champion_version
-from trading_lab.settings import StrategySettings, read_settings
-from trading_lab.strategy import aggregate, warm_up_bars
+from trading_lab.settings import StrategySettings, TradingSettings, read_settings
+from trading_lab.strategy import aggregate, decide, warm_up_bars
+from trading_lab.trader import FEE_RATIO, STARTING_EQUITY, Position
 
 _TRAINING_BARS = 3000
+_OUT_OF_SAMPLE_BARS = 1000
 
 
-def train_on_market(
-    symbol: str, settings: StrategySettings, bar_seconds: float, bars_each: int, now: float, bars_wanted: int
-) -> Model:
-    """A model trained on the aggregated bars before now."""
+def market_bars(symbol: str, bar_seconds: float, bars_each: int, now: float, bars_wanted: int) -> list[Bar]:
+    """The aggregated bars before now, oldest first."""
     last = market.last_open_time(now, bar_seconds)
-    feed_bars = [
-        market.bar(symbol, last - bar_seconds * age, bar_seconds) for age in reversed(range(bars_wanted * bars_each))
-    ]
-    bars = aggregate(feed_bars, bars_each, bar_seconds)
-    # A window as long as the indicators look back keeps this linear in the number of bars.
-    window = 11 * settings.ema_slow_bars
+    ages = reversed(range(bars_wanted * bars_each))
+    return aggregate(
+        [market.bar(symbol, last - bar_seconds * age, bar_seconds) for age in ages], bars_each, bar_seconds
+    )
+
+
+def train_on(bars: Sequence[Bar], settings: StrategySettings) -> Model:
+    """A model trained on these bars and no others."""
     ends = range(warm_up_bars(settings), len(bars) - 1)
-    samples = [features_at(bars[max(0, end + 1 - window) : end + 1], settings) for end in ends]
+    samples = [features_at(_seen_at(bars, end, settings), settings) for end in ends]
     return train(samples, [bars[end + 1].close > bars[end].close for end in ends])
+
+
+def train_and_measure(bars: Sequence[Bar], first: int, settings: TradingSettings) -> tuple[Model, dict[str, float]]:
+    """A model trained on the bars before bars[first], and what it earns from there on."""
+    model = train_on(bars[:first], settings.strategy)
+    return model, out_of_sample_kpis(bars, first, settings, model)
+
+
+def out_of_sample_kpis(bars: Sequence[Bar], first: int, settings: TradingSettings, model: Model) -> dict[str, float]:
+    """What strategy and model earn from bars[first] on: each decision filled at the bar's close, with the bot's fee.
+
+    Bars before that are only looked back at. Stop and limit orders, which the bot lets rest as well, are left out.
+    """
+    account, performance, fills = Position(), Performance(STARTING_EQUITY, len(bars)), 0
+    for end in range(first, len(bars)):
+        seen, close = _seen_at(bars, end, settings.strategy), bars[end].close
+        before = performance.equity
+        performance.mark(bars[end].open_time, account.value(close))
+        performance.close_period(before, performance.equity)
+        decision = decide(seen, account.is_long, settings.strategy)
+        if decision == "hold":
+            continue
+        quantity = account.quantity
+        if decision == "enter":
+            scale = model.position_scale(features_at(seen, settings.strategy))
+            quantity = (
+                account.value(close) * min(settings.position_ratio, settings.limits.position_ratio) * scale / close
+            )
+        account.fill("buy" if decision == "enter" else "sell", quantity, close, quantity * close * FEE_RATIO)
+        fills += 1
+    return {
+        "oos_sharpe_ratio": performance.sharpe,
+        "oos_max_drawdown_ratio": performance.max_drawdown,
+        "oos_trades": fills,
+        "oos_period_days": (len(bars) - first) / BARS_PER_DAY,
+    }
+
+
+def format_tags(kpis: Mapping[str, float]) -> dict[str, str]:
+    """The KPIs as MLflow keeps them: text."""
+    return {name: f"{value:.6g}" for name, value in kpis.items()}
+
+
+def _seen_at(bars: Sequence[Bar], end: int, settings: StrategySettings) -> Sequence[Bar]:
+    """The bars that are known at the close of bars[end], as far as the indicators look back: the work stays linear."""
+    return bars[max(0, end + 1 - 11 * settings.ema_slow_bars) : end + 1]
 
 
 def main() -> None:
@@ -41,14 +95,15 @@ def main() -> None:
     except CallFailed:
         print(f"registry: training the first {MODEL_NAME}", flush=True)
     settings = read_settings(Path(os.environ.get("CONFIG_PATH", "/config/trading.yml")), MODEL_NAME)
-    model = train_on_market(
+    bars = market_bars(
         settings.symbol,
-        settings.strategy,
         float(os.environ.get("BAR_SECONDS", "1")),
         int(os.environ.get("AGGREGATE_BARS", "5")),
         time.time(),
-        _TRAINING_BARS,
+        _TRAINING_BARS + _OUT_OF_SAMPLE_BARS,
     )
+    model, kpis = train_and_measure(bars, len(bars) - _OUT_OF_SAMPLE_BARS, settings)
+    tags = format_tags(kpis)
 
     # Only here: MLflow's imports take seconds that a registry with a champion need not spend.
     import mlflow
@@ -58,7 +113,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, mlflow.start_run():
         data = Path(scratch, MODEL_FILE)
         data.write_text(dump_model(model), encoding="utf-8")
-        mlflow.log_params({"symbol": settings.symbol, "training_bars": _TRAINING_BARS})
+        mlflow.log_params({"symbol": settings.symbol, "training_bars": len(bars) - _OUT_OF_SAMPLE_BARS})
         logged = mlflow.pyfunc.log_model(
             name="model",
             loader_module="trading_lab.model",
@@ -67,8 +122,12 @@ def main() -> None:
             registered_model_name=MODEL_NAME,
         )
     version = str(logged.registered_model_version)
-    mlflow.MlflowClient().set_registered_model_alias(MODEL_NAME, ALIAS, version)
-    print(f"registry: {MODEL_NAME} version {version} is {ALIAS}", flush=True)
+    registry = mlflow.MlflowClient()
+    for name, value in tags.items():
+        registry.set_model_version_tag(MODEL_NAME, version, name, value)
+    # Last, so that there never is a champion without its KPIs.
+    registry.set_registered_model_alias(MODEL_NAME, ALIAS, version)
+    print(f"registry: {MODEL_NAME} version {version} is {ALIAS}, {tags}", flush=True)
 
 
 if __name__ == "__main__":
