@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: host_prerequisites_info
 short_description: See whether a host has what this project relies on
 description:
-  - Engine and Compose versions, Python's Docker SDK, free disk, systemd, sudo, root, each with the line that mends it.
+  - Engine and Compose versions, Python's Docker SDK and YAML library, free disk, systemd, sudo, root, each with the
+    line that mends it.
   - Fails with RV(outcome) V(refused) where something is missing. Never changes anything.
 options:
   controller_epoch:
@@ -70,6 +71,7 @@ controller_epoch:
   type: float
 """
 
+import importlib.util
 import os
 import shutil
 import time
@@ -98,6 +100,7 @@ def observe(module: AnsibleModule) -> SeenHost:
         is_root=os.geteuid() == 0,
         has_systemd=Path("/run/systemd/system").is_dir(),
         has_sudo=shutil.which("visudo", path="/usr/sbin:/sbin:/usr/bin") is not None,
+        has_yaml=importlib.util.find_spec("yaml") is not None,
         engine_api=engine_api,
         engine_error=engine_error,
         compose=compose.strip() if code == 0 else "",

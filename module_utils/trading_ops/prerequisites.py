@@ -26,6 +26,7 @@ class SeenHost:
     is_root: bool
     has_systemd: bool
     has_sudo: bool
+    has_yaml: bool
     engine_api: str
     engine_error: str
     compose: str
@@ -64,6 +65,8 @@ def evaluate(seen: SeenHost, needed_bytes: int) -> list[Lack]:
         lacks.append(Lack("systemd does not run here, so no guard can", "give the host an init, or use another host"))
     if not seen.has_sudo:
         lacks.append(Lack("sudo is missing", "apt-get install sudo"))
+    if not seen.has_yaml:
+        lacks.append(Lack("Python's YAML library is missing", "apt-get install python3-yaml"))
     if parse_version(seen.engine_api) < ENGINE_API:
         found = f"API {seen.engine_api}" if seen.engine_api else seen.engine_error or "no answer"
         mend = "apt-get install docker.io python3-docker && systemctl enable --now docker"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from trading_ops.prerequisites import SeenHost, build_result, evaluate, free_bytes, parse_version
 
-WELL = SeenHost(True, True, True, "1.45", "", "2.26.1-4", "", (("/var/lib/docker", 2_000_000_000),))
+WELL = SeenHost(True, True, True, True, "1.45", "", "2.26.1-4", "", (("/var/lib/docker", 2_000_000_000),))
 
 
 def test_host_with_everything_passes():
@@ -22,6 +22,7 @@ def test_host_with_everything_passes():
         ({"is_root": False}, "can not become root", "ansible_become"),
         ({"has_systemd": False}, "systemd", "init"),
         ({"has_sudo": False}, "sudo is missing", "apt-get install sudo"),
+        ({"has_yaml": False}, "YAML library is missing", "apt-get install python3-yaml"),
         ({"engine_api": "1.40"}, "seen: API 1.40", "docker.io"),
         ({"engine_api": "", "engine_error": "Python's Docker SDK is missing"}, "SDK is missing", "python3-docker"),
         ({"engine_api": ""}, "no answer", "docker.io"),
@@ -44,8 +45,8 @@ def test_each_lack_is_named_with_the_line_that_mends_it(change, seen, mend):
 
 
 def test_everything_that_is_missing_is_named_at_once():
-    nothing = SeenHost(False, False, False, "", "", "", "", (("/", 0),))
-    assert len(evaluate(nothing, 1)) == 6
+    nothing = SeenHost(False, False, False, False, "", "", "", "", (("/", 0),))
+    assert len(evaluate(nothing, 1)) == 7
 
 
 @pytest.mark.parametrize(
