@@ -104,6 +104,7 @@ class SettingsFile:
             if changed_ns != self._changed_ns:
                 self._settings = read_settings(self._path, MODEL_NAME)
                 self._changed_ns = changed_ns
+                print(f"bot: settings read: {self._settings}", flush=True)
         except (OSError, SettingsError) as error:
             print(f"bot: no entries until the settings can be read: {error}", flush=True)
             return TradingSettings(
