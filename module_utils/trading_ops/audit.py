@@ -19,6 +19,7 @@ EVENTS: Final = frozenset(
         "restart policy neutralised",
         "lease taken",
         "lease freed",
+        "trading configuration changed",
     }
 )
 

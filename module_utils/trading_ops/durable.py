@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -35,12 +36,18 @@ def bounded(work: Callable[[], _T], timeout_seconds: float) -> _T:
     return results[0]
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Replace the file at `path` in one step; when this returns, the text survives a power cut."""
+def write_durably(path: Path, text: str, like: os.stat_result | None = None) -> None:
+    """Replace the file at `path` in one step; when this returns, the text survives a power cut.
+
+    The file is its writer's and everybody may read it, or it has the owner and mode of `like`.
+    """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)  # bots and the guard read it under other users
+            if like:
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            # Without a `like`: bots and the guard read it under other users.
+            os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode) if like else 0o644)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

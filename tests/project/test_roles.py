@@ -75,8 +75,8 @@ def test_the_stop_is_one_task():
     assert without_root["vars"] == {"ansible_become": False}
 
 
-@pytest.mark.parametrize("name", ["bot_start", "feed_stack", "host_setup"])
-def test_what_starts_or_installs_takes_the_lease_and_gives_it_back_also_after_a_failure(name):
+@pytest.mark.parametrize("name", ["bot_start", "feed_stack", "host_setup", "strategy_change"])
+def test_what_changes_a_host_takes_the_lease_and_gives_it_back_also_after_a_failure(name):
     *_, take, work = load_yaml(ROOT / "roles" / name / "tasks" / "main.yml")
     assert take["lease"]["state"] == "present"
     assert [task["lease"]["state"] for task in work["always"]] == ["absent"]

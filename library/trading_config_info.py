@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trading_config_info
+short_description: See whether config/trading.yml could be changed
+description:
+  - Plans what M(trading_config) would do, and fails where that would be refused. Asked on every host first, one host's
+    refusal keeps the others from a change that would be theirs alone.
+  - Never changes anything.
+requirements:
+  - PyYAML on the host (Debian's python3-yaml)
+options:
+  path:
+    description: The file.
+    type: path
+    required: true
+  changes:
+    description:
+      - Wanted values, or their text, by dotted key, as in V(sizing.position_ratio=0.12,venue.enabled=false).
+      - A key has to be there, and its value keeps its type.
+    type: dict
+    required: true
+  reason:
+    description: Why, in words.
+    type: str
+    required: true
+  state_path:
+    description: Directory of the halt latch.
+    type: path
+    default: /var/lib/trading-core
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads.
+"""
+
+EXAMPLES = r"""
+- name: See whether the position could be doubled
+  trading_config_info:
+    path: /opt/ai_trading_core/config/trading.yml
+    changes: sizing.position_ratio=0.2
+    reason: a calmer market
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven) where it could be changed, otherwise V(usage), V(refused) or V(failed).
+  returned: always
+  type: str
+summary:
+  description: The changes it would be, or why not.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where nothing is left to do.
+  returned: always
+  type: str
+changes:
+  description: One entry per value that differs, with C(key), C(before) and C(after).
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.trading_config import Request, look
+
+ARGUMENT_SPEC = {
+    "path": {"type": "path", "required": True},
+    "changes": {"type": "dict", "required": True},
+    "reason": {"type": "str", "required": True},
+    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+    path, state_path = Path(params["path"]), Path(params["state_path"])
+    result = look(Request(path, params["changes"], state_path, Path(), "", params["reason"]))
+    del result["warnings"]
+    if result["outcome"] == "proven":
+        module.exit_json(**result)
+    module.fail_json(msg=result["summary"], **result)
+
+
+if __name__ == "__main__":
+    main()
