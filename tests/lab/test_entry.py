@@ -82,6 +82,8 @@ CHECKED = [
     ("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live"),
     ("bot_stop", "-e", "mode=all"),
     ("host_setup",),
+    ("strategy_change", "-e", "reason=test", "-e", "changes=sizing.position_ratio=0.05"),
+    ("drift_log",),
 ]
 
 

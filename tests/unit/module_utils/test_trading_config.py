@@ -150,6 +150,18 @@ def test_what_gets_smaller_or_stays_within_the_limit_is_not_refused(wanted):
 
 
 @pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("sizing: {position_ratio: 0.5}\nrisk_limits: {position_ratio: 0.2}\n", {"sizing.position_ratio": 0.3}),
+        ("sizing: {grid_ratio: 3.0}\n", {"sizing.grid_ratio": 2.0}),
+        ("strategies: {A: {reward_ratio: 1.5}}\n", {"strategies.A.reward_ratio": 2.5}),
+    ],
+)
+def test_a_smaller_size_is_held_against_no_limit_and_a_parameter_is_no_size(text, wanted):
+    assert len(plan(text, wanted)[0]) == 1
+
+
+@pytest.mark.parametrize(
     ("key", "before", "after", "larger"),
     [
         ("sizing.position_ratio", 0.1, 0.2, True),
