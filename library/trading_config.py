@@ -11,8 +11,8 @@ description:
   - Replaces single values; comments, order and everything else of the file stay, its owner and mode too. What comes out
     is read again, before and after it is written.
   - Each change is a line of the drift log C(drift_log.jsonl) in O(state_path), written first, and of the audit log.
-  - A size above the file's own C(risk_limits) is refused. While the halt latch is engaged nothing gets larger; smaller
-    is always possible.
+  - A size above the file's own C(risk_limits) is refused. While the halt latch is engaged values of C(sizing) and
+    C(risk_limits) get smaller only, C(enabled) becomes false only, and parameters of C(strategies) can change.
 requirements:
   - PyYAML on the host (Debian's python3-yaml)
 options:

@@ -87,7 +87,7 @@ def main() -> None:
     params = module.params
     path, state_path = Path(params["path"]), Path(params["state_path"])
     result = look(Request(path, params["changes"], state_path, Path(), "", params["reason"]))
-    del result["warnings"]
+    del result["warnings"], result["diff"]
     if result["outcome"] == "proven":
         module.exit_json(**result)
     module.fail_json(msg=result["summary"], **result)

@@ -46,12 +46,17 @@ class Change:
     after: Any
 
     @property
-    def enlarges(self) -> bool:
-        """Whether more may be traded, or at more risk, than before."""
+    def is_allowed_while_halted(self) -> bool:
+        """Whether it makes something smaller or switches it off, or is a parameter of a strategy.
+
+        A bad parameter has to be put right before the release. What nobody here knows is not allowed.
+        """
         section, _, _ = self.key.partition(".")
         if self.key.endswith(".enabled"):
-            return self.after is True
-        return section in _SIZES and isinstance(self.after, int | float) and self.after > self.before
+            return self.after is False
+        if section in _SIZES:
+            return isinstance(self.after, int | float) and self.after < self.before
+        return section == "strategies"
 
 
 @dataclass(frozen=True)
@@ -148,13 +153,12 @@ def _plan(request: Request) -> tuple[tuple[Change, ...], str, os.stat_result]:
     except ValueError as error:
         raise ConfigError(f"{request.path} is no text: {error}.", "failed") from error
     changes, changed = plan(text, request.changes)
-    larger = [change.key for change in changes if change.enlarges]
+    barred = [change.key for change in changes if not change.is_allowed_while_halted]
     latch = read_latch(request.state_path / LATCH_FILE)
-    if latch and larger:
+    if latch and barred:
         release = f"./runbook halt_release -e incident_id={latch.incident_ids[0]}" if latch.incident_ids else ""
-        raise ConfigError(
-            f"{latch.sentence()} Until its release {', '.join(larger)} gets no larger.", "refused", release
-        )
+        words = "Until its release things get smaller or go off, and parameters of strategies can be put right; not"
+        raise ConfigError(f"{latch.sentence()} {words}: {', '.join(barred)}.", "refused", release)
     return changes, changed, seen
 
 
@@ -276,11 +280,11 @@ def _check_bounds(content: Mapping[str, Any], changes: Sequence[Change]) -> None
             continue
         if not math.isfinite(change.after) or change.before > 0 >= change.after:
             raise ConfigError(f"{change.key} is a number above 0, like the {change.before} that stands there.")
-        if not change.enlarges:
+        section, _, name = change.key.partition(".")
+        if section not in _SIZES or change.after <= change.before:
             continue
         if change.key.endswith("_ratio") and change.after > 1:
             raise ConfigError(f"{change.key} is a share of the whole, at most 1, not {change.after}.")
-        section, _, name = change.key.partition(".")
         limit = _number(content.get("risk_limits"), name) if section == "sizing" else None
         if limit is not None and change.after > limit:
             raise ConfigError(f"{change.key} would be {change.after}, above risk_limits.{name}, which is {limit}.")

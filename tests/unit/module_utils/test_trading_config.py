@@ -162,20 +162,25 @@ def test_a_smaller_size_is_held_against_no_limit_and_a_parameter_is_no_size(text
 
 
 @pytest.mark.parametrize(
-    ("key", "before", "after", "larger"),
+    ("key", "before", "after", "allowed"),
     [
-        ("sizing.position_ratio", 0.1, 0.2, True),
-        ("sizing.position_ratio", 0.2, 0.1, False),
-        ("risk_limits.day_loss_ratio", 0.02, 0.03, True),
-        ("venue.enabled", False, True, True),
-        ("venue.enabled", True, False, False),
-        ("symbols.BTCUSDT.enabled", False, True, True),
-        ("strategies.RefStrat_01.ema_slow_bars", 12, 20, False),
-        ("strategies.RefStrat_01.symbol", "a", "b", False),
+        ("sizing.position_ratio", 0.1, 0.2, False),
+        ("sizing.position_ratio", 0.2, 0.1, True),
+        ("sizing.method", "fixed", "kelly", False),
+        ("risk_limits.day_loss_ratio", 0.02, 0.03, False),
+        ("risk_limits.day_loss_ratio", 0.03, 0.02, True),
+        ("venue.enabled", False, True, False),
+        ("venue.enabled", True, False, True),
+        ("symbols.BTCUSDT.enabled", False, True, False),
+        ("strategies.RefStrat_01.enabled", False, True, False),
+        ("strategies.RefStrat_01.ema_slow_bars", 12, 20, True),
+        ("strategies.RefStrat_01.symbol", "a", "b", True),
+        ("venue.name", "a", "b", False),
+        ("leverage", 1, 10, False),
     ],
 )
-def test_more_size_a_higher_limit_or_something_switched_on_is_larger(key, before, after, larger):
-    assert Change(key, before, after).enlarges is larger
+def test_while_halted_only_less_risk_and_parameters_of_strategies_are_allowed(key, before, after, allowed):
+    assert Change(key, before, after).is_allowed_while_halted is allowed
 
 
 def test_check_run_check_run_writes_once(request_):
