@@ -3,6 +3,7 @@ import json
 import pytest
 from trading_lab.http_json import CallFailed
 from trading_lab.model import FEATURES, Model, dump_model
+from trading_lab.register_model import OUT_OF_SAMPLE_KPIS, has_measured_champion
 from trading_lab.registry import load_champion
 from trading_lab.web import Response, Route, start_server
 
@@ -20,7 +21,7 @@ class Registry:
                 Route(
                     "GET",
                     "/api/2.0/mlflow/registered-models/alias",
-                    lambda _: Response({"model_version": {"name": "RefStrat_01", "version": "3"}}),
+                    lambda _: Response({"model_version": self.version}),
                 ),
                 Route(
                     "GET",
@@ -37,6 +38,7 @@ class Registry:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def reset(self):
+        self.version = {"name": "RefStrat_01", "version": "3"}
         self.location, self.content = "mlflow-artifacts:/1/models/m-1/artifacts", dump_model(MODEL)
 
 
@@ -71,3 +73,16 @@ def test_a_damaged_model_is_a_failed_call(registry, content):
     registry.content = content
     with pytest.raises(CallFailed):
         load_champion(registry.url)
+
+
+@pytest.mark.parametrize("left_out", [None, *OUT_OF_SAMPLE_KPIS])
+def test_only_a_champion_with_all_its_kpis_needs_no_training(registry, left_out):
+    assert not has_measured_champion(registry.url), "an older lab registered it without any"
+    registry.version["tags"] = [{"key": key, "value": "1"} for key in OUT_OF_SAMPLE_KPIS if key != left_out]
+    assert has_measured_champion(registry.url) == (left_out is None)
+
+
+def test_without_a_champion_or_a_registry_a_model_is_trained(registry):
+    registry.version = None
+    assert not has_measured_champion(registry.url)
+    assert not has_measured_champion("http://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Registers the first RefStrat_01 model; does nothing where the registry has a champion already.
+"""Registers a RefStrat_01 model; does nothing where the registry has a champion with its KPIs already.
 
 The newest bars are kept from training. What the model earns on them stands on the version, as tags.
 """
@@ -16,13 +16,22 @@ from trading_lab.http_json import CallFailed
 from trading_lab.market import Bar
 from trading_lab.model import MODEL_FILE, Model, dump_model, features_at, train
 from trading_lab.performance import BARS_PER_DAY, Performance
-from trading_lab.registry import ALIAS, MODEL_NAME, champion_version
+from trading_lab.registry import ALIAS, MODEL_NAME, champion_tags
 from trading_lab.settings import StrategySettings, TradingSettings, read_settings
 from trading_lab.strategy import aggregate, decide, warm_up_bars
 from trading_lab.trader import FEE_RATIO, STARTING_EQUITY, Position
 
 _TRAINING_BARS = 3000
 _OUT_OF_SAMPLE_BARS = 1000
+OUT_OF_SAMPLE_KPIS = ("oos_sharpe_ratio", "oos_max_drawdown_ratio", "oos_trades", "oos_period_days")
+
+
+def has_measured_champion(tracking_uri: str) -> bool:
+    """Whether there is a champion, and it carries all KPIs: one that an older lab registered has none."""
+    try:
+        return champion_tags(tracking_uri).keys() >= set(OUT_OF_SAMPLE_KPIS)
+    except CallFailed:
+        return False
 
 
 def market_bars(symbol: str, bar_seconds: float, bars_each: int, now: float, bars_wanted: int) -> list[Bar]:
@@ -69,12 +78,8 @@ def out_of_sample_kpis(bars: Sequence[Bar], first: int, settings: TradingSetting
             )
         account.fill("buy" if decision == "enter" else "sell", quantity, close, quantity * close * FEE_RATIO)
         fills += 1
-    return {
-        "oos_sharpe_ratio": performance.sharpe,
-        "oos_max_drawdown_ratio": performance.max_drawdown,
-        "oos_trades": fills,
-        "oos_period_days": (len(bars) - first) / BARS_PER_DAY,
-    }
+    days = (len(bars) - first) / BARS_PER_DAY
+    return dict(zip(OUT_OF_SAMPLE_KPIS, (performance.sharpe, performance.max_drawdown, fills, days), strict=True))
 
 
 def format_tags(kpis: Mapping[str, float]) -> dict[str, str]:
@@ -89,11 +94,10 @@ def _seen_at(bars: Sequence[Bar], end: int, settings: StrategySettings) -> Seque
 
 def main() -> None:
     tracking_uri = os.environ["MLFLOW_TRACKING_URI"]
-    try:
-        print(f"registry: {MODEL_NAME} has a champion, version {champion_version(tracking_uri)}", flush=True)
+    if has_measured_champion(tracking_uri):
+        print(f"registry: {MODEL_NAME} has a champion with its out-of-sample KPIs", flush=True)
         return
-    except CallFailed:
-        print(f"registry: training the first {MODEL_NAME}", flush=True)
+    print(f"registry: training a {MODEL_NAME}", flush=True)
     settings = read_settings(Path(os.environ.get("CONFIG_PATH", "/config/trading.yml")), MODEL_NAME)
     bars = market_bars(
         settings.symbol,

@@ -1,4 +1,4 @@
-"""The model registry as the bot uses it: MLflow's REST interface, three calls, no MLflow import.
+"""The model registry as the lab uses it: MLflow's REST interface, three calls, no MLflow import.
 
 Importing mlflow.pyfunc takes seconds and 200 MB; a bot that trades within seconds of its start reads
 the same registered model's file itself.
@@ -7,6 +7,7 @@ the same registered model's file itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from trading_lab.http_json import CallFailed, call, understood
@@ -27,10 +28,17 @@ class Champion:
 
 def champion_version(tracking_uri: str, name: str = MODEL_NAME, alias: str = ALIAS) -> str:
     """The version that models:/name@alias stands for. CallFailed where there is none."""
-    query = f"name={quote(name)}&alias={quote(alias)}"
-    answer = call("GET", f"{tracking_uri}/api/2.0/mlflow/registered-models/alias?{query}", timeout_seconds=5.0)
+    answer = _model_version(tracking_uri, name, alias)
     with understood(tracking_uri):
         return str(int(answer["model_version"]["version"]))
+
+
+def champion_tags(tracking_uri: str, name: str = MODEL_NAME, alias: str = ALIAS) -> dict[str, str]:
+    """The tags of the version that models:/name@alias stands for. CallFailed where there is none."""
+    answer = _model_version(tracking_uri, name, alias)
+    with understood(tracking_uri):
+        version = dict(answer["model_version"])
+        return {tag["key"]: tag["value"] for tag in version.get("tags", [])}
 
 
 def load_champion(tracking_uri: str, name: str = MODEL_NAME, alias: str = ALIAS) -> Champion:
@@ -47,3 +55,8 @@ def load_champion(tracking_uri: str, name: str = MODEL_NAME, alias: str = ALIAS)
     content = call("GET", url, timeout_seconds=5.0)
     with understood(url):
         return Champion(version, parse_model(content))
+
+
+def _model_version(tracking_uri: str, name: str, alias: str) -> Any:
+    query = f"name={quote(name)}&alias={quote(alias)}"
+    return call("GET", f"{tracking_uri}/api/2.0/mlflow/registered-models/alias?{query}", timeout_seconds=5.0)
