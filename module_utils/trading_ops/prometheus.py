@@ -1,0 +1,154 @@
+"""Prometheus' instant queries: one answer read strictly, and the HTTP that asks for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from .exposure import show_url
+
+MAX_BYTES: Final = 1024 * 1024
+"""Checks ask for a few series each. A longer answer is to something else."""
+
+Fetch = Callable[[str], tuple[int, bytes]]
+"""Asks one PromQL query and returns HTTP status and body, cut after MAX_BYTES + 1; may raise anything."""
+
+_VALUE: Final = re.compile(r"NaN|[+-]Inf|-?\d+(\.\d+)?(e[+-]?\d+)?")
+"""How Prometheus writes a value. float() reads more than that, for example 1_000."""
+
+
+class PrometheusError(Exception):
+    """There is no answer that may be believed. The text is a sentence."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample of an instant vector. `evaluated_at` is Prometheus' clock when it computed it, seconds since 1970."""
+
+    labels: Mapping[str, str]
+    value: float
+    evaluated_at: float
+
+
+def parse_instant_answer(status: int, body: bytes) -> tuple[Sample, ...]:
+    """Return the samples of an answer; none for an empty vector. Raises PrometheusError for all but a whole vector."""
+    if len(body) > MAX_BYTES:
+        raise PrometheusError(f"The answer is longer than {MAX_BYTES} bytes.")
+    try:
+        answer = json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise PrometheusError(f"HTTP status {status}, and the answer is not JSON: {error}.") from error
+    if not isinstance(answer, dict):
+        raise PrometheusError(f"HTTP status {status}, and the answer is not a JSON object.")
+    if status != 200 or answer.get("status") != "success":
+        raise PrometheusError(f"HTTP status {status}: {str(answer.get('error') or answer.get('status'))[:200]}.")
+    # warnings, infos, isPartial, error: what stands beside the data says that it is not all there is.
+    for name in sorted(answer.keys() - {"status", "data"}):
+        if answer[name]:
+            raise PrometheusError(f"The answer comes with {name}: {str(answer[name])[:200]}.")
+    data = answer.get("data")
+    if not isinstance(data, dict) or data.get("resultType") != "vector" or not isinstance(data.get("result"), list):
+        raise PrometheusError("The answer is not an instant vector.")
+    return tuple(map(_parse_sample, data["result"]))
+
+
+def _parse_sample(item: Any) -> Sample:
+    if not isinstance(item, dict) or item.keys() != {"metric", "value"}:
+        raise PrometheusError("An entry of the answer is not a sample.")
+    labels, pair = item["metric"], item["value"]
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise PrometheusError("The labels of a sample are not text.")
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise PrometheusError("The value of a sample is not a time and a number.")
+    evaluated_at, value = pair
+    if isinstance(evaluated_at, bool) or not isinstance(evaluated_at, int | float):
+        raise PrometheusError("The time of a sample is not a number.")
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise PrometheusError(f"{str(value)[:40]!r} is not a value as Prometheus writes it.")
+    return Sample(labels, float(value), float(evaluated_at))
+
+
+def _no_constant(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs as an object: of two values under one name the last would win, and it may be the good one."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where Prometheus is and how it is asked. Secrets are not shown."""
+
+    url: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token_path: str = ""
+    ca_path: str = ""
+    validate_certs: bool = True
+    query_timeout_seconds: float = 5.0
+
+    @property
+    def shown(self) -> str:
+        """The address without what may be secret."""
+        return show_url(self.url)
+
+
+def http_fetch(endpoint: Endpoint) -> Fetch:
+    """Return the fetch that asks `endpoint`. It follows no redirect (that leads to a login page) and uses no proxy."""
+
+    @cache
+    def opener() -> urllib.request.OpenerDirector:
+        context = ssl.create_default_context(cafile=endpoint.ca_path or None)
+        if not endpoint.validate_certs:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        https = urllib.request.HTTPSHandler(context=context)
+        return urllib.request.build_opener(urllib.request.ProxyHandler({}), https, _NoRedirect())
+
+    def fetch(query: str) -> tuple[int, bytes]:
+        secret, headers = _credentials(endpoint)
+        seconds = endpoint.query_timeout_seconds
+        asked = urlencode({"query": query, "timeout": f"{seconds:g}s"})
+        request = urllib.request.Request(f"{endpoint.url.rstrip('/')}/api/v1/query?{asked}", headers=headers)
+        try:
+            with opener().open(request, timeout=seconds) as answer:
+                return answer.status, answer.read(MAX_BYTES + 1)
+        except urllib.error.HTTPError as error:
+            # A server may repeat what it was sent in the words of its refusal.
+            body = error.read(MAX_BYTES + 1)
+            return error.code, body.replace(secret.encode(), b"(secret)") if secret else body
+        except urllib.error.URLError as error:
+            raise PrometheusError(f"{endpoint.shown}: {error.reason}.") from error
+
+    return fetch
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _credentials(endpoint: Endpoint) -> tuple[str, dict[str, str]]:
+    """Return the secret and the headers that carry it."""
+    headers = {"Accept": "application/json"}
+    if endpoint.token_path:
+        secret = Path(endpoint.token_path).read_text(encoding="utf-8").strip()
+        return secret, headers | {"Authorization": f"Bearer {secret}"}
+    if endpoint.username:
+        pair = b64encode(f"{endpoint.username}:{endpoint.password}".encode()).decode()
+        return endpoint.password, headers | {"Authorization": f"Basic {pair}"}
+    return "", headers
