@@ -158,6 +158,8 @@ class CallbackModule(CallbackBase):
         )
         (self._side_results if self._is_side_job else self._results).append(found)
         self._display.display(f"    {found.host}: {found.outcome}: {found.summary}")
+        for line in fields.get("lines", []):
+            self._display.display(f"    {line}")
         return True
 
 
