@@ -160,7 +160,7 @@ class _Wrong(Exception):
 
 def _build_check(item: Mapping[str, Any]) -> Check:
     for name, known in _WORDS.items():
-        if item[name] not in known:
+        if not isinstance(item[name], str) or item[name] not in known:
             raise _Wrong(name, f"{item[name]!r} is none of {' '.join(sorted(known))}")
     check = Check(
         **{name: _text(item, name) for name in ("id", "title", "query", "unit", "no_data")},

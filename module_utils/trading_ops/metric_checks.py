@@ -249,15 +249,13 @@ def _by_series(check: Check, answer: Answer, select: Mapping[str, str]) -> dict[
 
 
 def _judge(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> SeriesResult:
-    value, age = seen["value"].get(labels), seen.get("age", {}).get(labels)
-    trouble = _trouble(check, labels, seen, limits)
-    known = value if value is not None and math.isfinite(value) else None
-    if trouble:
-        return SeriesResult(labels, "unknown", trouble, known, age)
+    value, age = _finite(seen["value"].get(labels)), _finite(seen.get("age", {}).get(labels))
+    if trouble := _trouble(check, labels, seen, limits):
+        return SeriesResult(labels, "unknown", trouble, value, age)
     if value is not None and check.is_met(value):
-        return SeriesResult(labels, "pass", "", known, age)
-    reason = f"{amount(known, check.unit)} is not {check.condition} {amount(check.threshold, check.unit)}"
-    return SeriesResult(labels, "fail", reason, known, age)
+        return SeriesResult(labels, "pass", "", value, age)
+    reason = f"{amount(value, check.unit)} is not {check.condition} {amount(check.threshold, check.unit)}"
+    return SeriesResult(labels, "fail", reason, value, age)
 
 
 def _trouble(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> str:
@@ -282,6 +280,11 @@ def _trouble(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, fl
         if resets != 0:
             return f"the counter was reset in the last {check.window_seconds} s"
     return ""
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a value that can be shown, none for NaN and the infinities: JSON has no words for them."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _badness(check: Check, value: float) -> float:

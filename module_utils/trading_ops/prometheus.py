@@ -23,7 +23,7 @@ MAX_BYTES: Final = 1024 * 1024
 Fetch = Callable[[str], tuple[int, bytes]]
 """Asks one PromQL query and returns HTTP status and body, cut after MAX_BYTES + 1; may raise anything."""
 
-_VALUE: Final = re.compile(r"NaN|[+-]Inf|-?\d+(\.\d+)?(e[+-]?\d+)?")
+_VALUE: Final = re.compile(r"NaN|[+-]Inf|-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 """How Prometheus writes a value. float() reads more than that, for example 1_000."""
 
 
