@@ -198,11 +198,6 @@ def series_words(labels: Labels) -> str:
     return ", ".join(f"{name}={value}" for name, value in labels)
 
 
-def amount(value: float | None, unit: str) -> str:
-    """Return a value with its unit, `-` for none."""
-    return "-" if value is None else f"{value:.6g} {unit}"
-
-
 def listed(words: Iterable[str], most: int = 3) -> str:
     """Return the words joined, the ones after the third as a number."""
     every = list(words)
@@ -250,11 +245,12 @@ def _by_series(check: Check, answer: Answer, select: Mapping[str, str]) -> dict[
 
 def _judge(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> SeriesResult:
     value, age = _finite(seen["value"].get(labels)), _finite(seen.get("age", {}).get(labels))
-    if trouble := _trouble(check, labels, seen, limits):
+    trouble = _trouble(check, labels, seen, limits)
+    if trouble or value is None:
         return SeriesResult(labels, "unknown", trouble, value, age)
-    if value is not None and check.is_met(value):
+    if check.is_met(value):
         return SeriesResult(labels, "pass", "", value, age)
-    reason = f"{amount(value, check.unit)} is not {check.condition} {amount(check.threshold, check.unit)}"
+    reason = f"{value:.6g}, must be {check.condition} {check.threshold:.6g} ({check.unit})"
     return SeriesResult(labels, "fail", reason, value, age)
 
 

@@ -97,7 +97,7 @@ def wait(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
 
 def format_lines(results: Sequence[CheckResult]) -> list[str]:
     """Return the checks as a table: a line each, and under it what is wrong with it."""
-    rows = [("", "check", "value", "must be", "age", "unit", "runbook")]
+    rows = [("", "check", "value", "must be", "unit", "age", "runbook")]
     for result in results:
         check = result.check
         count = f" (worst of {len(result.series)})" if len(result.series) > 1 else ""
@@ -107,8 +107,8 @@ def format_lines(results: Sequence[CheckResult]) -> list[str]:
                 check.id,
                 ("-" if result.value is None else f"{result.value:.6g}") + count,
                 f"{check.condition} {check.threshold:.6g}",
-                "-" if result.age_seconds is None else f"{result.age_seconds:.1f} s",
                 check.unit,
+                "-" if result.age_seconds is None else f"{result.age_seconds:.1f} s",
                 check.section,
             )
         )
@@ -140,7 +140,7 @@ def _prepare(params: Mapping[str, Any], tools: Tools) -> tuple[Callable[[], tupl
 
 def _invalid(error: CatalogueError, params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
     line = find_line(params["catalogue_text"] or "", error)
-    where = f"roles/check_catalogue/defaults/main.yml line {line}: " if line else ""
+    where = f"roles/check_catalogue/vars/main.yml line {line}: " if line else ""
     return _result("invalid", f"{where}{error}", "", (), params, tools)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from .exposure import show_url
 
@@ -120,6 +120,10 @@ def http_fetch(endpoint: Endpoint) -> Fetch:
         return urllib.request.build_opener(urllib.request.ProxyHandler({}), https, _NoRedirect())
 
     def fetch(query: str) -> tuple[int, bytes]:
+        parts = urlsplit(endpoint.url)
+        if parts.scheme not in {"http", "https"} or "@" in parts.netloc or parts.query:
+            # A library would take a password for a port, and say so.
+            raise PrometheusError("The address has to be http:// or https://, without user, password and query.")
         secret, headers = _credentials(endpoint)
         seconds = endpoint.query_timeout_seconds
         asked = urlencode({"query": query, "timeout": f"{seconds:g}s"})

@@ -232,9 +232,9 @@ def test_healthy_answers_pass_with_value_unit_and_age(prometheus):
     assert [each["labels"] for each in bars["series"]] == [{"symbol": "BTCUSDT"}, {"symbol": "ETHUSDT"}]
     assert (latency["value"], latency["reason"]) == (499, "")
     assert seen["lines"] == [
-        "      check         value           must be  age    unit    runbook",
-        "PASS  feed_bars     1 (worst of 2)  > 0      1.5 s  bars/s  LiveFeed_Runbook 6",
-        "PASS  feed_latency  499             < 500    1.5 s  ms      LiveFeed_Runbook 6",
+        "      check         value           must be  unit    age    runbook",
+        "PASS  feed_bars     1 (worst of 2)  > 0      bars/s  1.5 s  LiveFeed_Runbook 6",
+        "PASS  feed_latency  499             < 500    ms      1.5 s  LiveFeed_Runbook 6",
     ]
 
 
@@ -246,11 +246,11 @@ def test_a_value_beyond_its_limit_fails_with_the_worst_series_in_words(prometheu
     assert seen["outcome"] == "failed"
     assert seen["checks"][0]["value"] == 0
     assert seen["summary"] == (
-        "0 of 2 checks pass; feed_bars: symbol=ETHUSDT: 0 bars/s is not > 0 bars/s; "
-        "feed_latency: 812.5 ms is not < 500 ms"
+        "0 of 2 checks pass; feed_bars: symbol=ETHUSDT: 0, must be > 0 (bars/s); "
+        "feed_latency: 812.5, must be < 500 (ms)"
     )
     assert seen["next_command"] == "runbooks/LiveFeed_Runbook.md 6"
-    assert seen["lines"][2].strip() == "symbol=ETHUSDT: 0 bars/s is not > 0 bars/s"
+    assert seen["lines"][2].strip() == "symbol=ETHUSDT: 0, must be > 0 (bars/s)"
 
 
 def test_a_check_that_failed_on_one_series_has_failed_whatever_is_not_known_of_another(prometheus):
@@ -320,7 +320,7 @@ def test_a_bad_catalogue_is_invalid_and_named_with_its_line(prometheus):
     for call in (look_once, wait):
         seen = call(bad, prometheus.tools)
         assert seen["outcome"] == "invalid"
-        assert seen["summary"].startswith("roles/check_catalogue/defaults/main.yml line 3: feed_bars: threshold: ")
+        assert seen["summary"].startswith("roles/check_catalogue/vars/main.yml line 3: feed_bars: threshold: ")
     assert look_once(prometheus.params(checks=[]), prometheus.tools)["outcome"] == "invalid"
 
 
@@ -391,7 +391,7 @@ def test_a_gate_that_stays_closed_names_check_value_and_unit(prometheus):
     prometheus.values[prometheus.checks[1].query] = [({}, "812")]
     closed = wait(prometheus.params(timeout_seconds=70), prometheus.tools)
     assert (closed["outcome"], closed["waited_seconds"]) == ("refused", 70.0)
-    assert closed["summary"] == "closed after 70 s by feed_latency: 812 ms is not < 500 ms"
+    assert closed["summary"] == "closed after 70 s by feed_latency: 812, must be < 500 (ms)"
     assert closed["next_command"] == "./runbook checks"
     assert [(each["id"], each["value"], each["unit"]) for each in closed["closed_by"]] == [("feed_latency", 812, "ms")]
 
@@ -401,7 +401,7 @@ def test_what_closed_the_gate_is_named_also_when_it_passes_again_too_late(time, 
     time.events = [(30.0, prometheus.replies.clear)]
     closed = wait(prometheus.params(timeout_seconds=70), prometheus.tools)
     assert (closed["outcome"], outcomes(closed)) == ("refused", ["pass", "pass"])
-    assert "feed_bars: symbol=BTCUSDT: 0 bars/s" in closed["summary"]
+    assert "feed_bars: symbol=BTCUSDT: 0, must be > 0 (bars/s)" in closed["summary"]
     assert "since then all passed, for 40 of 60 s" in closed["summary"]
 
 
