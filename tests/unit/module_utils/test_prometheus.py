@@ -36,6 +36,34 @@ def test_what_only_python_takes_for_a_number_is_none(word):
         parse_instant_answer(*answer([sample({}, word, 7)]))
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_constants_that_only_python_takes_for_json_are_none(constant):
+    text = answer([sample({}, "1", 7)])[1].replace(b"[7, ", f"[{constant}, ".encode())
+    with pytest.raises(PrometheusError, match=f"{constant} is no JSON"):
+        parse_instant_answer(200, text)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (None, "not a sample"),
+        ({"metric": {}}, "not a sample"),
+        ({"metric": {}, "value": [7, "1"], "histogram": []}, "not a sample"),
+        ({"metric": {"symbol": 7}, "value": [7, "1"]}, "labels of a sample"),
+        ({"metric": [], "value": [7, "1"]}, "labels of a sample"),
+        ({"metric": {}, "value": [7]}, "not a time and a number"),
+        ({"metric": {}, "value": {"7": "1"}}, "not a time and a number"),
+        ({"metric": {}, "value": [True, "1"]}, "time of a sample"),
+        ({"metric": {}, "value": ["7", "1"]}, "time of a sample"),
+        ({"metric": {}, "value": [7, 1]}, "not a value"),
+    ],
+    ids=str,
+)
+def test_an_entry_that_is_no_sample_spoils_the_answer(entry, why):
+    with pytest.raises(PrometheusError, match=why):
+        parse_instant_answer(*answer([sample({}, "1", 7), entry]))
+
+
 @pytest.mark.parametrize("beside", [{"warnings": []}, {"infos": None}, {"isPartial": False}, {"error": ""}], ids=str)
 def test_what_stands_beside_the_data_and_says_nothing_is_no_reason_to_distrust_it(beside):
     assert len(parse_instant_answer(*answer([sample({}, "1", 7)], **beside))) == 1
