@@ -341,12 +341,13 @@ def test_a_prometheus_whose_clock_differs_is_believed_in_nothing(prometheus, off
     assert "clocks differ" in seen["summary"]
 
 
-def test_a_slow_answer_is_not_taken_for_a_clock_that_differs(time, prometheus):
+@pytest.mark.parametrize("looked_after_seconds", [0.0, 4.0])
+def test_a_slow_answer_is_not_taken_for_a_clock_that_differs(time, prometheus, looked_after_seconds):
     def slow(healthy: list[Sample]) -> tuple[int, bytes]:
         time.sleep(4.0)
-        return answer(healthy)
+        return evaluated(looked_after_seconds)(healthy)
 
-    prometheus.replies = dict.fromkeys(queries_of(prometheus.checks[1]).values(), slow)
+    prometheus.replies[prometheus.checks[1].query] = slow
     assert outcomes(look_once(prometheus.params(query_timeout_seconds=30.0), prometheus.tools)) == ["pass", "pass"]
 
 
