@@ -96,7 +96,7 @@ def wait(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
 
 
 def format_lines(results: Sequence[CheckResult]) -> list[str]:
-    """Return the checks as a table: a line each, and under it what is wrong with it."""
+    """Return the checks as a table: a line each, and under it what is wrong with it and those that follow."""
     rows = [("", "check", "value", "must be", "unit", "age", "runbook")]
     for result in results:
         check = result.check
@@ -115,11 +115,13 @@ def format_lines(results: Sequence[CheckResult]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     reasons = ["", *(result.reason for result in results)]
-    return [
-        line
-        for row, reason in zip(lines, reasons, strict=True)
-        for line in ([row, f"{'':{widths[0]}}  {_printable(reason)}"] if reason else [row])
-    ]
+    found = []
+    # Without Prometheus all checks have one reason; it stands under the first of them.
+    for line, reason, before in zip(lines, reasons, ["", *reasons], strict=False):
+        found.append(line)
+        if reason and reason != before:
+            found.append(f"{'':{widths[0]}}  {_printable(reason)}")
+    return found
 
 
 def _prepare(params: Mapping[str, Any], tools: Tools) -> tuple[Callable[[], tuple[CheckResult, ...]], str]:
