@@ -19,6 +19,8 @@ MAX_QUERIES_AT_ONCE: Final = 8
 ROUND_TIMEOUTS: Final = 2
 """A round over all checks takes no longer than this many time limits of one query, also where each of them hangs."""
 
+MOST_WORDS: Final = 3
+
 OUTCOMES: Final = ("fail", "unknown", "pass")
 """From the one that decides first: a check with a series that fails has failed, whatever is not known of the others."""
 
@@ -99,15 +101,14 @@ def evaluate(
         except PrometheusError as error:
             return _unknown(check, str(error).rstrip(".") + f" (asked for {name})" * (name != "value"))
     if strangers := sorted(seen["value"].keys() - set(check.expected)):
-        return _unknown(check, f"a series that nobody expects: {listed(map(series_words, strangers))}")
+        return _unknown(check, f"a series that nobody expects: {_listed(map(series_words, strangers), ' / ')}")
     series = tuple(_judge(check, labels, seen, limits) for labels in check.expected)
     values = [each.value for each in series if each.value is not None]
     ages = [each.age_seconds for each in series if each.age_seconds is not None]
-    reasons = (f"{series_words(each.labels)}: {each.reason}".removeprefix(": ") for each in series if each.reason)
     return CheckResult(
         check,
         outcome=min((each.outcome for each in series), key=OUTCOMES.index, default="unknown"),
-        reason=listed(reasons),
+        reason=by_reason((series_words(each.labels), each.reason) for each in series if each.reason),
         value=max(values, key=lambda value: _badness(check, value), default=None),
         age_seconds=max(ages, default=None),
         series=series,
@@ -198,10 +199,18 @@ def series_words(labels: Labels) -> str:
     return ", ".join(f"{name}={value}" for name, value in labels)
 
 
-def listed(words: Iterable[str], most: int = 3) -> str:
-    """Return the words joined, the ones after the third as a number."""
+def by_reason(troubles: Iterable[tuple[str, str]]) -> str:
+    """Return (who, why) in words, each reason once: without Prometheus all checks have the same one."""
+    found: dict[str, list[str]] = {}
+    for who, why in troubles:
+        found.setdefault(why, []).append(who)
+    return _listed((f"{_listed(names, ' / ')}: {why}".removeprefix(": ") for why, names in found.items()), "; ")
+
+
+def _listed(words: Iterable[str], between: str) -> str:
+    """Return the words joined, those after the third as a number."""
     every = list(words)
-    return "; ".join(every[:most]) + (f"; and {len(every) - most} more" if len(every) > most else "")
+    return between.join(every[:MOST_WORDS]) + (f" and {len(every) - MOST_WORDS} more" if every[MOST_WORDS:] else "")
 
 
 def _ask(query: str, fetch: Fetch, now: Callable[[], float], timeout_seconds: float, offset_seconds: float) -> Answer:

@@ -13,9 +13,9 @@ from .exposure import show_url
 from .metric_checks import (
     CheckResult,
     Limits,
+    by_reason,
     controller_distrust,
     evaluate_all,
-    listed,
     wait_until_stable,
 )
 from .prometheus import Endpoint, Fetch, http_fetch
@@ -100,12 +100,14 @@ def format_lines(results: Sequence[CheckResult]) -> list[str]:
     rows = [("", "check", "value", "must be", "unit", "age", "runbook")]
     for result in results:
         check = result.check
-        count = f" (worst of {len(result.series)})" if len(result.series) > 1 else ""
+        value = "-" if result.value is None else f"{result.value:.6g}"
+        if result.value is not None and len(result.series) > 1:
+            value += f" (worst of {len(result.series)})"
         rows.append(
             (
                 result.outcome.upper(),
                 check.id,
-                ("-" if result.value is None else f"{result.value:.6g}") + count,
+                value,
                 f"{check.condition} {check.threshold:.6g}",
                 check.unit,
                 "-" if result.age_seconds is None else f"{result.age_seconds:.1f} s",
@@ -153,14 +155,7 @@ def _not_passed(results: Iterable[CheckResult]) -> list[CheckResult]:
 
 
 def _troubles(results: Iterable[CheckResult]) -> str:
-    """Return what is wrong, each reason once: without Prometheus all checks have the same one."""
-    by_reason: dict[str, list[str]] = {}
-    for result in results:
-        by_reason.setdefault(result.reason, []).append(result.check.id)
-    named = (
-        f"{ids[0]}{f' and {len(ids) - 1} more' if len(ids) > 1 else ''}: {reason}" for reason, ids in by_reason.items()
-    )
-    return _printable(listed(named))
+    return _printable(by_reason((result.check.id, result.reason) for result in results))
 
 
 def _shown(result: CheckResult) -> dict[str, Any]:

@@ -260,13 +260,21 @@ def test_a_check_that_failed_on_one_series_has_failed_whatever_is_not_known_of_a
     assert "no sample (The feed is not scraped)" in seen["checks"][0]["reason"]
 
 
+def test_series_with_one_trouble_are_named_together_the_first_three_of_them(time):
+    symbols = [{"symbol": name} for name in ("A", "B", "C", "D", "E")]
+    prometheus = FakePrometheus(time, catalogue_item(expected=symbols))
+    prometheus.values[prometheus.checks[0].query] = []
+    (check,) = look_once(prometheus.params(), prometheus.tools)["checks"]
+    assert check["reason"] == "symbol=A / symbol=B / symbol=C and 2 more: no sample (The feed is not scraped)"
+
+
 def test_without_prometheus_everything_is_unknown_and_the_reason_stands_once(prometheus):
     for query in prometheus.values:
         prometheus.replies[query] = raising(ConnectionRefusedError(111, "Connection refused"))
     seen = look_once(prometheus.params(), prometheus.tools)
     assert (seen["outcome"], outcomes(seen)) == ("unknown", ["unknown", "unknown"])
     assert "\n".join(seen["lines"]).count("Connection refused") == seen["summary"].count("Connection refused") == 1
-    assert "feed_bars and 1 more" in seen["summary"]
+    assert "feed_bars / feed_latency: " in seen["summary"]
 
 
 @pytest.mark.parametrize(
