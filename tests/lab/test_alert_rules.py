@@ -1,0 +1,238 @@
+"""One definition of healthy: over one corpus of series, an alarm is raised exactly when the gate would not pass.
+
+The Prometheus is the lab's own image, with the corpus in its database.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from trading_ops.alert_rules import alert_expr, alert_name, build_rules, render_document
+from trading_ops.checks import Check
+from trading_ops.metric_checks import Answer, Limits, evaluate, queries_of
+from trading_ops.prometheus import Sample
+
+from lab import images
+from tests.catalogue import catalogue
+from tests.lab import series_corpus
+from tests.lab.estate import docker
+
+STEP_SECONDS = 5
+OFFSET_SECONDS = 2
+"""Looked at between two scrapes, as a gate does."""
+LIMITS = Limits(scrape_interval_seconds=series_corpus.SCRAPE_SECONDS)
+
+Found = dict[int, list[Sample]]
+"""What one query gave at each moment."""
+
+
+@pytest.fixture(scope="module")
+def image() -> str:
+    return images.build_images(print, ["prometheus"])["prometheus"]
+
+
+@pytest.fixture(scope="module")
+def prometheus(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prometheus that holds the corpus and scrapes nothing."""
+    scratch = tmp_path_factory.mktemp("corpus")
+    (scratch / "corpus.om").write_text(series_corpus.open_metrics(), encoding="utf-8")
+    (scratch / "prometheus.yml").write_text("{}\n", encoding="utf-8")
+    take_in = "promtool tsdb create-blocks-from openmetrics /corpus.om /prometheus >/dev/null"
+    options = "--config.file=/prometheus.yml --storage.tsdb.path=/prometheus --storage.tsdb.retention.time=100y"
+    name = f"trading-core-lab-rules-{uuid.uuid4().hex[:8]}"
+    docker(
+        "create",
+        "--name",
+        name,
+        "--label",
+        "trading-core.lab=1",
+        "--entrypoint",
+        "sh",
+        image,
+        "-ec",
+        f"{take_in}\nexec prometheus {options}",
+    )
+    try:
+        for file in ("corpus.om", "prometheus.yml"):
+            (scratch / file).chmod(0o644)
+            docker("cp", str(scratch / file), f"{name}:/{file}")
+        docker("start", name)
+        address = docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name).strip()
+        _wait_until_ready(f"http://{address}:9090", name)
+        yield f"http://{address}:9090"
+    finally:
+        docker("rm", "-f", "-v", name)
+
+
+def _wait_until_ready(url: str, name: str) -> None:
+    end = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/-/ready", timeout=5):
+                return
+        except OSError:
+            assert time.monotonic() < end, docker("logs", name)
+            time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def found(prometheus: str) -> dict[str, Found]:
+    """The answer to every query of gates and alarms at every moment of the corpus."""
+    checks = catalogue("lab")
+    queries = {query for check in checks for query in (*queries_of(check).values(), _alarm(check))}
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(queries, pool.map(lambda query: ask_range(prometheus, query), queries), strict=True))
+
+
+def ask_range(url: str, query: str) -> Found:
+    begin = series_corpus.START + OFFSET_SECONDS
+    end = begin + len(series_corpus.SEGMENTS) * series_corpus.SEGMENT_SECONDS
+    body = urllib.parse.urlencode({"query": query, "start": begin, "end": end, "step": STEP_SECONDS}).encode()
+    with urllib.request.urlopen(f"{url}/api/v1/query_range", body, timeout=120) as answer:
+        content = json.load(answer)
+    assert content["status"] == "success", content
+    moments: Found = {}
+    for series in content["data"]["result"]:
+        for moment, value in series["values"]:
+            moments.setdefault(int(moment), []).append(Sample(series["metric"], float(value), moment))
+    return moments
+
+
+def moments() -> Iterator[int]:
+    end = len(series_corpus.SEGMENTS) * series_corpus.SEGMENT_SECONDS
+    return (series_corpus.START + OFFSET_SECONDS + after for after in range(0, end, STEP_SECONDS))
+
+
+def _alarm(check: Check) -> str:
+    return alert_expr(check, LIMITS.scrape_interval_seconds)
+
+
+def gate(check: Check, found: dict[str, Found], moment: int) -> str:
+    answers = {query: Answer(tuple(found[query].get(moment, ()))) for query in queries_of(check).values()}
+    return evaluate(check, answers, LIMITS).outcome
+
+
+def where(moment: int) -> str:
+    number, seconds = divmod(moment - series_corpus.START, series_corpus.SEGMENT_SECONDS)
+    return f"{series_corpus.SEGMENTS[number]} after {seconds} s"
+
+
+def test_an_alarm_is_raised_exactly_when_the_gate_would_not_pass(found):
+    for check in catalogue("lab"):
+        alarms, seen = found[_alarm(check)], set()
+        for moment in moments():
+            outcome = gate(check, found, moment)
+            seen.add(outcome)
+            assert bool(alarms.get(moment)) == (outcome != "pass"), (check.id, where(moment), outcome)
+        # A check that the corpus never lets fail would prove nothing here. Whether a bot is seen, it is or it is not.
+        assert seen >= ({"pass", "unknown"} if check.id == "bot_seen" else {"pass", "fail", "unknown"}), check.id
+
+
+def test_a_healthy_estate_passes_and_raises_no_alarm(found):
+    for check in catalogue("lab"):
+        for moment in series_corpus.healthy_moments():
+            moment += OFFSET_SECONDS
+            assert gate(check, found, moment) == "pass", (check.id, where(moment))
+            assert moment not in found[_alarm(check)], (check.id, where(moment))
+
+
+def test_a_query_gives_what_identifies_its_series_and_nothing_else(found):
+    for check in catalogue("lab"):
+        labels = {tuple(sorted(sample.labels)) for samples in found[check.query].values() for sample in samples}
+        assert labels == {tuple(sorted(check.labels))}, check.id
+
+
+def test_alarms_of_an_estate_that_is_gone_name_each_expected_series(found):
+    for check in catalogue("lab"):
+        samples = found[_alarm(check)][_last()]
+        named = {tuple((name, sample.labels[name]) for name in check.labels) for sample in samples}
+        assert named == set(check.expected), check.id
+        # The number of open alarms is 0 also where none can be open.
+        assert all(math.isnan(sample.value) for sample in samples) or check.id == "critical_alerts", check.id
+
+
+def _last() -> int:
+    """Return a moment long after the last sample of the corpus."""
+    return max(moments())
+
+
+def promtool(image: str, files: dict[str, str], *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run promtool of the image on the files."""
+    script = "".join(f"cat > /tmp/{name} <<'_end_of_file_'\n{text}\n_end_of_file_\n" for name, text in files.items())
+    return subprocess.run(
+        ["docker", "run", "--rm", "-i", "--entrypoint", "sh", image, "-es"],
+        input=f"{script}cd /tmp\npromtool {' '.join(argv)}\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def rules() -> dict[str, Any]:
+    return build_rules(catalogue("lab"), LIMITS.scrape_interval_seconds)
+
+
+def test_promtool_takes_the_rules(image):
+    checked = promtool(
+        image, {"rules.yml": render_document(rules())}, "check", "rules", "--lint=all", "--lint-fatal", "rules.yml"
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"{len(catalogue('lab')) + 1} rules found" in checked.stdout
+
+
+def promtool_tests() -> list[dict[str, Any]]:
+    """Return promtool's own tests of the rules: a healthy estate is silent, of an empty one every alarm is raised."""
+    names = [alert_name(check.id) for check in catalogue("lab")]
+    healthy = [
+        {
+            "series": f"{metric.name}{{{','.join(f'{key}={json.dumps(text)}' for key, text in labels.items())}}}",
+            "values": " ".join(repr(series_corpus.value(metric, labels, n)) for n in range(series_corpus.SCRAPES)),
+        }
+        for metric in series_corpus.metrics(0)
+        for labels in metric.series
+        if metric.name != "ALERTS"  # here the rules make them
+    ]
+    end = f"{series_corpus.SCRAPE_SECONDS * (series_corpus.SCRAPES - 2)}s"
+    waiting = [{"eval_time": f"{check.for_seconds - 5}s", "alertname": alert_name(check.id)} for check in raised()]
+    return [
+        {"name": "healthy", "input_series": healthy, "alert_rule_test": [_expect(end, name) for name in names]},
+        {"name": "empty", "alert_rule_test": [*waiting, *(_expect("300s", alert_name(c.id), c) for c in raised())]},
+    ]
+
+
+def raised() -> list[Check]:
+    """Return the checks that an empty estate fails; the two left out look at the rules, which are there."""
+    return [check for check in catalogue("lab") if check.id not in {"watchdog_firing", "critical_alerts"}]
+
+
+def _expect(moment: str, name: str, check: Check | None = None) -> dict[str, Any]:
+    """Return that nothing is raised, or what is for a check of which there is no data."""
+    (rule,) = (rule for group in rules()["groups"] for rule in group["rules"] if rule["alert"] == name)
+    alarms = []
+    for series in check.expected if check else ():
+        summary = rule["annotations"]["summary"].replace('{{ printf "%.6g" $value }}', "NaN")
+        for label, text in series:
+            summary = summary.replace(f"{{{{ $labels.{label} }}}}", text)
+        annotations = {**rule["annotations"], "summary": summary}
+        alarms.append({"exp_labels": {**rule["labels"], **dict(series)}, "exp_annotations": annotations})
+    return {"eval_time": moment, "alertname": name, "exp_alerts": alarms}
+
+
+def test_promtool_finds_a_healthy_estate_silent_and_every_alarm_raised_for_an_empty_one(image):
+    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "5s", "tests": promtool_tests()}
+    for each in tests["tests"]:
+        each["interval"] = "5s"
+    files = {"rules.yml": render_document(rules()), "tests.yml": json.dumps(tests)}
+    tested = promtool(image, files, "test", "rules", "tests.yml")
+    assert tested.returncode == 0, tested.stdout + tested.stderr

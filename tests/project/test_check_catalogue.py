@@ -1,0 +1,100 @@
+"""The check catalogue as each inventory resolves it: complete, of this estate, and with an alarm for each check."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from trading_ops.alert_rules import WATCHDOG, alert_name, build_rules
+from trading_ops.checks import ACTIONS, GATES, GROUPS
+
+from tests.catalogue import catalogue
+from tests.project.repository import PAGES, headings
+
+INVENTORIES = ["lab", "homelab", "laptop"]
+inventory = pytest.mark.parametrize("inventory", INVENTORIES)
+NAMED_BY_THE_RUNBOOKS = """
+feed_latency_p99 feed_bar_close_lag_spread feed_bars_rate feed_reconnects gaps nan_records
+bot_equity_move live_pnl_day live_drawdown paper_pnl_day paper_drawdown bot_trades sharpe tracking_error
+psi psi_sample_size retrain_events host_cpu host_memory host_disk host_clock
+feed_scraped host_scraped monitoring_scraped critical_alerts watchdog_firing
+""".split()
+OWNERS = {"feed_latency_p99": 500, "feed_bars_rate": 0, "paper_pnl_day": -2, "live_pnl_day": -2, "psi": 0.2}
+
+
+def by_id(inventory):
+    return {check.id: check for check in catalogue(inventory)}
+
+
+def test_every_check_that_the_runbooks_name_is_there():
+    assert set(NAMED_BY_THE_RUNBOOKS) <= by_id("lab").keys()
+    assert {check.group for check in catalogue("lab")} == GROUPS
+    assert {gate for check in catalogue("lab") for gate in check.gates} == GATES
+    assert {check.action for check in catalogue("lab")} == ACTIONS
+
+
+@inventory
+def test_the_owners_numbers_are_the_owners_and_every_other_has_its_reason(inventory):
+    checks = by_id(inventory)
+    stated = {name: check.threshold for name, check in checks.items() if check.basis == "owner"}
+    assert stated == {name: value for name, value in OWNERS.items() if name in checks}
+    for check in checks.values():
+        assert check.basis == "owner" or check.basis.endswith("; to be confirmed by the owner"), check.id
+
+
+@inventory
+def test_a_section_is_one_of_a_page(inventory):
+    known = {f"{page.stem} {title.split()[0]}" for page in PAGES for title in headings(page)}
+    assert [check.id for check in catalogue(inventory) if check.section not in known] == []
+
+
+@inventory
+def test_every_check_and_so_every_action_has_an_alarm_of_its_own(inventory):
+    rules = [rule for group in build_rules(catalogue(inventory), 15)["groups"] for rule in group["rules"]]
+    alarms = {rule["alert"]: rule for rule in rules}
+    assert len(alarms) == len(rules)
+    assert alarms.keys() == {WATCHDOG, *(alert_name(check.id) for check in catalogue(inventory))}
+    for check in catalogue(inventory):
+        labels = alarms[alert_name(check.id)]["labels"]
+        assert (labels["action"], labels["severity"], labels["check"]) == (check.action, check.severity, check.id)
+        assert check.severity == "critical" or check.action in {"none", "pause_deploys"}, check.id
+
+
+@inventory
+def test_a_window_holds_four_scrapes_and_three_bars(inventory):
+    scrape, bar = {"lab": (5, 1)}.get(inventory, (15, 60))
+    for check in catalogue(inventory):
+        assert not check.window_seconds or check.window_seconds >= 4 * scrape, check.id
+    assert by_id(inventory)["feed_bars_rate"].window_seconds >= 3 * bar
+
+
+@inventory
+def test_the_alarm_that_a_bot_is_not_seen_is_raised_before_those_it_silences(inventory):
+    checks = by_id(inventory)
+    silenced = [check for check in checks.values() if check.group in {"bots", "strategy", "drift"}]
+    assert all(check.for_seconds > checks["bot_seen"].for_seconds for check in silenced if check.id != "bot_seen")
+
+
+def test_real_money_stops_at_its_limits_and_play_money_does_not_stop_it():
+    for check in catalogue("lab"):
+        if check.action == "stop_live":
+            assert {dict(series)["mode"] for series in check.expected} == {"live"}, check.id
+            assert 'mode="live"' in check.query and 'mode="live"' in check.source
+    assert {name for name, check in by_id("lab").items() if check.action == "stop_live"} == {
+        "live_pnl_day",
+        "live_drawdown",
+        "live_risk_limit",
+    }
+
+
+def test_an_estate_without_live_hosts_has_no_checks_of_live_bots():
+    assert [check.id for check in catalogue("laptop") if "live" in str(check.expected)] == []
+
+
+@inventory
+def test_alarms_about_bots_keep_no_bot_from_starting(inventory):
+    """While a bot is down, its alarms are open: they may not keep it down."""
+    query = by_id(inventory)["critical_alerts"].query
+    (left_out,) = re.findall(r'group!~"([^"]+)"', query)
+    assert left_out.split("|") == ["bots", "strategy", "drift", "paper_kpi"]
+    assert by_id(inventory)["critical_alerts"].severity == "warning", "it would keep itself open"
