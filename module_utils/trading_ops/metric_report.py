@@ -18,7 +18,7 @@ from .metric_checks import (
     evaluate_all,
     wait_until_stable,
 )
-from .prometheus import Endpoint, Fetch, http_fetch
+from .prometheus import Fetch, http_fetch, parse_endpoint
 
 _NOT_WAITED: Final[dict[str, Any]] = {"closed_by": [], "waited_seconds": 0.0, "steps": 0}
 
@@ -35,16 +35,7 @@ class Tools:
 
 def build_tools(params: Mapping[str, Any]) -> Tools:
     """Return the I/O of a run against the Prometheus that a module's parameters name."""
-    endpoint = Endpoint(
-        url=params["prometheus_url"],
-        username=params["username"] or "",
-        password=params["password"] or "",
-        token_path=params["token_path"] or "",
-        ca_path=params["ca_path"] or "",
-        validate_certs=params["validate_certs"],
-        query_timeout_seconds=params["query_timeout_seconds"],
-    )
-    return Tools(http_fetch(endpoint))
+    return Tools(http_fetch(parse_endpoint(params)))
 
 
 def look_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:

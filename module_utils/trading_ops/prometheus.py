@@ -23,6 +23,9 @@ MAX_BYTES: Final = 1024 * 1024
 Fetch = Callable[[str], tuple[int, bytes]]
 """Asks one PromQL query and returns HTTP status and body, cut after MAX_BYTES + 1; may raise anything."""
 
+Ask = Callable[[str, str], tuple[int, bytes]]
+"""Sends a request (method, path) and returns HTTP status and body, cut after MAX_BYTES + 1; may raise anything."""
+
 _VALUE: Final = re.compile(r"NaN|[+-]Inf|-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 """How Prometheus writes a value. float() reads more than that, for example 1_000."""
 
@@ -108,8 +111,32 @@ class Endpoint:
         return show_url(self.url)
 
 
+def parse_endpoint(params: Mapping[str, Any]) -> Endpoint:
+    """Return the endpoint that a module's parameters name."""
+    return Endpoint(
+        url=params["prometheus_url"],
+        username=params["username"] or "",
+        password=params["password"] or "",
+        token_path=params["token_path"] or "",
+        ca_path=params["ca_path"] or "",
+        validate_certs=params["validate_certs"],
+        query_timeout_seconds=params["query_timeout_seconds"],
+    )
+
+
 def http_fetch(endpoint: Endpoint) -> Fetch:
-    """Return the fetch that asks `endpoint`. It follows no redirect (that leads to a login page) and uses no proxy."""
+    """Return the fetch that asks `endpoint` one query."""
+    ask = http_ask(endpoint)
+
+    def fetch(query: str) -> tuple[int, bytes]:
+        asked = urlencode({"query": query, "timeout": f"{endpoint.query_timeout_seconds:g}s"})
+        return ask("GET", f"/api/v1/query?{asked}")
+
+    return fetch
+
+
+def http_ask(endpoint: Endpoint) -> Ask:
+    """Return what talks to `endpoint`. It follows no redirect (that leads to a login page) and uses no proxy."""
 
     @cache
     def opener() -> urllib.request.OpenerDirector:
@@ -119,17 +146,15 @@ def http_fetch(endpoint: Endpoint) -> Fetch:
         https = urllib.request.HTTPSHandler(context=context)
         return urllib.request.build_opener(urllib.request.ProxyHandler({}), https, _NoRedirect())
 
-    def fetch(query: str) -> tuple[int, bytes]:
+    def ask(method: str, path: str) -> tuple[int, bytes]:
         parts = urlsplit(endpoint.url)
         if parts.scheme not in {"http", "https"} or "@" in parts.netloc or parts.query:
             # A library would take a password for a port, and say so.
             raise PrometheusError("The address has to be http:// or https://, without user, password and query.")
         secret, headers = _credentials(endpoint)
-        seconds = endpoint.query_timeout_seconds
-        asked = urlencode({"query": query, "timeout": f"{seconds:g}s"})
-        request = urllib.request.Request(f"{endpoint.url.rstrip('/')}/api/v1/query?{asked}", headers=headers)
+        request = urllib.request.Request(f"{endpoint.url.rstrip('/')}{path}", headers=headers, method=method)
         try:
-            with opener().open(request, timeout=seconds) as answer:
+            with opener().open(request, timeout=endpoint.query_timeout_seconds) as answer:
                 return answer.status, answer.read(MAX_BYTES + 1)
         except urllib.error.HTTPError as error:
             # A server may repeat what it was sent in the words of its refusal.
@@ -138,7 +163,7 @@ def http_fetch(endpoint: Endpoint) -> Fetch:
         except urllib.error.URLError as error:
             raise PrometheusError(f"{endpoint.shown}: {error.reason}.") from error
 
-    return fetch
+    return ask
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
