@@ -86,6 +86,24 @@ options:
     description: Mode of what is started. Anything but V(paper) counts as live.
     type: str
     default: live
+  feed_gate_path:
+    description:
+      - The feed gate of this host. Starting is refused unless it is a pass that still counts, for exactly O(feeds). Not
+        used by O(state=stopped).
+    type: path
+  feeds:
+    description: RV(feed_info#module:feed) of every feed host, as it is just now.
+    type: list
+    elements: dict
+    default: []
+  mode_services:
+    description:
+      - Services that have to say O(gate_mode), in the label C(trading-core.mode), in C(TRADING_MODE) of their
+        environment and at the end of the project's name. One that differs, or says nothing, counts as live, and
+        starting is refused.
+    type: list
+    elements: str
+    default: []
   state_path:
     description: Directory of the desired state.
     type: path
@@ -146,6 +164,9 @@ EXAMPLES = r"""
     restart_policy: "no"
     halt_latch_path: /var/lib/trading-core/halt.json
     gate_mode: paper
+    feed_gate_path: /var/lib/trading-core/feed_gate.json
+    feeds: ["{{ feed.feed }}"]
+    mode_services: [bot]
 
 - name: Render Alertmanager's configuration once
   compose_services:
@@ -167,8 +188,8 @@ EXAMPLES = r"""
 RETURN = r"""
 outcome:
   description:
-    - V(proven), or in check mode V(planned). Otherwise the module fails with V(failed), V(refused) (halt latch or
-      another project), V(running) (did not stop), V(unknown) (the engine could not be asked) or V(usage).
+    - V(proven), or in check mode V(planned). Otherwise the module fails with V(failed), V(refused) (halt latch, feed
+      gate, another project or mode), V(running) (did not stop), V(unknown) (the engine could not be asked) or V(usage).
   returned: always
   type: str
 summary:
@@ -240,6 +261,9 @@ ARGUMENT_SPEC = {
     "stop_on_failure": {"type": "bool", "default": False},
     "halt_latch_path": {"type": "path"},
     "gate_mode": {"type": "str", "default": "live"},
+    "feed_gate_path": {"type": "path"},
+    "feeds": {"type": "list", "elements": "dict", "default": []},
+    "mode_services": {"type": "list", "elements": "str", "default": []},
     "state_path": {"type": "path", "default": "/var/lib/trading-core"},
     "by": {"type": "str", "default": "not given"},
     "why": {"type": "str", "default": "not given"},

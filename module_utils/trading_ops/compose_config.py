@@ -17,10 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from .bots import MODE_LABEL, MODES
+
 CONFIG_SECONDS: Final = 30
 """Parsing takes a tenth of a second; more than this means that a disk hangs."""
 
 TERMINATE_SECONDS: Final = 5
+
+MODE_VARIABLE: Final = "TRADING_MODE"
 
 KEPT_VARIABLES: Final = ("PATH", "HOME", "DOCKER_CONFIG")
 """All that Compose gets from the environment a module happens to run in. A stray TRADING_MODE or COMPOSE_FILE
@@ -54,7 +58,8 @@ class Project:
 @dataclass(frozen=True)
 class Service:
     """One service as configured. `depends_on` is service -> condition, without what is not in the project;
-    `unsupported` says what keeps its hash from being known (empty: nothing does).
+    `unsupported` says what keeps its hash from being known (empty: nothing does). The modes are what it says of itself,
+    empty for nothing.
     """
 
     name: str
@@ -63,6 +68,8 @@ class Service:
     depends_on: Mapping[str, str]
     config_hash: str
     unsupported: str = ""
+    label_mode: str = ""
+    environment_mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -242,9 +249,35 @@ def parse_services(document: Mapping[str, Any], hashes: Mapping[str, str]) -> di
             depends_on={other: how["condition"] for other, how in (service.get("depends_on") or {}).items()},
             config_hash=hashes[name],
             unsupported=_unsupported(service),
+            label_mode=str((service.get("labels") or {}).get(MODE_LABEL) or ""),
+            environment_mode=str((service.get("environment") or {}).get(MODE_VARIABLE) or ""),
         )
         for name, service in document["services"].items()
     }
+
+
+def check_mode(project: Project, services: Mapping[str, Service], named: Sequence[str], mode: str) -> None:
+    """Raise ComposeError (refused) unless each named service says `mode` wherever a mode is said.
+
+    Both profiles start the same service, so a paper bot with live settings is one wrong line away. What says no mode,
+    or two, counts as live.
+    """
+    for name in named:
+        service = services.get(name)
+        said = {
+            f"label {MODE_LABEL}": service.label_mode if service else "",
+            f"environment {MODE_VARIABLE}": service.environment_mode if service else "",
+            "project name": next((word for word in sorted(MODES) if project.name.endswith(word)), ""),
+        }
+        if wrong := [
+            f"{where} says {word or 'nothing'}" for where, word in said.items() if word != mode or word not in MODES
+        ]:
+            raise ComposeError(
+                f"{name} is asked for as {mode!r}, and its {', its '.join(wrong)}. It counts as live. "
+                "Nothing was started.",
+                "refused",
+                format_command(project, config_argv(project)),
+            )
 
 
 def parse_error(stderr: str) -> str:

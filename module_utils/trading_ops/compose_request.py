@@ -14,11 +14,15 @@ from .clock import format_utc
 from .compose_config import ComposeError, Project, Runner, run_command
 from .desired_state import DesiredStateError
 from .engine import Engine
+from .feed import Feed, FeedError, parse_feeds
+from .feed_gate import GATE_COMMAND
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which services should be in which state. `halt_latch_path` None: no gate; `restart_policy` empty: left alone."""
+    """Which services should be in which state. `halt_latch_path` and `feed_gate_path` None: not asked; `feeds` are
+    those that ran just now; `mode_services` have to say `gate_mode`; `restart_policy` empty: left alone.
+    """
 
     project: Project
     services: tuple[str, ...]
@@ -32,6 +36,9 @@ class Request:
     gate_mode: str = ""
     restart_policy: str = ""
     stop_on_failure: bool = False
+    feed_gate_path: Path | None = None
+    feeds: tuple[Feed, ...] = ()
+    mode_services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,11 @@ def parse_request(params: Mapping[str, Any]) -> Request:
         raise ComposeError("No service was named; an empty list is never a success.", "usage")
     if params["state"] != "stopped" and not params.get("project_src"):
         raise ComposeError("project_src is missing: where are the compose files?", "usage")
-    latch_path = params.get("halt_latch_path")
+    latch_path, gate_path = params.get("halt_latch_path"), params.get("feed_gate_path")
+    try:
+        feeds = parse_feeds(params.get("feeds") or [])
+    except FeedError as error:
+        raise ComposeError(str(error), "refused", GATE_COMMAND) from error
     return Request(
         project=Project(
             project_src=Path(params.get("project_src") or "/"),
@@ -73,6 +84,9 @@ def parse_request(params: Mapping[str, Any]) -> Request:
         gate_mode=params.get("gate_mode") or "",
         restart_policy=params.get("restart_policy") or "",
         stop_on_failure=bool(params.get("stop_on_failure")),
+        feed_gate_path=Path(gate_path) if gate_path else None,
+        feeds=feeds,
+        mode_services=tuple(params.get("mode_services") or ()),
     )
 
 

@@ -10,6 +10,7 @@ from .bots import PROJECT_LABEL
 from .compose_config import (
     ComposeError,
     build_command,
+    check_mode,
     compose_argv,
     format_command,
     parse_error,
@@ -22,6 +23,7 @@ from .compose_request import Request, Tools, record_desired
 from .compose_result import Report, Row, build_row, format_steps, in_order, read_logs
 from .compose_stop import show_command, stop_services
 from .engine import Engine, EngineError
+from .feed_gate import GATE_COMMAND, read_gate
 from .latch import Latch, read_latch
 from .outcome import worst
 
@@ -46,6 +48,7 @@ def ensure_up(request: Request, tools: Tools, dry_run: bool) -> Report:
     latch = _blocking_latch(request)
     if latch:
         raise ComposeError(f"{latch.sentence()} Nothing was started.", "refused", _release_command(latch))
+    _demand_gate(request, tools)
     begun = tools.clock()
     engine = tools.connect()
     before = observe_project(engine, request.project.name)
@@ -73,6 +76,7 @@ def observe_project(engine: Engine, project: str) -> tuple[Container, ...]:
 def plan_steps(request: Request, tools: Tools, engine: Engine, containers: Sequence[Container]) -> tuple[Step, ...]:
     """Return what the request would do to these containers. Raises ComposeError, EngineError."""
     services = read_services(request.project, tools.run)
+    check_mode(request.project, services, request.mode_services, request.gate_mode)
     state = "completed" if request.state == "completed" else "started"
     expected = select_expected(services, request.services, state, engine.image_id)
     return plan(expected, containers, request.services, request.restart_policy)
@@ -202,6 +206,14 @@ def _blocking_latch(request: Request) -> Latch | None:
         return None
     latch = read_latch(request.halt_latch_path)
     return latch if latch and latch.blocks(request.gate_mode) else None
+
+
+def _demand_gate(request: Request, tools: Tools) -> None:
+    """Raise ComposeError (refused) where the feed gate is asked for and closed."""
+    if request.feed_gate_path is None:
+        return
+    if closed := read_gate(request.feed_gate_path, request.feeds, tools.now()):
+        raise ComposeError(f"{closed} Nothing was started.", "refused", GATE_COMMAND)
 
 
 def _release_command(latch: Latch) -> str:

@@ -6,6 +6,8 @@ import pytest
 from trading_ops.compose import ensure_services
 from trading_ops.compose_config import CommandResult
 from trading_ops.engine import EngineError
+from trading_ops.feed import parse_feeds
+from trading_ops.feed_gate import format_gate
 
 from tests.unit.compose_world import IMAGE, PROJECT, ComposeContainer, ServiceSpec, World
 
@@ -568,6 +570,101 @@ def test_engine_that_goes_away_while_a_halt_overtakes_is_unknown(world: World):
     result = ensure(world, "bot", halt_latch_path=str(world.path / "halt.json"))
     assert result["outcome"] == "unknown"
     assert "gone" in result["summary"]
+
+
+# The feed gate
+
+FEED = {"host": "homelab1", "container_id": "f" * 64, "started_at": "2026-11-21T01:00:00Z"}
+
+
+def gated(world: World, passed_by: dict[str, str] | None = FEED, ttl: int = 900, **more: Any) -> dict[str, Any]:
+    """Return the parameters of a start that asks the gate, which `passed_by` has passed (None: nobody)."""
+    path = world.path / "feed_gate.json"
+    if passed_by:
+        path.write_text(format_gate(parse_feeds([passed_by]), [], "reno", world.time.now(), ttl), encoding="utf-8")
+    return {"feed_gate_path": str(path), "feeds": [FEED]} | more
+
+
+def test_a_start_goes_through_the_gate_of_the_feed_that_runs(world: World):
+    assert ensure(world, "bot", **gated(world))["outcome"] == "proven"
+
+
+CLOSED = {
+    "nobody passed": {"passed_by": None},
+    "an earlier container passed": {"passed_by": FEED | {"container_id": "e" * 64}},
+    "passed before its last start": {"passed_by": FEED | {"started_at": "2026-11-21T00:00:00Z"}},
+    "over": {"ttl": 0},
+    "no feed was looked at": {"feeds": []},
+    "half a feed was looked at": {"feeds": [{"host": "homelab1"}]},
+}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("given", CLOSED.values(), ids=CLOSED)
+def test_nothing_starts_through_a_closed_gate(world: World, given, dry_run):
+    result = ensure(world, "bot", **gated(world, **given), dry_run=dry_run)
+    assert (result["outcome"], result["changed"], world.commands, desired(world)) == ("refused", False, [], {})
+    assert result["next_command"] == "./runbook feed_gate"
+
+
+def test_a_running_bot_is_no_reason_to_call_a_start_through_a_closed_gate_proven(world: World):
+    ensure(world, "bot")
+    assert ensure(world, "bot", **gated(world, None))["outcome"] == "refused"
+
+
+def test_a_stop_does_not_ask_the_gate(world: World):
+    ensure(world, "bot")
+    assert ensure(world, "bot", state="stopped", **gated(world, None))["outcome"] == "proven"
+
+
+# The mode
+
+
+def of_mode(label: str | None, environment: str | None) -> dict[str, Any]:
+    said = {"labels": {"trading-core.mode": label}} if label is not None else {}
+    return said | ({"environment": {"TRADING_MODE": environment}} if environment is not None else {})
+
+
+def test_a_bot_that_says_its_mode_everywhere_starts(world: World):
+    world.services["bot"].more = of_mode("paper", "paper")
+    assert ensure(world, "bot", gate_mode="paper", mode_services=["bot"])["outcome"] == "proven"
+
+
+MIXED = {
+    "label live": ("live", "paper"),
+    "no label": (None, "paper"),
+    "empty label": ("", "paper"),
+    "environment live": ("paper", "live"),
+    "no environment": ("paper", None),
+    "neither": (None, None),
+    "all of it live": ("live", "live"),
+    "other words": ("Paper", "paper "),
+}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("said", MIXED.values(), ids=MIXED)
+def test_a_bot_whose_mode_is_in_doubt_counts_as_live_and_does_not_start(world: World, said, dry_run):
+    world.services["bot"].more = of_mode(*said)
+    for services in (["bot"], ["db"]):  # also not what stands beside it: nothing is half started
+        result = ensure(world, *services, gate_mode="paper", mode_services=["bot"], dry_run=dry_run)
+        assert (result["outcome"], "counts as live" in result["summary"]) == ("refused", True)
+        assert (world.engine.by_id, desired(world)) == ({}, {})
+
+
+def test_a_project_of_another_mode_is_refused(world: World):
+    world.services["bot"].more = of_mode("live", "live")
+    result = ensure(world, "bot", gate_mode="live", mode_services=["bot"])
+    assert (result["outcome"], "its project name says paper" in result["summary"]) == ("refused", True)
+
+
+def test_a_bot_that_no_active_profile_has_says_no_mode(world: World):
+    result = ensure(world, "db", gate_mode="paper", mode_services=["nosuch"])
+    assert (result["outcome"], world.engine.by_id) == ("refused", {})
+
+
+def test_no_mode_asked_for_is_no_mode_agreed_on(world: World):
+    assert ensure(world, "bot", gate_mode="", mode_services=["bot"])["outcome"] == "refused"
 
 
 # Desired state
