@@ -20,8 +20,8 @@ options:
     required: true
   select:
     description:
-      - Labels. Only expected series that carry these values are looked at, and samples with other values are ignored.
-      - A check without such a series is left out. Where none is left the outcome is V(invalid).
+      - Labels. Expected series and samples that carry one of them with another value are not looked at, and a check
+        without an expected series then is left out. Where none carries all of them the outcome is V(invalid).
     type: dict
     default: {}
   prometheus_url:

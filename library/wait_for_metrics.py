@@ -19,8 +19,8 @@ options:
     required: true
   select:
     description:
-      - Labels. Only expected series that carry these values are looked at, and samples with other values are ignored.
-      - A check without such a series is left out. Where none is left the outcome is V(invalid).
+      - Labels. Expected series and samples that carry one of them with another value are not looked at, and a check
+        without an expected series then is left out. Where none carries all of them the outcome is V(invalid).
     type: dict
     default: {}
   prometheus_url:
@@ -80,6 +80,10 @@ options:
     description: Whether the first step at which a check does not pass ends the waiting. For watching, not for waiting.
     type: bool
     default: false
+  settle_seconds:
+    description: With O(fail_fast), how long a check may not pass at the beginning, until all of them have passed once.
+    type: float
+    default: 0
 attributes:
   check_mode:
     support: full
@@ -182,6 +186,7 @@ ARGUMENT_SPEC = {
     "interval_seconds": {"type": "float", "default": 5},
     "timeout_seconds": {"type": "float", "default": 300},
     "fail_fast": {"type": "bool", "default": False},
+    "settle_seconds": {"type": "float", "default": 0},
 }
 
 

@@ -153,16 +153,18 @@ def wait_until_stable(
     interval_seconds: float,
     timeout_seconds: float,
     fail_fast: bool = False,
+    settle_seconds: float = 0,
 ) -> Waited:
     """Return whether every check passed at every step of a window of `stable_seconds`, within `timeout_seconds`.
 
     look: evaluates all checks once. clock: monotonic seconds that also count while the machine sleeps.
-    fail_fast: the first step at which a check does not pass ends the waiting.
+    fail_fast: the first step at which a check does not pass ends the waiting, but not in the first `settle_seconds`, as
+    long as not all of them have passed once.
     """
     begun = looked_at = clock()
     stable_since: float | None = None
     closed_by: tuple[CheckResult, ...] = ()
-    steps = 0
+    steps, has_settled = 0, False
     while True:
         moment = clock()
         if moment - looked_at > 2 * interval_seconds:
@@ -177,7 +179,8 @@ def wait_until_stable(
         stable = None if stable_since is None else moment - stable_since
         waited, is_stable = looked_at - begun, stable is not None and stable >= stable_seconds
         left = timeout_seconds - waited
-        if is_stable or left <= 0 or (fail_fast and stable is None):
+        has_settled = has_settled or stable is not None or waited >= settle_seconds
+        if is_stable or left <= 0 or (fail_fast and has_settled and stable is None):
             return Waited(is_stable, stable or 0.0, results, () if is_stable else closed_by, waited, steps)
         sleep(min(interval_seconds, left))
 

@@ -67,7 +67,14 @@ def wait(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
         return _result("usage", summary, "", (), params, tools) | _NOT_WAITED
     # A clock that is off does not come right by waiting: the controller's was told once.
     waited = wait_until_stable(
-        look, tools.clock, tools.sleep, stable, interval, timeout, params["fail_fast"] or bool(distrust)
+        look,
+        tools.clock,
+        tools.sleep,
+        stable,
+        interval,
+        timeout,
+        params["fail_fast"] or bool(distrust),
+        0 if distrust else params["settle_seconds"],
     )
     if waited.is_stable:
         summary = f"all {len(waited.results)} checks passed at every step for {waited.stable_seconds:.0f} s"

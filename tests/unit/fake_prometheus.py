@@ -110,5 +110,6 @@ class FakePrometheus:
             "interval_seconds": 5.0,
             "timeout_seconds": 300.0,
             "fail_fast": False,
+            "settle_seconds": 0,
         }
         return usual | more

@@ -120,11 +120,21 @@ def test_two_checks_of_one_id_are_refused():
         parse_checks([catalogue_item(), LATENCY, catalogue_item()])
 
 
-def test_selecting_leaves_the_series_that_carry_the_labels_and_drops_checks_without_one():
+def test_selecting_leaves_the_series_of_one_and_those_that_are_nobodys_alone():
     checks = parse_checks([catalogue_item(), LATENCY])
-    (bars,) = select_checks(checks, {"symbol": "ETHUSDT"})
+    bars, latency = select_checks(checks, {"symbol": "ETHUSDT"})
     assert (bars.id, bars.expected) == ("feed_bars", ((("symbol", "ETHUSDT"),),))
+    assert latency == checks[1]
+
+
+def test_selecting_what_nobody_expects_leaves_nothing_not_what_is_nobodys_alone():
+    checks = parse_checks([catalogue_item(), LATENCY])
     assert select_checks(checks, {"symbol": "DOGEUSDT"}) == ()
+    assert select_checks(checks, {"symbol": "ETHUSDT", "mode": "live"}) == ()
+
+
+def test_selecting_nothing_leaves_all():
+    checks = parse_checks([catalogue_item(), LATENCY])
     assert select_checks(checks, {}) == checks
 
 

@@ -303,7 +303,7 @@ def test_labels_of_others_are_not_looked_at_where_a_selection_is_given(prometheu
     bars = prometheus.checks[0]
     prometheus.values[bars.query] = [({"symbol": "ETHUSDT"}, "1"), ({"symbol": "BTCUSDT"}, "0")]
     seen = look_once(prometheus.params(select={"symbol": "ETHUSDT"}), prometheus.tools)
-    assert (outcomes(seen), len(seen["checks"][0]["series"])) == (["pass"], 1)
+    assert (outcomes(seen), len(seen["checks"][0]["series"])) == (["pass", "pass"], 1)
     prometheus.values[bars.query] = [({"symbol": "BTCUSDT"}, "1")]
     assert look_once(prometheus.params(select={"symbol": "ETHUSDT"}), prometheus.tools)["outcome"] == "unknown"
 
@@ -421,6 +421,28 @@ def test_watching_ends_at_the_first_step_that_does_not_pass(time, prometheus):
     assert (closed["outcome"], closed["waited_seconds"], closed["steps"]) == ("refused", 20.0, 5)
     prometheus.replies.clear()
     assert wait(watch, prometheus.tools)["waited_seconds"] == 180.0
+
+
+def test_a_watch_begins_once_all_is_well_and_then_forgives_nothing(time, prometheus):
+    bad, query = value("NaN"), prometheus.checks[0].query
+    watch = prometheus.params(stable_seconds=180, fail_fast=True, settle_seconds=60)
+    prometheus.replies[query] = bad
+    time.events = [(30.0, prometheus.replies.clear)]
+    assert (wait(watch, prometheus.tools)["outcome"], time.seconds) == ("proven", 210.0)
+
+    begun = time.seconds
+    time.events = [
+        (begun + 10, lambda: prometheus.replies.update({query: bad})),
+        (begun + 20, prometheus.replies.clear),
+    ]
+    closed = wait(watch, prometheus.tools)
+    assert (closed["outcome"], closed["waited_seconds"]) == ("refused", 10.0)
+
+
+def test_a_watch_that_never_begins_is_over_with_its_time_to_settle(time, prometheus):
+    prometheus.replies[prometheus.checks[0].query] = value("NaN")
+    closed = wait(prometheus.params(stable_seconds=180, fail_fast=True, settle_seconds=60), prometheus.tools)
+    assert (closed["outcome"], closed["waited_seconds"]) == ("refused", 60.0)
 
 
 def test_time_in_which_nobody_looked_is_no_part_of_a_window(time, prometheus):
