@@ -218,5 +218,5 @@ def test_documented_results_are_the_returned_ones(module, server, capsys):
     times = {"stable_seconds": 0} if module is wait_for_metrics else {}
     seen = run(capsys, module, prometheus_url=server.url, **times)
     documented = yaml.safe_load(module.RETURN)
-    assert seen.keys() - {"invocation", "code", "changed"} == documented.keys()
+    assert seen.keys() - {"invocation", "code", "changed", "warnings"} == documented.keys()
     assert sum(len(queries_of(check)) for check in FakePrometheus(FakeTime(), *CHECKS).checks) == len(server.seen) == 5
