@@ -194,6 +194,10 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str
     if any(map(_is_stop, owed)):
         parts.append(_stop_words(run, good, hosts))
     others = [r for r in run.results if r.outcome in GOOD and _is_owed(r, run) and not _is_stop(r)]
+    # What was only looked at on the way is not what the run was for, and a gate that closed and opened again is open.
+    for_more = not _only_looks(run)
+    others = [result for result in others if not (for_more and result.proof.endswith("_info"))]
+    others = list({(result.host, result.proof): result for result in others}.values())
     troubled = [result for result in judged if result.outcome not in GOOD]
     parts += [_listed(_unique(found)) for found in (others, troubled) if found]
     parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")
@@ -241,6 +245,10 @@ def _orders(run: Run, stops: Sequence[Result], now: Sequence[Mapping[str, Any]])
     return text if word in {"cancelled", "none"} else f"{text} - {AT_THE_VENUE}"
 
 
+def _only_looks(run: Run) -> bool:
+    return all(item.proof.endswith("_info") for item in run.expected)
+
+
 def _is_none(asked: Result | None) -> bool:
     return asked is not None and asked.outcome in GOOD and asked.fields.get("orders") == "none"
 
@@ -281,7 +289,7 @@ def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:
     word = WORDS[outcome]
     if outcome == "invalid" and run.procedure in STOPS:
         word = "NOTHING WAS STOPPED"
-    if outcome == "proven" and all(item.proof.endswith("_info") for item in run.expected):
+    if outcome == "proven" and _only_looks(run):
         word = "SEEN"
     if run.dry_run and outcome not in {*GOOD, "invalid", "usage"}:
         # A dry run ends with 0 when it could look at everything; it says what a real run would meet.

@@ -93,9 +93,18 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         self._note(result)
 
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._note(result)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        if result._result.get("unreachable"):
+            self.v2_runner_on_unreachable(result)
+        elif not self._note(result, failed=True):
+            self.v2_runner_on_failed(result)
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if self._note(result):
-            return
+        if "results" in result._result or self._note(result, failed=True):
+            return  # of a loop each item has been told
         if self._is_side_job:
             words = _one_line(result._result.get("msg") or "no message")
             self._display.display(f"    {result._host.get_name()}: {result._task.get_name()}: {words}")
@@ -109,12 +118,12 @@ class CallbackModule(CallbackBase):
         outcome = "failed" if outcome == "usage" else outcome
         text, _, next_command = text.partition(NEXT)
         summary = text if outcome == "refused" else f"{result._task.get_name()}: {text}"
-        self._results.append(Result(result._host.get_name(), "", outcome, summary, next_command))
+        self._results.append(Result(_host(result), "", outcome, summary, next_command))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        if self._is_side_job:
+        if self._is_side_job or "results" in result._result:
             return
-        self._unreachable.append((result._host.get_name(), _one_line(result._result.get("msg", ""))))
+        self._unreachable.append((_host(result), _one_line(result._result.get("msg", ""))))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         try:
@@ -143,24 +152,34 @@ class CallbackModule(CallbackBase):
             retry_command=os.environ.get(COMMAND) or f"./runbook {self._procedure}",
         )
 
-    def _note(self, result: Any) -> bool:
-        """Keep a result of one of our modules; return whether it was one."""
+    def _note(self, result: Any, failed: bool = False) -> bool:
+        """Keep a result of one of our modules; return whether it was one.
+
+        One that only looked, did not fail and is nobody's proof is shown and not kept: the role judges what it saw.
+        """
         fields = result._result
         if not isinstance(fields.get("outcome"), str):
             return False
         found = Result(
-            host=result._host.get_name(),
+            host=_host(result),
             proof=result._task.action,
             outcome=fields["outcome"],
             summary=str(fields.get("summary", "")),
             next_command=str(fields.get("next_command", "")),
             fields=fields,
         )
-        (self._side_results if self._is_side_job else self._results).append(found)
+        is_owed = Expected(found.host, found.proof) in self._expected
+        if failed or is_owed or not found.proof.endswith("_info") or self._is_side_job:
+            (self._side_results if self._is_side_job else self._results).append(found)
         self._display.display(f"    {found.host}: {found.outcome}: {found.summary}")
         for line in fields.get("lines", []):
             self._display.display(f"    {line}")
         return True
+
+
+def _host(result: Any) -> str:
+    """Return the host that a result tells of: where a task is delegated, the one it was delegated to."""
+    return str(result._task.delegate_to or result._host.get_name())
 
 
 def _now() -> float:

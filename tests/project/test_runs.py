@@ -157,6 +157,31 @@ def test_task_of_ansibles_own_that_fails_beside_a_good_proof_is_not_zero(estate,
     assert (code, "no space" in verdict) == (expected, True), output
 
 
+@pytest.mark.parametrize(
+    ("loop", "held_by", "expected", "words"),
+    [
+        (["here"], "", 0, "PROVEN: here: "),
+        (["away", "here"], "", 10, "away: did not answer ("),
+        (["here"], "INC-1", 13, "'INC-2' is not an incident of this latch"),
+    ],
+    ids=["all answer", "one is away", "one refuses"],
+)
+def test_a_task_that_is_handed_to_other_hosts_speaks_of_each_of_them(estate, tmp_path, loop, held_by, expected, words):
+    root = tmp_path / "checkout"
+    for name in ("playbooks", "roles", "library", "module_utils"):
+        shutil.copytree(ROOT / name, root / name, symlinks=True)
+    if held_by:
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state" / "halt.json").write_text(json.dumps({"scope": "all", "incident_ids": [held_by]}))
+    (root / "playbooks" / "handed.yml").write_text(
+        "- name: Handed\n  hosts: here\n  gather_facts: false\n  vars: {proof: kill_switch}\n  tasks:\n"
+        f"    - kill_switch: {{state: released, incident_id: INC-2, state_path: {tmp_path}/state}}\n"
+        f"      delegate_to: '{{{{ item }}}}'\n      loop: {json.dumps(loop)}\n      ignore_unreachable: true\n"
+    )
+    code, verdict, output = play("handed", estate, root=root)
+    assert (code, words in verdict, "One or more" in verdict) == (expected, True, False), output
+
+
 def test_verdict_that_breaks_is_a_failure_not_a_warning(estate, tmp_path):
     root = tmp_path / "checkout"
     for name in ("playbooks", "roles", "library", "module_utils"):

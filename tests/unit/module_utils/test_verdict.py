@@ -362,3 +362,23 @@ def test_good_word_of_a_module_that_a_play_does_not_owe_is_neither_proof_nor_noi
     verdict = judge(run(lease, start, hosts="a", proof="compose_services"))
     assert (verdict.exit_code, "bot running" in verdict.line, "lease" in verdict.line) == (0, True, False)
     assert judge(run(lease, hosts="a", proof="compose_services")).exit_code == 1
+
+
+def test_what_was_only_looked_at_and_what_was_said_before_is_not_what_a_run_was_for():
+    gates = [Result("a", "feed_gate", "proven", f"gate {state}") for state in ("closed", "open")]
+    looked = Result("a", "feed_info", "proven", "the feed runs")
+    expected = (Expected("a", "feed_gate"), Expected("a", "feed_info"))
+    line = judge(Run("feed_gate", "lab", False, 2.34, expected, (looked, *gates))).line
+    assert line == "VERDICT 0 feed_gate: PROVEN: a: gate open; 2.3 s, inventory lab."
+
+
+def test_a_gate_that_closed_and_could_not_be_opened_is_not_proven():
+    gates = [Result("a", "feed_gate", outcome, f"gate {outcome}") for outcome in ("proven", "failed")]
+    assert judge(Run("feed_gate", "lab", False, 2.34, (Expected("a", "feed_gate"),), tuple(gates))).exit_code == 1
+
+
+def test_a_refusal_does_not_begin_with_what_was_fine():
+    expected = (Expected("a", "kill_switch_info"), Expected("a", "compose_services"))
+    results = (Result("a", "kill_switch_info", "proven", "no bot running"), Result("a", "", "refused", "halted"))
+    line = judge(Run("bot_start", "lab", False, 2.34, expected, results)).line
+    assert line.startswith("VERDICT 13 bot_start: REFUSED: a: halted; 2.3 s")
