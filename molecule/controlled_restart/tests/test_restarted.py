@@ -1,0 +1,28 @@
+"""Asks the hosts themselves, after the restart."""
+
+import json
+
+INCIDENT = "INC-20261121-000000-molecule"
+
+
+def test_feed_prometheus_and_grafana_run_again(host):
+    if host.check_output("hostname") != "homelab1":
+        return
+    shown = "docker inspect --format '{{.State.Status}} {{.State.Health.Status}}' live_connector prometheus grafana"
+    assert host.check_output(shown).splitlines() == ["running healthy"] * 3
+    desired = json.loads(host.check_output("cat /var/lib/trading-core/desired.json"))["services"]
+    for service in ("live_connector", "prometheus", "grafana"):
+        assert (
+            f"controlled restart after {INCIDENT}, evidence waived: molecule"
+            in desired[f"ai_trading_core/{service}"]["why"]
+        )
+
+
+def test_gate_is_open_halt_is_engaged_and_no_bot_runs(host):
+    assert json.loads(host.check_output("cat /var/lib/trading-core/feed_gate.json"))["outcome"] == "pass"
+    assert json.loads(host.check_output("cat /var/lib/trading-core/halt.json"))["incident_ids"] == [INCIDENT]
+    assert host.check_output("docker ps --quiet --filter label=com.docker.compose.service=bot") == ""
+
+
+def test_lease_was_given_back(host):
+    assert not host.file("/var/lib/trading-core/lease.json").exists
