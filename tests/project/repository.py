@@ -72,6 +72,11 @@ def role_tasks(role: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield from ((path, each) for each in _flat(task))
 
 
+def blocks(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return every task, those in blocks too, that is a block."""
+    return [task for each in tasks for task in _flat(each) if "block" in task]
+
+
 def headings(page: Path) -> list[str]:
     """Return the headings of a Markdown page, fenced blocks left out."""
     return [line.lstrip("# ").strip() for line in _without_fences(page) if line.startswith("#")]

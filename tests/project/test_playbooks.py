@@ -28,7 +28,7 @@ def meta(path):
 
 def test_the_procedures_are_there():
     expected = {"failsafe_stop", "halt_release", "status", "feed_start", "feed_stop"}
-    expected |= {"observability_start", "alerting_start", "bot_start", "bot_stop"}
+    expected |= {"observability_start", "alerting_start", "bot_start", "bot_stop", "feed_gate", "controlled_restart"}
     assert expected <= {path.stem for path in PLAYBOOKS}
 
 
@@ -86,10 +86,18 @@ def test_the_stop_waits_for_nobody_and_validates_nothing():
 
 @pytest.mark.parametrize("name", ["bot_start", "feed_start", "observability_start", "alerting_start"])
 def test_a_start_goes_one_host_at_a_time_and_ends_at_the_first_failure(name):
-    for play in plays(ROOT / "playbooks" / f"{name}.yml"):
-        assert play["serial"] == 1
+    *before, start = plays(ROOT / "playbooks" / f"{name}.yml")
+    assert start["serial"] == 1
+    for play in (*before, start):
         assert play["any_errors_fatal"] is True
         assert play["validate_argspec"] is True
+
+
+def test_a_bot_only_starts_after_every_host_and_the_feed_were_looked_at():
+    demands, gates, start = plays(ROOT / "playbooks" / "bot_start.yml")
+    assert (demands["hosts"], gates["hosts"]) == (start["hosts"], "feed_hosts")
+    assert "bot_preflight_result" in start["vars"]["not_looked_at"]
+    assert "not_looked_at" in start["roles"][-1]["vars"]["bot_start_mode"]
 
 
 def test_the_feed_is_only_touched_after_every_bot_was_proven_stopped():
@@ -99,9 +107,25 @@ def test_the_feed_is_only_touched_after_every_bot_was_proven_stopped():
 
 
 def test_live_needs_its_confirmation_and_a_mode_has_no_default():
-    (spec,) = meta(ROOT / "playbooks" / "bot_start.yml").values()
-    assert spec["options"]["mode"]["required"] is True
-    assert "default" not in spec["options"]["confirm_live"]
+    demands, gates, start = meta(ROOT / "playbooks" / "bot_start.yml").values()
+    assert demands["options"] == gates["options"] == start["options"]
+    assert start["options"]["mode"]["required"] is True
+    assert "default" not in start["options"]["confirm_live"]
+
+
+@pytest.mark.parametrize("name", ["feed_gate", "controlled_restart"])
+def test_a_gate_closes_everywhere_before_it_is_measured_and_opens_after_it(name):
+    first, *_, last = plays(ROOT / "playbooks" / f"{name}.yml")
+    for play, state in ((first, "closed"), (last, "open")):
+        assert (play["hosts"], play["any_errors_fatal"], play["vars"]["proof"]) == ("trading_hosts", True, "feed_gate")
+        assert play["roles"][-1]["vars"]["feed_gate_state"] == state
+
+
+def test_a_restart_goes_one_host_at_a_time_and_never_touches_the_halt():
+    _, restart, _ = plays(ROOT / "playbooks" / "controlled_restart.yml")
+    assert (restart["hosts"], restart["serial"], restart["any_errors_fatal"]) == ("feed_hosts", 1, True)
+    roles = [entry["role"] for play in plays(ROOT / "playbooks" / "controlled_restart.yml") for entry in play["roles"]]
+    assert not {"halt_release", "bot_start"} & {*roles}
 
 
 def test_no_role_entry_skips_its_argument_validation():

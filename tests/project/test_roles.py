@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.project.repository import ROLES, ROOT, STOP_PATH_ROLES, load_yaml, role_tasks
+from tests.project.repository import ROLES, ROOT, STOP_PATH_ROLES, blocks, load_yaml, role_tasks
 
 role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 PHASES = {"preflight", "collect", "install", "start", "stop", "restore", "verify", "report"}
+DEMANDED_NEXT = {("bot_start", "verify"), ("bot_start", "stop")}
 SHARED_PREFIX = {"estate": "trading_core_"}
 
 
@@ -55,7 +56,8 @@ def test_no_task_swallows_a_failure_or_reaches_for_a_shell(role):
     for path, task in role_tasks(role):
         where = f"{path.name}: {task.get('name')}"
         assert task.get("name"), f"{path.name} has a task without a name"
-        assert not {"ignore_errors", "ignore_unreachable"} & task.keys(), where
+        assert "ignore_errors" not in task, where
+        assert "ignore_unreachable" not in task or (role.name, path.stem) in DEMANDED_NEXT, where
         assert not any(key.rpartition(".")[2] in {"shell", "raw"} for key in task), where
         assert not any(key.rpartition(".")[2] == "command" and "argv" not in task[key] for key in task), where
 
@@ -75,12 +77,39 @@ def test_the_stop_is_one_task():
     assert without_root["vars"] == {"ansible_become": False}
 
 
-@pytest.mark.parametrize("name", ["bot_start", "feed_stack", "host_setup", "strategy_change"])
+@pytest.mark.parametrize(
+    "name", ["bot_start", "controlled_restart", "feed_stack", "host_setup", "monitoring_setup", "strategy_change"]
+)
 def test_what_changes_a_host_takes_the_lease_and_gives_it_back_also_after_a_failure(name):
-    *_, take, work = load_yaml(ROOT / "roles" / name / "tasks" / "main.yml")
+    tasks = load_yaml(ROOT / "roles" / name / "tasks" / "main.yml")
+    *_, take, work = tasks[0]["block"] if name == "bot_start" else tasks
     assert take["lease"]["state"] == "present"
     assert [task["lease"]["state"] for task in work["always"]] == ["absent"]
     assert "rescue" not in work
+
+
+@role
+def test_a_rescue_fails_again(role):
+    """failsafe_stop's rescue is the same stop once more, and fails by itself."""
+    for path in (role / "tasks").glob("*.yml"):
+        for block in blocks(load_yaml(path)):
+            for last in block.get("rescue", [])[-1:]:
+                imported = last.get("ansible.builtin.import_tasks")
+                task = load_yaml(path.with_name(imported))[-1] if imported else last
+                again = "kill_switch" in task and task["kill_switch"] == block["block"][0].get("kill_switch")
+                assert again or "ansible.builtin.fail" in task, path
+
+
+def test_whoever_lets_a_host_be_unreachable_demands_its_word_next():
+    """A feed host that is gone would take the trading host out of the play, and no rescue would run."""
+    start = ROOT / "roles" / "bot_start" / "tasks"
+    watch, demand = load_yaml(start / "verify.yml")
+    assert watch["ignore_unreachable"] is True
+    assert any(
+        "default='unknown'" in that and "['proven']" in that for that in demand["ansible.builtin.assert"]["that"]
+    )
+    halt, end = load_yaml(start / "stop.yml")
+    assert (halt["ignore_unreachable"], "ansible.builtin.fail" in end) == (True, True)
 
 
 @pytest.mark.parametrize("name", [*STOP_PATH_ROLES, "bot_stop", "halt_release"])
