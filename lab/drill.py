@@ -26,7 +26,9 @@ LAB = {**os.environ, "TRADING_CORE_INVENTORY": str(ROOT / "inventories" / "lab")
 VENUE_URL = "http://172.29.77.20:8900"
 TRADING_HOSTS = ("homelab1", "homelab2")
 FAULT_BOTS = (faults.STUBBORN, faults.RESTLESS)
+LIVE = ("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live")
 ORDERS_LIMIT_SECONDS = 60
+KPI_LIMIT_SECONDS = 180
 QUIET_SECONDS = 5
 
 
@@ -109,9 +111,18 @@ def lab_up() -> None:
     subprocess.run([sys.executable, "lab/estate.py", "up"], cwd=ROOT, check=True)
 
 
-def start_trading() -> None:
+def start_paper() -> None:
+    runbook("feed_gate")
     runbook("bot_start", "-e", "mode=paper")
-    runbook("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live")
+
+
+def start_live() -> None:
+    """Start the live bot as soon as paper has shown its KPIs; until then the start is refused, and says which."""
+    end = time.monotonic() + KPI_LIMIT_SECONDS
+    while runbook(*LIVE, expect=(0, 13)).startswith("VERDICT 13"):
+        if time.monotonic() > end:
+            raise DrillFailed(f"live did not start within {KPI_LIMIT_SECONDS} s of paper")
+        time.sleep(10)
 
 
 def start_fault_bots() -> None:
@@ -162,16 +173,18 @@ def main() -> int:
         drill.step("Clear what an earlier drill left", clear_leftovers)
         drill.step("Set up the hosts, with their guard", lambda: runbook("host_setup"))
         drill.step("Start feed, Prometheus, Grafana", lambda: runbook("observability_start"))
+        drill.step("Load alert rules and dashboards", lambda: runbook("monitoring_setup"))
         drill.step("Start alerting", lambda: runbook("alerting_start"))
-        drill.step("Start a paper and a live bot on two hosts", start_trading)
+        drill.step("Verify the feed, start a paper bot through the gate", start_paper)
+        drill.step("Start a live bot on another host, once paper has shown its KPIs", start_live)
         drill.step("Add a bot that ignores SIGTERM and one with restart: always", start_fault_bots)
         drill.step("Wait until all four trade", lambda: await_orders(4))
         incident, ended, last_order = drill.step("Fail-safe stop", stop)
         drill.step("Look at the two that misbehave", check_fault_bots)
         drill.step("A start is refused", lambda: runbook("bot_start", "-e", "mode=paper", expect=(13,)))
         drill.step("Release the halt", lambda: runbook("halt_release", "-e", f"incident_id={incident}"))
-        drill.step("Start again", start_trading)
-        drill.step("Trading again", lambda: await_orders(2))
+        drill.step("Start paper again", start_paper)
+        drill.step("Trading again", lambda: await_orders(1))
     except (DrillFailed, subprocess.SubprocessError, OSError, KeyError, ValueError) as error:
         said = getattr(error, "stderr", "") or ""
         print(f"\n{said}\nVERDICT 1 drill: FAILED: {error}. NEXT: ./runbook lab status")
@@ -180,7 +193,7 @@ def main() -> int:
     for title, seconds in drill.measured:
         print(f"  {seconds:7.1f}  {title}")
     print(
-        "\nThe lab is still running, a paper and a live bot trade in it. Look around:\n"
+        "\nThe lab is still running, the paper bot trades in it. Look around:\n"
         "  ./runbook status\n"
         "  ./runbook lab status\n"
         "  Prometheus http://172.29.77.11:9090   the bot's page http://172.29.77.11:8080   the venue "

@@ -17,6 +17,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 VENUE_URL = "http://172.29.77.20:8900"
 TRADING_HOSTS = ("homelab1", "homelab2")
+FEED_HOST = "homelab1"
+FEED_URL = "http://172.29.77.11:8000"
 HOSTS = (*TRADING_HOSTS, "restore1", "control1")
 
 
@@ -134,10 +136,24 @@ def latch(host: str) -> dict[str, Any] | None:
 
 def venue(path: str, body: dict[str, Any] | None = None) -> Any:
     """Return the mock venue's JSON answer."""
+    return _ask(f"{VENUE_URL}{path}", "GET" if body is None else "POST", body)
+
+
+def feed_fault(name: str) -> None:
+    """Switch a fault of the feed on."""
+    _ask(f"{FEED_URL}/admin/faults", "POST", {name: True})
+
+
+def no_feed_fault() -> None:
+    """Switch all faults of the feed off."""
+    _ask(f"{FEED_URL}/admin/faults", "DELETE")
+
+
+def _ask(url: str, method: str, body: dict[str, Any] | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{VENUE_URL}{path}", data, {"Content-Type": "application/json"})
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+        return json.loads(answer.read() or b"null")
 
 
 def now() -> str:

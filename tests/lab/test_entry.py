@@ -82,6 +82,10 @@ CHECKED = [
     ("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live"),
     ("bot_stop", "-e", "mode=all"),
     ("host_setup",),
+    ("feed_gate",),
+    ("checks",),
+    ("monitoring_setup",),
+    ("controlled_restart", "-e", "incident_id=INC-20261121-013000-none"),
     ("strategy_change", "-e", "reason=test", "-e", "changes=sizing.position_ratio=0.05"),
     ("drift_log",),
 ]

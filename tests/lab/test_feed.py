@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.lab.estate import TRADING_HOSTS, bots, containers, docker, on, runbook, running_bots
-
-FEED_HOST = "homelab1"
+from tests.lab.estate import FEED_HOST, TRADING_HOSTS, bots, containers, docker, on, runbook, running_bots
 
 
 def by_name(host: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -45,7 +46,11 @@ def play(name: str, *options: str) -> Run:
 
 
 def test_laptop_stops_its_own_bots_and_refuses_a_start_until_released(laptop, trading):
-    root = ["-e", "trading_core_root_path=/opt/ai_trading_core"]
+    # The lab's stacks are not a laptop's: other places, other bars, other symbols.
+    lab = {"trading_core_root_path": "/opt/ai_trading_core", "trading_core_feed_symbols": ["BTCUSDT", "ETHUSDT"]}
+    lab |= {"trading_core_feed_bar_seconds": 1, "trading_core_scrape_interval_seconds": 5}
+    lab |= {"trading_core_gate_stable_seconds": 5, "watch_seconds": 0}
+    root = ["-e", json.dumps(lab)]
     before = {item.id for item in containers("homelab2") if item.is_running}
     seen = play("status")
     assert (seen.code, "1 paper bot running" in seen.verdict) == (0, True)
@@ -57,6 +62,7 @@ def test_laptop_stops_its_own_bots_and_refuses_a_start_until_released(laptop, tr
 
     assert play("bot_start", "-e", "mode=paper", *root).code == 13
     assert play("halt_release", "-e", f"incident_id={stopped.incident_id}").code == 0
+    assert play("feed_gate", *root).code == 0
     started = play("bot_start", "-e", "mode=paper", *root)
     assert started.code == 0, started.verdict
     assert any(bot.is_running for bot in bots(HOST))

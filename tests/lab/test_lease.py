@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.lab.conftest import release_halt
+from tests.lab.conftest import PAPER, release_halt
 from tests.lab.estate import ROOT, on, runbook, running_bots, wait_until
 
 LEASE = "/var/lib/trading-core/lease.json"
@@ -48,13 +48,13 @@ def audited(since: int = 0) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def leased(trading):
+def leased(trading, gate):
     hold(600)
     yield
     on("homelab1", f"rm -rf {LEASE}*")
 
 
-@pytest.mark.parametrize("call", [["bot_start", "-e", "mode=paper"], ["feed_start"], ["host_setup"]], ids=" ".join)
+@pytest.mark.parametrize("call", [PAPER, ["feed_start"], ["host_setup"]], ids=" ".join)
 def test_a_start_or_an_installation_is_refused_with_who_holds_the_lease(leased, call):
     refused = runbook(*call)
     assert refused.code == 75
@@ -70,7 +70,7 @@ def test_a_start_or_an_installation_is_refused_with_who_holds_the_lease(leased, 
 def test_a_start_that_may_wait_goes_on_when_the_lease_is_freed(leased):
     timer = threading.Timer(5, lambda: on("homelab1", f"rm {LEASE}"))
     timer.start()
-    started = runbook("bot_start", "-e", "mode=paper", "-e", "lease_wait_seconds=60")
+    started = runbook(*PAPER, "-e", "lease_wait_seconds=60")
     timer.join()
     assert (started.code, started.seconds > 5) == (0, True)
     assert lease() is None
@@ -104,12 +104,12 @@ def test_starts_at_once_follow_each_other(trading):
 
 
 @pytest.fixture
-def slow_start(trading):
+def slow_start(trading, gate):
     """A start that holds the lease and waits for its first service."""
     on("homelab1", "docker stop trading-paper-bot-1")
     on("homelab1", f"cat >/opt/ai_trading_core/{SLOW_FILE} <<'END'\n{SLOW}\nEND")
     files = json.dumps({"trading_core_trading_files": ["ops/compose/trading/docker-compose.yml", SLOW_FILE]})
-    argv = [str(ROOT / "runbook"), "bot_start", "-e", "mode=paper", "-e", files]
+    argv = [str(ROOT / "runbook"), *PAPER, "-e", files]
     start = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     shown = "docker inspect -f '{{.State.Health.Status}}' trading-paper-gui-1 2>/dev/null || true"
     try:
@@ -119,7 +119,7 @@ def slow_start(trading):
         _kill(start)
         on("homelab1", f"rm -f /opt/ai_trading_core/{SLOW_FILE} {LEASE}")
         release_halt()
-        assert runbook("bot_start", "-e", "mode=paper").code == 0
+        assert runbook(*PAPER).code == 0
 
 
 def _kill(start: subprocess.Popen[str]) -> None:
