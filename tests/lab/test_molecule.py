@@ -10,11 +10,12 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 
 
 def test_there_are_scenarios():
-    assert {"compose_services", "failsafe_stop"} <= set(SCENARIOS)
+    assert {"compose_services", "failsafe_stop", "metric_gate", "controlled_restart", "bot_start"} <= set(SCENARIOS)
 
 
-# Two minutes each run; what it holds is held faster, if less widely, by test_feed.py and the drill.
-LONG = {"compose_services"}
+# One to three minutes each; what they hold is held faster, if less widely, by test_feed.py, test_gate.py,
+# test_bot_start.py and the drill.
+LONG = {"compose_services", "metric_gate", "controlled_restart", "bot_start"}
 
 
 @pytest.mark.timeout(900)
