@@ -382,3 +382,10 @@ def test_a_refusal_does_not_begin_with_what_was_fine():
     results = (Result("a", "kill_switch_info", "proven", "no bot running"), Result("a", "", "refused", "halted"))
     line = judge(Run("bot_start", "lab", False, 2.34, expected, results)).line
     assert line.startswith("VERDICT 13 bot_start: REFUSED: a: halted; 2.3 s")
+
+
+def test_a_start_that_halts_the_estate_does_not_miss_the_hosts_it_was_not_for():
+    halted = replace(stopped("b"), fields={**stopped("b").fields, "known_hosts": ["a", "b"]})
+    results = (Result("a", "wait_for_metrics", "refused", "closed"), halted)
+    expected = (Expected("a", "wait_for_metrics"),)
+    assert judge(Run("bot_start", "lab", False, 2.34, expected, results)).exit_code == 13
