@@ -18,6 +18,7 @@ from tests.lab.estate import (
     ROOT,
     TRADING_HOSTS,
     bots,
+    no_feed_fault,
     now,
     on,
     orders,
@@ -114,6 +115,20 @@ def gate_is_open(for_seconds: float = 120) -> bool:
 def gate(stacks: None) -> None:
     """Bots may start, as far as the feed is concerned."""
     pass_gate()
+
+
+@pytest.fixture
+def idle(gate: None) -> Iterator[None]:
+    """No bot runs, nothing is halted, the gate is open; what a test does to the feed is over afterwards."""
+    remove_bots(keep=GATED)
+    for host in TRADING_HOSTS:
+        on(host, "docker ps -q --filter label=com.docker.compose.service=bot | xargs -r docker stop")
+    release_halt()
+    yield
+    on(FEED_HOST, "docker start prometheus")
+    no_feed_fault()
+    remove_bots(keep=GATED)
+    release_halt()
 
 
 def release_halt() -> None:

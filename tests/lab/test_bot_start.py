@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab.conftest import GATED, LIVE, PAPER, gate_is_open, pass_gate, release_halt, remove_bots
+from tests.lab.conftest import LIVE, PAPER, gate_is_open, pass_gate
 from tests.lab.estate import (
     FEED_HOST,
     ROOT,
@@ -21,7 +21,6 @@ from tests.lab.estate import (
     docker,
     feed_fault,
     latch,
-    no_feed_fault,
     now,
     on,
     orders,
@@ -31,19 +30,6 @@ from tests.lab.estate import (
 )
 
 CHECKOUT = "/opt/ai_trading_core"
-
-
-@pytest.fixture
-def idle(gate: None) -> Iterator[None]:
-    """No bot runs, nothing is halted, and the gate is open."""
-    remove_bots(keep=GATED)
-    for host in TRADING_HOSTS:
-        on(host, "docker ps -q --filter label=com.docker.compose.service=bot | xargs -r docker stop")
-    release_halt()
-    yield
-    no_feed_fault()
-    remove_bots(keep=GATED)
-    release_halt()
 
 
 def files(*more: str) -> str:
