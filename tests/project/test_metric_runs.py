@@ -81,7 +81,7 @@ def test_healthy_checks_end_with_zero_and_each_stands_there_with_value_and_unit(
 def test_a_check_beyond_its_limit_ends_with_one_and_the_page_to_read(checks, server):
     server.value = "0"
     code, verdict, output = checks()
-    assert (code, "feed_bars: symbol=BTCUSDT: 0, must be > 0 (bars/s)" in verdict) == (1, True), output
+    assert (code, "feed_bars: symbol=BTCUSDT / symbol=ETHUSDT: 0, must be > 0 (bars/s)" in verdict) == (1, True), output
     assert verdict.endswith("NEXT: runbooks/LiveFeed_Runbook.md 6")
 
 
