@@ -115,6 +115,7 @@ def test_a_slow_feed_raises_its_alarm_and_alertmanager_is_told(trading, installe
     wait_until(lambda: "FeedLatencyP99" not in firing(), 90, "the end of the alarm")
 
 
+@pytest.mark.faults
 def test_alarms_about_a_bot_that_is_not_seen_are_held_back_behind_the_one_that_says_so(trading, installed):
     on("homelab2", "docker stop trading-live-bot-1")
     wait_until(lambda: {"BotSeen", "LivePnlDay"} <= firing().keys(), 90, "alarms about the bot")
