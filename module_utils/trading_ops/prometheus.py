@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import ssl
 import urllib.error
@@ -16,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from .exposure import show_url
+from .strict_json import parse_json
 
 MAX_BYTES: Final = 1024 * 1024
 """Checks ask for a few series each. A longer answer is to something else."""
@@ -48,8 +48,8 @@ def parse_instant_answer(status: int, body: bytes) -> tuple[Sample, ...]:
     if len(body) > MAX_BYTES:
         raise PrometheusError(f"The answer is longer than {MAX_BYTES} bytes.")
     try:
-        answer = json.loads(body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
+        answer = parse_json(body.decode("utf-8"))
+    except ValueError as error:
         raise PrometheusError(f"HTTP status {status}, and the answer is not JSON: {error}.") from error
     if not isinstance(answer, dict):
         raise PrometheusError(f"HTTP status {status}, and the answer is not a JSON object.")
@@ -79,18 +79,6 @@ def _parse_sample(item: Any) -> Sample:
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
         raise PrometheusError(f"{str(value)[:40]!r} is not a value as Prometheus writes it.")
     return Sample(labels, float(value), float(evaluated_at))
-
-
-def _no_constant(word: str) -> float:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the pairs as an object: of two values under one name the last would win, and it may be the good one."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
 
 
 @dataclass(frozen=True)
