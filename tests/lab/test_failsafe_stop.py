@@ -120,7 +120,14 @@ def test_every_kind_of_bot_is_found_and_stopped_in_one_run(trading):
     assert all(bot.restart_policy == "no" for host in TRADING_HOSTS for bot in bots(host))
 
 
-@pytest.mark.parametrize("damage", ["", "garbage", '{"scope": "all"'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param('{"scope": "all"', id="cut"),
+        pytest.param("", id="empty", marks=pytest.mark.faults),
+        pytest.param("garbage", id="garbage", marks=pytest.mark.faults),
+    ],
+)
 def test_damaged_latch_refuses_a_start_until_a_stop_has_made_it_readable(halted, damage):
     on("homelab1", f"printf '%s' '{damage}' >/var/lib/trading-core/halt.json")
     assert runbook("bot_start", "-e", "mode=paper").code == 13

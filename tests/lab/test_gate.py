@@ -90,6 +90,7 @@ def test_a_fault_of_the_feed_closes_the_gate_and_the_gate_opens_by_itself_when_i
     assert gate_is_open()
 
 
+@pytest.mark.faults
 def test_a_pass_of_an_earlier_feed_container_starts_no_bot(idle):
     on(FEED_HOST, "docker restart live_connector")
     wait_until(troubles, 30, "checks that see the restart")

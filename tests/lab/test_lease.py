@@ -54,7 +54,14 @@ def leased(trading, gate):
     on("homelab1", f"rm -rf {LEASE}*")
 
 
-@pytest.mark.parametrize("call", [PAPER, ["feed_start"], ["host_setup"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(PAPER, id="bot_start"),
+        pytest.param(["feed_start"], id="feed_start", marks=pytest.mark.faults),
+        pytest.param(["host_setup"], id="host_setup", marks=pytest.mark.faults),
+    ],
+)
 def test_a_start_or_an_installation_is_refused_with_who_holds_the_lease(leased, call):
     refused = runbook(*call)
     assert refused.code == 75
