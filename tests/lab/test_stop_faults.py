@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,12 @@ from lab import faults
 from tests.lab.estate import ROOT, TRADING_HOSTS, bots, docker, latch, on, runbook, running_bots, wait_until
 
 
-def begin_stop(reason: str) -> subprocess.Popen[str]:
-    """Start a stop in a process group of its own, so that it can be killed as a whole."""
+def begin_stop(reason: str, scratch: Path) -> subprocess.Popen[str]:
+    """Start a stop in a process group of its own, so that all of it can be killed; its files are in `scratch`."""
     return subprocess.Popen(
         [str(ROOT / "runbook"), "failsafe_stop", "-e", f"reason={reason}"],
         cwd=ROOT,
-        env={**os.environ, "TRADING_CORE_INVENTORY": str(ROOT / "inventories" / "lab")},
+        env={**os.environ, "TRADING_CORE_INVENTORY": str(ROOT / "inventories" / "lab"), "TMPDIR": str(scratch)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -29,8 +30,8 @@ def begin_stop(reason: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.faults
-def test_ten_stops_at_once_leave_one_incident_and_no_bot(trading):
-    stops = [begin_stop("ten at once") for _ in range(10)]
+def test_ten_stops_at_once_leave_one_incident_and_no_bot(trading, tmp_path):
+    stops = [begin_stop("ten at once", tmp_path) for _ in range(10)]
     ended = [(stop.communicate(timeout=120)[0], stop.returncode) for stop in stops]
     print("\n".join(output.splitlines()[-1] for output, _ in ended))
     # Ten at once can be more than this machine's cores bear: a host may then be unknown to one of them, never stopped.
@@ -50,8 +51,8 @@ def stubborn(trading: None) -> Iterator[None]:
     faults.remove(faults.STUBBORN)
 
 
-def test_controller_killed_in_the_middle_leaves_a_latch_and_the_next_run_finishes(stubborn):
-    stop = begin_stop("killed")
+def test_controller_killed_in_the_middle_leaves_a_latch_and_the_next_run_finishes(stubborn, tmp_path):
+    stop = begin_stop("killed", tmp_path)
     wait_until(lambda: all(latch(host) for host in TRADING_HOSTS), 20, "the latch of both hosts")
     os.killpg(stop.pid, signal.SIGKILL)
     stop.communicate(timeout=20)
