@@ -1,0 +1,94 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: incident_copy
+short_description: Let the copy of an incident's record in a checkout read as its home does
+description:
+  - Writes the home's files into the copy and takes from C(pending.jsonl) what the home has by now. Run it on the controller.
+  - A copy whose timeline is no beginning of the home's is left as it is and named, since one of the two was rewritten.
+  - C(post_mortem.md) is never overwritten, it is for people to edit.
+options:
+  incidents_path:
+    description: Directory of the copies.
+    type: path
+    required: true
+  incident_id:
+    description: The incident.
+    type: str
+    required: true
+  timeline:
+    description: The text of the home's C(timeline.jsonl).
+    type: str
+    required: true
+  incident:
+    description: The text of the home's C(incident.yml).
+    type: str
+    required: true
+  post_mortem:
+    description: The text of the home's C(post_mortem.md), empty where there is none.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Writes nothing.
+  diff_mode:
+    support: none
+    description: The home's files are the difference.
+"""
+
+EXAMPLES = r"""
+- name: Refresh the copy
+  incident_copy:
+    incidents_path: /home/reno/runbooks/incidents
+    incident_id: INC-20261121-013000-bars-look-wrong
+    timeline: "{{ home.timeline }}"
+    incident: "{{ home.incident }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven), V(planned) in check mode, V(failed).
+  returned: always
+  type: str
+summary:
+  description: Where the copy is, and how many entries are still to be brought home; or why it was left as it is.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where nothing is left to do.
+  returned: always
+  type: str
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.incident_record import refresh_copy
+
+ARGUMENT_SPEC = {
+    "incidents_path": {"type": "path", "required": True},
+    "incident_id": {"type": "str", "required": True},
+    "timeline": {"type": "str", "required": True},
+    "incident": {"type": "str", "required": True},
+    "post_mortem": {"type": "str", "default": ""},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+    path = Path(params["incidents_path"])
+    result = refresh_copy(path, params["incident_id"], params, module.check_mode)
+    if result["outcome"] == "failed":
+        module.fail_json(msg=result["summary"], **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
