@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: incident_copy
 short_description: Let the copy of an incident's record in a checkout read as its home does
 description:
-  - Writes the home's files into the copy and takes from C(pending.jsonl) what the home has by now. Run it on the controller.
+  - Writes the home's files into the copy and takes from C(pending.jsonl) what the home has by now. Run it on the
+    controller.
   - A copy whose timeline is no beginning of the home's is left as it is and named, since one of the two was rewritten.
   - C(post_mortem.md) is never overwritten, it is for people to edit.
 options:

@@ -49,10 +49,10 @@ next_command:
   type: str
 incidents:
   description:
-    - One entry per incident, oldest first, with C(id), C(state) (V(open) or V(closed)), C(phase), C(opened_at), C(reason),
-      C(severity), C(category), C(head), C(damaged) and C(record).
-    - C(manifests) has the SHA-256 of each manifest that the timeline vouches for, by its folder below C(evidence/); empty
-      where no evidence was collected.
+    - One entry per incident, oldest first, with C(id), C(state) (V(open) or V(closed)), C(phase), C(opened_at),
+      C(reason), C(severity), C(category), C(head), C(damaged) and C(record).
+    - C(manifests) has the SHA-256 of each manifest that the timeline vouches for, by its folder below C(evidence/);
+      empty where no evidence was collected.
     - C(pending) are entries that the control host has not got yet.
   returned: always
   type: list

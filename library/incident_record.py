@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: incident_record
 short_description: Bring an incident's record home to the control host
 description:
-  - Appends the entries that the timeline in O(incidents_path) has not yet, and writes C(incident.yml), which is what the
-    entries add up to. Makes the incident's folder, which only its owner may look into.
+  - Appends the entries that the timeline in O(incidents_path) has not yet, and writes C(incident.yml), which is what
+    the entries add up to. Makes the incident's folder, which only its owner may look into.
   - An entry that begins a later phase of the life cycle gets an entry of its own before it that says so.
   - A damaged line is named and keeps nothing from being recorded.
 requirements:

@@ -1,4 +1,4 @@
-"""The folder of one incident, at home on the control host or as a copy in a checkout: what is in it and how it is written."""
+"""The folder of one incident, at home on the control host or as a copy in a checkout: its files, read and written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def incident_path(incidents_path: Path, incident_id: str) -> Path:
     """Return the incident's folder. Raises FolderError for an id that could lead elsewhere."""
     if not _ID.fullmatch(incident_id):
         raise FolderError(f"{incident_id!r} is no incident id.")
-    return incidents_path / incident_id
+    return incidents_path.resolve() / incident_id
 
 
 def incident_ids(incidents_path: Path) -> list[str]:

@@ -54,10 +54,20 @@ def collected_manifests(entries: Sequence[Entry]) -> dict[str, str]:
     return found
 
 
+def read_entries(folder: Path) -> list[Entry]:
+    """Return all that is written down here, also what the control host has not got yet. Raises FolderError."""
+    home = read_timeline(folder).entries
+    return [*home, *_waiting(folder, home)]
+
+
+def _waiting(folder: Path, home: Sequence[Entry]) -> list[Entry]:
+    known = {entry.id for entry in home}
+    return [entry for entry in read_timeline(folder, PENDING).entries if entry.id not in known]
+
+
 def _look(folder: Path, incident_id: str) -> dict[str, Any]:
     home, pending = read_timeline(folder), read_timeline(folder, PENDING)
-    known = {entry.id for entry in home.entries}
-    waiting = [entry for entry in pending.entries if entry.id not in known]
+    waiting = _waiting(folder, home.entries)
     entries = [*home.entries, *waiting]
     record = project(incident_id, entries)
     damaged = "; ".join(filter(None, [describe_defects(home), describe_defects(pending)]))

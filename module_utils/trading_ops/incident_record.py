@@ -61,6 +61,9 @@ _PHASE_OF_PROCEDURE: Final = {
 }
 
 
+_NOTHING: Final = {TIMELINE: b"", INCIDENT: b"", POST_MORTEM: b""}
+
+
 @dataclass(frozen=True)
 class Bringing:
     """What is brought home: entries, facts for the record, and a post-mortem for where there is none."""
@@ -130,8 +133,10 @@ def bring_home(bringing: Bringing, now: str, dry_run: bool) -> dict[str, Any]:
     try:
         folder = incident_path(bringing.incidents_path, bringing.incident_id)
         entries = [parse_entry(found) for found in bringing.entries]
+        if not entries and not bringing.facts and not folder.exists():
+            return _result(bringing.incident_id, _NOTHING, 0, "planned" if dry_run else "proven")
         if dry_run:
-            return _result(bringing.incident_id, _read_all(folder), 0, True, "planned")
+            return _result(bringing.incident_id, _read_all(folder), 0, "planned")
         added = in_time(lambda: _write(folder, bringing, entries, now), f"{folder} could not be written")
         seen = _read_all(folder)
     except (FolderError, TimelineError, ImportError) as error:
@@ -140,20 +145,20 @@ def bring_home(bringing: Bringing, now: str, dry_run: bool) -> dict[str, Any]:
     lost = {entry.id for entry in entries} - {entry.id for entry in parse_timeline(seen[TIMELINE]).entries}
     if lost:
         return _failed(f"{folder / TIMELINE} does not hold what was written to it: {', '.join(sorted(lost))}.")
-    return _result(bringing.incident_id, seen, added, False, "proven")
+    return _result(bringing.incident_id, seen, added, "proven")
 
 
 def refresh_copy(incidents_path: Path, incident_id: str, home: Mapping[str, str], dry_run: bool) -> dict[str, Any]:
     """Return the module result of `incident_copy`: the copy reads as the home does, and keeps what that has not got.
 
-    `home` holds the texts of the home's files. A copy that is no beginning of the home is left as it is and named: one of
-    the two was rewritten.
+    `home` holds the texts of the home's files. A copy that is no beginning of the home is left as it is and named: one
+    of the two was rewritten.
     """
     content = home["timeline"].encode()
     try:
         folder = incident_path(incidents_path, incident_id)
-        if dry_run:
-            return _copied("planned", f"{incident_id}: a copy would be in {folder}", False)
+        if not content and not folder.exists():
+            return _copied("planned" if dry_run else "proven", f"{incident_id}: nothing is on record", False)
         present = read(folder, TIMELINE)
         if not content.startswith(present):
             return _copied(
@@ -163,6 +168,8 @@ def refresh_copy(incidents_path: Path, incident_id: str, home: Mapping[str, str]
                 False,
                 f"./runbook incident_verify -e incident_id={incident_id}",
             )
+        if dry_run:
+            return _copied("planned", f"{incident_id}: a copy would be in {folder}", False)
         changed, left = in_time(lambda: _refresh(folder, content, home), f"{folder} could not be written")
     except (FolderError, TimelineError) as error:
         return _copied("failed", str(error), False)
@@ -262,7 +269,7 @@ def describe_defects(timeline: Timeline) -> str:
     return "; ".join(f"line {defect.line}: {defect.why}" for defect in timeline.defects)
 
 
-def _result(incident_id: str, seen: Mapping[str, bytes], added: int, dry_run: bool, outcome: str) -> dict[str, Any]:
+def _result(incident_id: str, seen: Mapping[str, bytes], added: int, outcome: str) -> dict[str, Any]:
     timeline = parse_timeline(seen[TIMELINE])
     defects = describe_defects(timeline)
     words = f"{incident_id}: {len(timeline.entries)} entries, {added} of them new, head {timeline.head[:16]}"

@@ -1,8 +1,8 @@
 """The timeline of an incident: a JSON line per event, each with the hash of the line before it. Pure.
 
-A line is `Entry` and `previous` (SHA-256 of the bytes of the line before, zeros for the first) and `hash` (SHA-256 of the
-line without `hash`), keys sorted, no spaces, UTF-8. Who changes a line has to rewrite all that follow, and then the hash of
-the last one is another than the one that was sent out.
+A line is `Entry` and `previous` (SHA-256 of the bytes of the line before, zeros for the first) and `hash` (SHA-256 of
+the line without `hash`), keys sorted, no spaces, UTF-8. Who changes a line has to rewrite all that follow, and then the
+hash of the last one is another than the one that was sent out.
 """
 
 from __future__ import annotations

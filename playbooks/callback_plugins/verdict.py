@@ -22,6 +22,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,19 +35,38 @@ LAB = ROOT / "inventories" / "lab"  # what ./runbook takes where nobody names an
 
 sys.path.insert(0, str(ROOT / "module_utils"))
 
+from trading_ops.clock import utc_now
+from trading_ops.incident_entry import read_origin
+from trading_ops.incident_notes import Notes, describe_play
 from trading_ops.verdict import Expected, Result, Run, Verdict, judge
+
+INCIDENT_ID = "TRADING_CORE_INCIDENT_ID"
+INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"
+RECORDER = "incident_record"
+"""The role that brings the record home. A note of it could only wait for the next one."""
 
 RUN_ID = "TRADING_CORE_RUN_ID"
 LEASE_RUN_ID = "TRADING_CORE_LEASE_RUN_ID"
 STARTED_AT = "TRADING_CORE_STARTED_AT"
 VERDICT_FILE = "TRADING_CORE_VERDICT_FILE"
 COMMAND = "TRADING_CORE_COMMAND"
+OPERATOR = "TRADING_CORE_OPERATOR"
 
 NEXT = " NEXT: "
 """In the message of a failed assertion: what follows is the next command to type."""
 
 OUTCOME_OF_FAILED = {"validate_argument_spec": "usage", "assert": "refused"}
 """What it means when a task of Ansible's own fails; our modules say it themselves."""
+
+
+@dataclass(frozen=True)
+class _Places:
+    """How many of each there were before the play began."""
+
+    expected: int = 0
+    results: int = 0
+    side_results: int = 0
+    unreachable: int = 0
 
 
 class CallbackModule(CallbackBase):
@@ -66,6 +86,8 @@ class CallbackModule(CallbackBase):
         self._side_results: list[Result] = []
         self._is_side_job = False
         self._unreachable: list[tuple[str, str]] = []
+        self._notes: Notes | None = None
+        self._before_play = _Places()
         # Workers inherit the environment: this is how all hosts of one run agree on one incident id.
         run_id = os.environ.setdefault(RUN_ID, datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
         # Two runs that begin in the same second are two holders of a lease.
@@ -79,7 +101,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         inventory = play.get_variable_manager()._inventory
         self._sources = [Path(str(source)) for source in inventory._sources]
+        self._end_note()
         self._is_side_job = play.vars.get("side_job") is True
+        self._begin_note(play)
         if self._is_side_job:
             return
         proof = play.vars.get("proof")
@@ -126,6 +150,7 @@ class CallbackModule(CallbackBase):
         self._unreachable.append((_host(result), _one_line(result._result.get("msg", ""))))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._end_note()
         try:
             verdict = judge(self._run())
         except Exception as error:
@@ -136,6 +161,58 @@ class CallbackModule(CallbackBase):
         _write_verdict_file(verdict)
         sys.stdout.flush()
         raise SystemExit(verdict.exit_code)
+
+    def _begin_note(self, play: Any) -> None:
+        """Write the beginning of a play onto the timeline of the incident that the run belongs to, if to any."""
+        self._before_play = _Places(
+            len(self._expected), len(self._results), len(self._side_results), len(self._unreachable)
+        )
+        if context.CLIARGS.get("check") or RECORDER in {role.get_name() for role in play.get_roles()}:
+            return
+        try:
+            self._notes = self._notes or self._build_notes(play.get_variable_manager().extra_vars)
+            self._tell(self._notes.begin(play.get_name()))
+        except Exception as error:
+            self._tell([f"The timeline could not be written: {error!r}"])
+
+    def _end_note(self) -> None:
+        """Write how the play ended. Whatever goes wrong in here is said, and changes neither verdict nor exit code."""
+        if self._notes is None:
+            return
+        try:
+            self._tell(self._notes.end(*describe_play(self._play_run(), self._is_side_job)))
+            if self._notes.incident_id:
+                # Workers inherit the environment: what follows in this run belongs to the same incident.
+                os.environ[INCIDENT_ID] = self._notes.incident_id
+        except Exception as error:
+            self._tell([f"The timeline could not be written: {error!r}"])
+
+    def _build_notes(self, extra: Any) -> Notes:
+        return Notes(
+            procedure=self._procedure,
+            run_id=os.environ[LEASE_RUN_ID],
+            by=str(extra.get("by") or os.environ.get(OPERATOR) or os.environ.get("USER") or "unknown"),
+            origin=read_origin(),
+            incidents_path=Path(os.environ.get(INCIDENTS_PATH) or ROOT / "incidents"),
+            now=utc_now,
+            given_id=str(extra.get("incident_id") or ""),
+            fallback_id=os.environ.get(INCIDENT_ID, ""),
+            reason=str(extra.get("reason") or ""),
+        )
+
+    def _play_run(self) -> Run:
+        places = self._before_play
+        return replace(
+            self._run(),
+            expected=tuple(self._expected[places.expected :]),
+            results=tuple(self._results[places.results :]),
+            side_results=tuple(self._side_results[places.side_results :]),
+            unreachable=tuple(self._unreachable[places.unreachable :]),
+        )
+
+    def _tell(self, troubles: list[str]) -> None:
+        for trouble in troubles:
+            self._display.warning(trouble)
 
     def _run(self) -> Run:
         return Run(
@@ -168,6 +245,8 @@ class CallbackModule(CallbackBase):
             next_command=str(fields.get("next_command", "")),
             fields=fields,
         )
+        if self._notes:
+            self._notes.see(found)
         is_owed = Expected(found.host, found.proof) in self._expected
         if failed or is_owed or not found.proof.endswith("_info") or self._is_side_job:
             (self._side_results if self._is_side_job else self._results).append(found)

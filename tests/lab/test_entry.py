@@ -88,6 +88,11 @@ CHECKED = [
     ("controlled_restart", "-e", "incident_id=INC-20261121-013000-none"),
     ("strategy_change", "-e", "reason=test", "-e", "changes=sizing.position_ratio=0.05"),
     ("drift_log",),
+    ("incident_note", "-e", "incident_id=INC-20261121-013000-none", "-e", "text=test"),
+    ("incident_info",),
+    ("incident_verify", "-e", "incident_id=INC-20261121-013000-none"),
+    ("incident_classify", "-e", "incident_id=INC-20261121-013000-none"),
+    ("incident_close", "-e", "incident_id=INC-20261121-013000-none"),
 ]
 
 

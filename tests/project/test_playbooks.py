@@ -22,6 +22,11 @@ PLAY_KEYS = {
 """No tasks, pre_tasks, handlers or prompts: a play says who, in what batches, and which roles."""
 
 
+def steps(name):
+    """Return the plays of a procedure without its side jobs."""
+    return [play for play in plays(ROOT / "playbooks" / f"{name}.yml") if not play["vars"].get("side_job")]
+
+
 def meta(path):
     return load_yaml(path.with_suffix(".meta.yml"))["argument_specs"]
 
@@ -115,17 +120,24 @@ def test_live_needs_its_confirmation_and_a_mode_has_no_default():
 
 @pytest.mark.parametrize("name", ["feed_gate", "controlled_restart"])
 def test_a_gate_closes_everywhere_before_it_is_measured_and_opens_after_it(name):
-    first, *_, last = plays(ROOT / "playbooks" / f"{name}.yml")
+    first, *_, last = steps(name)
     for play, state in ((first, "closed"), (last, "open")):
         assert (play["hosts"], play["any_errors_fatal"], play["vars"]["proof"]) == ("trading_hosts", True, "feed_gate")
         assert play["roles"][-1]["vars"]["feed_gate_state"] == state
 
 
 def test_a_restart_goes_one_host_at_a_time_and_never_touches_the_halt():
-    _, restart, _ = plays(ROOT / "playbooks" / "controlled_restart.yml")
+    _, restart, _ = steps("controlled_restart")
     assert (restart["hosts"], restart["serial"], restart["any_errors_fatal"]) == ("feed_hosts", 1, True)
     roles = [entry["role"] for play in plays(ROOT / "playbooks" / "controlled_restart.yml") for entry in play["roles"]]
     assert not {"halt_release", "bot_start"} & {*roles}
+
+
+@pytest.mark.parametrize("name", ["halt_release", "controlled_restart", "strategy_change", "incident_note"])
+def test_what_belongs_to_an_incident_ends_with_bringing_its_record_home(name):
+    last = plays(ROOT / "playbooks" / f"{name}.yml")[-1]
+    assert (last["hosts"], last["vars"]["side_job"]) == ("control", True)
+    assert last["roles"][-1]["role"] == "incident_record"
 
 
 def test_no_role_entry_skips_its_argument_validation():

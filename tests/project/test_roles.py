@@ -8,7 +8,7 @@ from tests.project.repository import ROLES, ROOT, STOP_PATH_ROLES, blocks, load_
 
 role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 PHASES = {"preflight", "collect", "install", "start", "stop", "restore", "verify", "report"}
-DEMANDED_NEXT = {("bot_start", "verify"), ("bot_start", "stop")}
+DEMANDED_NEXT = {("bot_start", "verify"), ("bot_start", "stop"), ("incident_facts", "main")}
 SHARED_PREFIX = {"estate": "trading_core_"}
 
 
@@ -110,6 +110,9 @@ def test_whoever_lets_a_host_be_unreachable_demands_its_word_next():
     )
     halt, end = load_yaml(start / "stop.yml")
     assert (halt["ignore_unreachable"], "ansible.builtin.fail" in end) == (True, True)
+    facts, *others = load_yaml(ROOT / "roles" / "incident_facts" / "tasks" / "main.yml")
+    assert facts["register"] == "incident_facts_host", "classified as a host that did not answer"
+    assert all("incident_facts_host.outcome is defined" in task["when"] for task in others)
 
 
 @pytest.mark.parametrize("name", [*STOP_PATH_ROLES, "bot_stop", "halt_release"])
