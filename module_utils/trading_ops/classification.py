@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from .clock import parse_utc
 from .incident_facts import Check, Facts
-from .incident_record import CATEGORIES
 
 CHANGE_SECONDS: Final = 3600
 """A change of the configuration so shortly before counts."""
@@ -53,7 +52,7 @@ def classify(facts: Facts, opened_at: datetime) -> Proposal:
     for strength in ("strong", "weak"):
         for letter in OUTERMOST_FIRST:
             if words := getattr(evidence[letter], strength):
-                return Proposal(letter, f"{CATEGORIES[letter]}: {'; '.join(words)}", evidence)
+                return Proposal(letter, "; ".join(words), evidence)
     return Proposal("", "nothing that is known speaks for any category", evidence)
 
 

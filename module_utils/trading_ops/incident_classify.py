@@ -51,8 +51,7 @@ def ensure_classified(request: Request, now: str, dry_run: bool) -> dict[str, An
         return _result("failed", str(error), False, {})
     record = project(request.incident_id, [*entries, *new])
     letter, level = category_of(record), severity_of(record)
-    shown = f"{letter} {CATEGORIES[letter]}" if letter else "no category"
-    words = "; ".join(entry.text for entry in found) or f"{request.incident_id}: {shown}, {level}"
+    words = "; ".join(entry.text for entry in found) or f"{request.incident_id}: {_named(letter)}, {level}"
     return _result("planned" if dry_run else "proven", words, bool(new), record) | {
         "category": letter,
         "severity": level,
@@ -99,7 +98,7 @@ def _entries(request: Request, entries: Sequence[Entry], record: Mapping[str, An
             replace(
                 plain,
                 kind="category",
-                text=f"Category proposed: {proposal.letter or 'none'} ({proposal.why})",
+                text=f"Category proposed: {_named(proposal.letter)} ({proposal.why})",
                 facts={"record": {"category": {"computed": describe(proposal)}}},
             )
         )
@@ -109,6 +108,10 @@ def _entries(request: Request, entries: Sequence[Entry], record: Mapping[str, An
             text = f"{kind.capitalize()} set: {value} ({request.reason})"
             found.append(replace(plain, kind=kind, text=text, facts={"record": {kind: {"set": said}}}))
     return [replace(entry, id=f"{entry.kind}-{uuid.uuid4().hex[:16]}") for entry in found]
+
+
+def _named(letter: str) -> str:
+    return f"{letter} {CATEGORIES[letter]}" if letter else "none"
 
 
 def _lines(record: Mapping[str, Any]) -> list[str]:

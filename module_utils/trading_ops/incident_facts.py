@@ -20,6 +20,9 @@ STOPPED_CHECKS: Final = frozenset({"bot_seen", "bot_bar_age", "bot_trades", "bot
 """Fail where no bot runs, which our own stop brings about."""
 
 
+TEXT_CHARACTERS: Final = 160
+
+
 @dataclass(frozen=True)
 class Check:
     """One check of the catalogue, as it turned out: `pass`, `fail` or `unknown`."""
@@ -107,8 +110,8 @@ def _parse_hosts(given: object) -> dict[str, str]:
         seen = seen if isinstance(seen, Mapping) else {}
         engine = seen.get("engine")
         if "outcome" in seen:
-            known = seen["outcome"] == "proven"
-            found[str(host)] = "" if known else f"its engine: {'; '.join(map(str, seen.get('trouble') or ['unknown']))}"
+            trouble = "; ".join(map(str, seen.get("trouble") or ["unknown"]))[:TEXT_CHARACTERS]
+            found[str(host)] = "" if seen["outcome"] == "proven" else f"its engine: {trouble}"
         elif seen.get("reachable") is not True:
             found[str(host)] = "did not answer"
         elif engine:

@@ -75,17 +75,18 @@ def assess(facts: Facts, limits: Limits) -> Severity:
 def measure_downtime(entries: Sequence[Entry], windows: Sequence[Window], now: datetime) -> float | None:
     """Return for how many seconds of trading hours trading was stopped, until `now` where it still is.
 
-    It begins with a stop that ended proven and ends with a start that did. None where the timeline has no such stop.
+    It begins with a stop that was proven on a host and ends with a start that was. None where the timeline has no such stop.
     """
     begun: datetime | None = None
     periods: list[tuple[datetime, datetime]] = []
     for entry in sorted(entries, key=lambda entry: entry.at):
-        if entry.kind != "step" or entry.outcome != "proven":
+        if entry.kind != "step":
             continue
         procedure, ending = _STARTED_BY
+        is_start = entry.procedure == procedure and entry.step.endswith(ending) and entry.outcome == "proven"
         if begun is None and (entry.facts or {}).get("stopped") is True:
             begun = _stopped_at(entry)
-        elif begun is not None and entry.procedure == procedure and entry.step.endswith(ending):
+        elif begun is not None and is_start:
             periods.append((begun, parse_utc(entry.at)))
             begun = None
     if begun is not None:

@@ -44,6 +44,8 @@ INCIDENT_ID = "TRADING_CORE_INCIDENT_ID"
 INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"
 RECORDER = "incident_record"
 """The role that brings the record home. A note of it could only wait for the next one."""
+WRITES_ITSELF = "incident_"
+"""Procedures about the record: what they have to say is an entry of their own, and a look at it is none."""
 
 RUN_ID = "TRADING_CORE_RUN_ID"
 LEASE_RUN_ID = "TRADING_CORE_LEASE_RUN_ID"
@@ -167,7 +169,8 @@ class CallbackModule(CallbackBase):
         self._before_play = _Places(
             len(self._expected), len(self._results), len(self._side_results), len(self._unreachable)
         )
-        if context.CLIARGS.get("check") or RECORDER in {role.get_name() for role in play.get_roles()}:
+        roles = {role.get_name() for role in play.get_roles()}
+        if context.CLIARGS.get("check") or RECORDER in roles or self._procedure.startswith(WRITES_ITSELF):
             return
         try:
             self._notes = self._notes or self._build_notes(play.get_variable_manager().extra_vars)
