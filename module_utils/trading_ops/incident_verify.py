@@ -88,7 +88,9 @@ def look(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool)
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         return _result("failed", f"{incident_id} is NOT what it was: {'; '.join(found[:3])}{more}", found, head)
     entries = len(parse_timeline(folder.timeline).entries)
-    words = f"{incident_id}: {entries} entries and {len(folder.files)} files are what they were"
+    words = (
+        f"{incident_id}: {entries} entries and {len(folder.files.keys() - NOT_VOUCHED_FOR)} files are what they were"
+    )
     words += "; the evidence is not in this copy" if without else ""
     return _result("proven", f"{words}, head {head}", [], head)
 

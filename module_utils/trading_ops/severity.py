@@ -75,7 +75,7 @@ def assess(facts: Facts, limits: Limits) -> Severity:
 def measure_downtime(entries: Sequence[Entry], windows: Sequence[Window], now: datetime) -> float | None:
     """Return for how many seconds of trading hours trading was stopped, until `now` where it still is.
 
-    It begins with a stop that was proven on a host and ends with a start that was. None where the timeline has no such stop.
+    It begins with a stop that a host proved and ends with a start that was proven. None without such a stop.
     """
     begun: datetime | None = None
     periods: list[tuple[datetime, datetime]] = []

@@ -1,0 +1,170 @@
+"""Whole runs on this machine around an incident's record, through ./runbook."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project.repository import ROOT
+
+ID = "INC-20261121-080000-gaps"
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Path:
+    """An inventory whose hosts are this machine: a trading and feed host without an engine, and a control host.
+
+    Whoever becomes another user here, or takes the hosts' interpreter on the controller, fails.
+    """
+
+    def host(name: str) -> dict[str, object]:
+        return {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_become": False,
+            "trading_core_state_path": str(tmp_path / name),
+            "trading_core_docker_url": f"unix://{tmp_path}/no.sock",
+        }
+
+    (tmp_path / "one").mkdir()
+    inventory = {
+        "all": {
+            "vars": {
+                "ansible_become": True,
+                "ansible_become_exe": "/nonexistent",
+                "ansible_python_interpreter": "/nonexistent",
+                "trading_core_prometheus_url": "http://127.0.0.1:1",
+            },
+            "children": {
+                "trading_hosts": {"children": {"paper_hosts": {"hosts": {"one": host("one")}}, "live_hosts": {}}},
+                "feed_hosts": {"hosts": {"one": {}}},
+                "control": {"hosts": {"ctl": host("ctl")}},
+            },
+        }
+    }
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps(inventory))
+    return path
+
+
+def runbook(estate: Path, name: str, *options: str) -> tuple[int, str, str]:
+    """Return exit code, verdict and output; copies are beside the inventory."""
+    done = subprocess.run(
+        [str(ROOT / "runbook"), name, "-i", str(estate), *options],
+        env={
+            **os.environ,
+            "ANSIBLE_HOME": str(estate.parent / "home"),
+            "TRADING_CORE_INCIDENTS_PATH": str(estate.parent / "copies"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    print(done.stdout + done.stderr)
+    return done.returncode, done.stdout.rstrip().rsplit("\n", 1)[-1], done.stdout
+
+
+def control_goes_away(estate: Path) -> None:
+    inventory = json.loads(estate.read_text())
+    inventory["all"]["children"]["control"]["hosts"]["ctl"] = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    estate.write_text(json.dumps(inventory))
+
+
+def entries(folder: Path, name: str = "timeline.jsonl") -> list[dict[str, object]]:
+    path = folder / name
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_stop_notes_itself_and_the_next_run_brings_it_home(estate):
+    copies, home = estate.parent / "copies", estate.parent / "ctl" / "incidents"
+    code, _, _ = runbook(estate, "failsafe_stop", "-e", "reason=gaps {{ x }}", "-e", f"incident_id={ID}")
+    assert code == 10, "the engine is away"
+    noted = entries(copies / ID, "pending.jsonl")
+    assert [(item["kind"], item["step"], item["outcome"]) for item in noted][:3] == [
+        ("detection", "", ""),
+        ("step", "4.1 Stop trading (fail-safe)", ""),
+        ("step", "4.1 Stop trading (fail-safe)", "unknown"),
+    ]
+    assert noted[0]["facts"] == {"record": {"reason": "gaps {{ x }}"}}
+    assert all(item["by"] and "@" in item["origin"] for item in noted)
+    assert not home.exists()
+
+    code, verdict, _ = runbook(estate, "incident_note", "-e", f"incident_id={ID}", "-e", "text=bars {{ look }} well")
+    assert (code, "bars {{ look }} well" in verdict) == (0, True)
+    texts = [item["text"] for item in entries(home / ID)]
+    assert texts[-1] == "bars {{ look }} well"
+    assert len(texts) == len(noted) + 1 + 2, "and the phases: detection, stabilisation"
+    assert (copies / ID / "timeline.jsonl").read_bytes() == (home / ID / "timeline.jsonl").read_bytes()
+    assert not (copies / ID / "pending.jsonl").exists()
+
+    code, verdict, _ = runbook(estate, "incident_verify", "-e", f"incident_id={ID}")
+    assert (code, verdict.count("are what they were")) == (0, 2)
+    (home / ID / "incident.yml").write_text("id: another\n")
+    code, verdict, output = runbook(estate, "incident_verify", "-e", f"incident_id={ID}")
+    assert (code, "ctl: INC-" in verdict) == (1, True)
+    assert "    incident.yml: it is not what the entries of the timeline add up to" in output
+
+
+def test_while_the_control_host_is_away_the_checkout_keeps_everything(estate):
+    whole = estate.read_text()
+    control_goes_away(estate)
+    for text in ("first", "second"):
+        assert runbook(estate, "incident_note", "-e", f"incident_id={ID}", "-e", f"text={text}")[0] == 0
+    code, verdict, _ = runbook(estate, "incident_classify", "-e", f"incident_id={ID}", "-e", "data_corruption=true")
+    assert (code, "Severity computed: critical" in verdict) == (0, True)
+    code, verdict, _ = runbook(estate, "status")
+    assert (code, "ctl: did not answer" in verdict) == (10, True)
+    estate.write_text(whole)
+    assert runbook(estate, "incident_info")[0] == 0
+    home = entries(estate.parent / "ctl" / "incidents" / ID)
+    assert [item["text"] for item in home if item["kind"] == "note"] == ["first", "second"]
+    assert {"severity", "category"} <= {item["kind"] for item in home}
+    code, verdict, output = runbook(estate, "status")
+    assert f"1 open incident: {ID}" in verdict
+    assert f"    OPEN  {ID}  since " in output
+
+
+def test_an_incident_is_closed_with_what_another_checkout_has_noted(estate):
+    noted = ("-e", f"incident_id={ID}", "-e", "category=E", "-e", "severity=critical", "-e", "reason=the venue says so")
+    assert runbook(estate, "incident_classify", *noted)[0] == 0
+    code, verdict, _ = runbook(estate, "incident_close", "-e", f"incident_id={ID}")
+    assert (code, "nobody has said the cause" in verdict) == (13, True)
+    said = ("-e", "cause=a lost | stream", "-e", "actions=reno: mend it; anna: look after it")
+    assert runbook(estate, "incident_close", "--check", "-e", f"incident_id={ID}", *said)[0] == 0
+    assert not (estate.parent / "ctl" / "incidents" / ID / "post_mortem.md").exists()
+    code, _, output = runbook(estate, "incident_close", "-e", f"incident_id={ID}", *said)
+    assert (code, f"    backlog: - [ ] look after it (anna, {ID})" in output) == (0, True)
+    for folder in (estate.parent / "ctl" / "incidents" / ID, estate.parent / "copies" / ID):
+        text = (folder / "post_mortem.md").read_text()
+        assert "a lost \\| stream" in text
+        assert "| reno | mend it |" in text
+    assert "no open incident" in runbook(estate, "incident_info")[1]
+
+
+def test_a_dry_run_notes_nothing(estate):
+    for command in (
+        ("failsafe_stop", "-e", "reason=x"),
+        ("incident_note", "-e", f"incident_id={ID}", "-e", "text=x"),
+        ("incident_classify", "-e", f"incident_id={ID}"),
+    ):
+        assert runbook(estate, *command, "--check")[0] in {0, 10}
+    assert not (estate.parent / "copies").exists()
+    assert not (estate.parent / "ctl").exists()
+
+
+def test_a_checkout_that_can_not_be_written_changes_neither_verdict_nor_exit_code(estate):
+    (estate.parent / "copies").write_text("in the way")
+    code, verdict, output = runbook(estate, "failsafe_stop", "-e", "reason=x")
+    assert (code, verdict.startswith("VERDICT 10 failsafe_stop: NOT PROVEN: UNKNOWN:")) == (10, True)
+    assert (estate.parent / "one" / "halt.json").exists()
+
+
+def test_without_its_incident_a_note_is_wrong_usage(estate):
+    code, verdict, _ = runbook(estate, "incident_note", "-e", "text=x")
+    assert (code, "missing required arguments: incident_id" in verdict) == (2, True)

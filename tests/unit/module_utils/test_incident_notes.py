@@ -1,0 +1,129 @@
+"""What a run notes by itself: once it is known which incident it belongs to, and never more."""
+
+from __future__ import annotations
+
+import pytest
+from trading_ops.incident_folder import PENDING, read_timeline
+from trading_ops.incident_notes import Notes, describe_play
+from trading_ops.verdict import Expected, Result, Run
+
+MADE_UP = "INC-20261121-080000-gaps"
+OLDER = "INC-20261121-070000-halt"
+PROVEN = {"bots": [{"name": "b", "how": "stopped"}], "latch": {"engaged": True, "incident_ids": [MADE_UP]}}
+
+
+@pytest.fixture
+def notes(tmp_path):
+    ticks = iter(f"2026-11-21T08:00:{second:02}.000Z" for second in range(60))
+    return Notes(
+        procedure="failsafe_stop",
+        run_id="20261121-080000.7",
+        by="reno",
+        origin="reno@laptop",
+        incidents_path=tmp_path,
+        now=lambda: next(ticks),
+        fallback_id=MADE_UP,
+        reason="gaps",
+    )
+
+
+def written(notes, incident_id):
+    return [
+        (entry.kind, entry.step, entry.outcome, entry.text)
+        for entry in read_timeline(notes.incidents_path / incident_id, PENDING).entries
+    ]
+
+
+def stopped(*ids):
+    return Result("h", "kill_switch", "proven", "1 stopped", fields={**PROVEN, "latch": {"incident_ids": list(ids)}})
+
+
+def test_a_stop_notes_what_was_noticed_its_begin_and_its_end(notes):
+    assert notes.begin("4.1 Stop") == []
+    assert list(notes.incidents_path.iterdir()) == [], "it is not known yet which incident it joins"
+    notes.see(stopped(MADE_UP))
+    assert notes.end("proven", "1 bot", {"stopped": True}) == []
+    assert written(notes, MADE_UP) == [
+        ("detection", "", "", "Noticed: gaps"),
+        ("step", "4.1 Stop", "", "begins"),
+        ("step", "4.1 Stop", "proven", "1 bot"),
+    ]
+    assert len({entry.id for entry in read_timeline(notes.incidents_path / MADE_UP, PENDING).entries}) == 3
+
+
+def test_a_stop_of_what_is_halted_already_joins_that_incident_and_notices_nothing_new(notes):
+    (notes.incidents_path / OLDER).mkdir()
+    (notes.incidents_path / OLDER / "timeline.jsonl").write_text("")
+    notes.begin("4.1 Stop")
+    notes.see(stopped(OLDER))
+    notes.end("proven", "", {})
+    assert [kind for kind, *_ in written(notes, OLDER)] == ["step", "step"]
+    assert not (notes.incidents_path / MADE_UP).exists()
+
+
+def test_where_no_host_answers_the_incident_is_the_one_that_the_stop_made_up(notes):
+    notes.begin("4.1 Stop")
+    notes.end("unknown", "", {})
+    assert len(written(notes, MADE_UP)) == 3
+
+
+def test_an_id_that_was_given_is_the_one_whatever_a_latch_says(notes):
+    notes.given_id, notes.procedure = OLDER, "halt_release"
+    notes.begin("4.8 Release")
+    assert written(notes, OLDER) == [("step", "4.8 Release", "", "begins")], "a run that dies leaves its begin"
+    notes.see(stopped(MADE_UP))
+    notes.end("proven", "", {})
+    assert len(written(notes, OLDER)) == 2
+
+
+def test_a_run_that_belongs_to_no_incident_writes_nothing(notes):
+    notes.fallback_id, notes.procedure = "", "feed_start"
+    notes.begin("2 Start")
+    notes.see(Result("h", "kill_switch_info", "proven", "", fields={"latch": {"incident_ids": [OLDER]}}))
+    notes.end("proven", "", {})
+    assert list(notes.incidents_path.iterdir()) == []
+
+
+def test_a_start_that_halts_everything_becomes_an_incident_with_all_that_came_before(notes):
+    notes.fallback_id, notes.procedure = "", "bot_start"
+    notes.begin("3 start")
+    notes.end("proven", "", {})
+    notes.begin("3 watch")
+    notes.see(stopped(OLDER))
+    notes.end("failed", "", {})
+    assert [text for *_, text in written(notes, OLDER)] == ["begins", "", "begins", ""]
+
+
+@pytest.mark.parametrize("given", ["../x", "INC 1"])
+def test_what_can_not_be_written_is_said_and_raises_nothing(notes, given):
+    notes.given_id = given
+    assert "is no incident id" in notes.begin("4.1 Stop")[0]
+    assert list(notes.incidents_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_is_said(notes):
+    notes.incidents_path = notes.incidents_path / "file"
+    notes.incidents_path.write_text("")
+    notes.begin("4.1 Stop")
+    assert "could not be written" in notes.end("proven", "", {})[0]
+
+
+def run(**more):
+    return Run("failsafe_stop", "lab", False, 1.0, **more)
+
+
+def test_a_play_is_described_as_the_verdict_judges_it():
+    owed = (Expected("h", "kill_switch"),)
+    fields = {**PROVEN, "last_stopped_at": "2026-11-21T08:00:01Z"}
+    good = Result("h", "kill_switch", "proven", "1 stopped", fields=fields)
+    outcome, words, facts = describe_play(run(expected=owed, results=(good,)), False)
+    assert (outcome, "1 bot proven stopped on 1 of 1 hosts" in words) == ("proven", True)
+    assert facts == {"stopped": True, "last_stopped_at": "2026-11-21T08:00:01Z"}
+    outcome, words, facts = describe_play(run(expected=owed, unreachable=(("h", "timed out"),)), False)
+    assert (outcome, "did not answer" in words, facts) == ("unknown", True, {})
+
+
+def test_a_side_job_without_a_result_is_unknown_and_one_with_results_is_the_worst_of_them():
+    assert describe_play(run(), True)[:2] == ("unknown", "no result")
+    results = (Result("a", "open_orders_info", "proven", "none"), Result("b", "open_orders_info", "unknown", "away"))
+    assert describe_play(run(side_results=results), True)[:2] == ("unknown", "a: none; b: away")
