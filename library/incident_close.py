@@ -25,7 +25,7 @@ options:
     type: str
     default: ""
   actions:
-    description: What is done so that it does not come back, and by whom, C(owner: what; owner: what).
+    description: "What is done so that it does not come back, and by whom, C(owner: what; owner: what)."
     type: str
     default: ""
   updates:
