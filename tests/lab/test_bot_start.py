@@ -125,6 +125,27 @@ def test_a_fault_one_minute_after_the_start_stops_the_bot_within_the_watch(idle)
 
 
 @pytest.mark.faults
+def test_a_bots_own_host_that_goes_away_for_a_moment_in_the_watch_is_halted_with_all_others(idle):
+    """Feed and paper bot are on one host: who watches goes away with it."""
+
+    def blink() -> None:
+        docker("pause", "homelab1")
+        time.sleep(7)  # ssh gives a silent host up after 3 s
+        docker("unpause", "homelab1")
+
+    try:
+        start, output, _ = start_and(20, blink, *PAPER, "-e", "watch_seconds=90")
+    finally:
+        if "true" in docker("inspect", "-f", "{{.State.Paused}}", "homelab1"):
+            docker("unpause", "homelab1")
+    assert start.returncode == 10, output
+    assert "homelab1: did not answer" in output
+    assert "every trading host was halted" in output
+    assert running_bots() == []
+    assert all(latch(host) for host in TRADING_HOSTS)
+
+
+@pytest.mark.faults
 def test_without_the_watch_an_alarm_asks_for_the_stop(idle):
     assert runbook(*PAPER).code == 0
     feed_fault("latency")
