@@ -50,7 +50,7 @@ class Check:
     window_seconds: the range that the query looks back over, 0 for none.
     labels: what identifies a series; empty: one sample without labels.
     source: selector of the raw samples whose age counts; empty only where the query itself is always fresh.
-    is_counter: a reset of the source inside the window makes the value unknown.
+    is_counter: a reset of the source inside the window makes the value unknown, and so does a window it began in.
     for_seconds: how long the alert waits.
     gates: where a start depends on it.
     no_data: what it means when there is nothing to look at.
@@ -88,8 +88,16 @@ class Check:
 
     @property
     def resets_query(self) -> str:
-        """PromQL for how often each series' counter was reset inside the window; empty where there is no counter."""
-        return self._of_source(f"resets({self.source}[{self.window_seconds}s])") if self.is_counter else ""
+        """PromQL for how often each series' counter was reset inside the window; empty where there is no counter.
+
+        No sample for a counter that was not yet there when the window began: in half a window fewer things go wrong.
+        """
+        if not self.is_counter:
+            return ""
+        window = self.window_seconds
+        # A selector also finds what is minutes older, from before Prometheus was away itself.
+        began = f"timestamp({self.source} offset {window}s) > time() - {window + window // 2}"
+        return self._of_source(f"resets({self.source}[{window}s]) and {began}")
 
     def _of_source(self, expression: str) -> str:
         return f"max by ({', '.join(self.labels)}) ({expression})" if self.source else ""

@@ -15,6 +15,7 @@ SCRAPES = 44
 HEALTHY_FROM = 28
 """From this scrape on every window of the lab's catalogue is full."""
 DAMAGED_FROM = 34
+PAUSED_SCRAPES = 30
 PAUSE_SECONDS = 440
 """Longer than Prometheus looks back (300 s) and the longest window (120 s) together."""
 SEGMENT_SECONDS = SCRAPES * SCRAPE_SECONDS + PAUSE_SECONDS
@@ -102,7 +103,7 @@ def metrics(start: float) -> list[Metric]:
             model_retrain_events_total=steady(1),
         ),
         *of(features, model_psi_ratio=steady(0.05), model_psi_sample_size=steady(500)),
-        *of([{**node, "cpu": "0", "mode": "idle"} for node in nodes], node_cpu_seconds_total=growing(4)),
+        *of([{**node, "cpu": "0", "mode": "idle"} for node in nodes], node_cpu_seconds_total=growing(0.8)),
         *of(
             nodes,
             node_memory_MemAvailable_bytes=steady(8e9),
@@ -147,6 +148,19 @@ def _drop(from_scrape: int) -> Damage:
     return damage
 
 
+def _begin_late(metric: Metric, found: dict[Series, Values]) -> None:
+    for values in found.values():
+        for scrape in range(DAMAGED_FROM):
+            del values[scrape]
+
+
+def _pause(metric: Metric, found: dict[Series, Values]) -> None:
+    """Prometheus itself was away, so nothing marks the series as gone."""
+    for values in found.values():
+        for scrape in range(DAMAGED_FROM - PAUSED_SCRAPES, DAMAGED_FROM):
+            del values[scrape]
+
+
 def _freeze(metric: Metric, found: dict[Series, Values]) -> None:
     for values in found.values():
         values.update({n: values[DAMAGED_FROM] for n in values if n > DAMAGED_FROM})
@@ -183,6 +197,8 @@ DAMAGES: dict[str, Damage] = {
     "one missing": _only_first(_drop(0)),
     "ends early": _drop(DAMAGED_FROM),
     "one ends early": _only_first(_drop(DAMAGED_FROM)),
+    "begins late": _begin_late,
+    "paused": _pause,
     "frozen": _freeze,
     "reset": _reset,
     "stranger": _stranger,

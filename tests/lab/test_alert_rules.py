@@ -146,6 +146,21 @@ def test_a_healthy_estate_passes_and_raises_no_alarm(found):
             assert moment not in found[_alarm(check)], (check.id, where(moment))
 
 
+@pytest.mark.parametrize("damage", ["begins late", "paused"])
+def test_a_window_that_lies_half_before_the_feed_or_prometheus_came_back_is_unknown(found, damage):
+    """In a segment a third of the metrics is damaged so: in all of them together every one is."""
+    counters = [check for check in catalogue("lab") if check.is_counter]
+    unknown = set()
+    for number, (name, _) in enumerate(series_corpus.SEGMENTS):
+        if name == damage:
+            back = series_corpus.segment_start(number) + series_corpus.DAMAGED_FROM * series_corpus.SCRAPE_SECONDS
+            for check in counters:
+                inside = range(back + OFFSET_SECONDS, back + min(check.window_seconds, 45), STEP_SECONDS)
+                if all(gate(check, found, moment) == "unknown" for moment in inside):
+                    unknown.add(check.id)
+    assert unknown == {check.id for check in counters}
+
+
 def test_a_query_gives_what_identifies_its_series_and_nothing_else(found):
     for check in catalogue("lab"):
         labels = {tuple(sorted(sample.labels)) for samples in found[check.query].values() for sample in samples}

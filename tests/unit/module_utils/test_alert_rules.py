@@ -41,7 +41,7 @@ def digest(*checks):
 def test_an_expression_says_what_is_good_and_raises_for_everything_else():
     good = "(latency) < 500 > -Inf"
     fresh = "max by (symbol) (time() - timestamp(raw)) <= 10"
-    steady = "max by (symbol) (resets(raw[20s])) == 0"
+    steady = "max by (symbol) (resets(raw[20s]) and timestamp(raw offset 20s) > time() - 30) == 0"
     expected = (
         'label_replace(vector(NaN), "symbol", "BTCUSDT", "", "")'
         ' or label_replace(vector(NaN), "symbol", "ET\\"H$$1", "", "")'
