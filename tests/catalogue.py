@@ -9,6 +9,7 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from trading_ops.checks import Check, parse_checks
 
@@ -18,16 +19,16 @@ PLAY = """
   gather_facts: false
   roles: [estate, check_catalogue]
   tasks:
-    - ansible.builtin.copy: {content: "{{ check_catalogue_checks | to_json }}", dest: "{{ out }}", mode: "0600"}
+    - ansible.builtin.copy: {content: "{{ NAMES | to_json }}", dest: "{{ out }}", mode: "0600"}
 """
 
 
 @cache
-def catalogue_text(inventory: str) -> str:
-    """Return the list `check_catalogue_checks` as JSON."""
+def resolved(inventory: str, *names: str, extra: str = "{}") -> list[Any]:
+    """Return the values of variables on the feed host. `extra` is JSON that overrides the inventory."""
     with tempfile.TemporaryDirectory() as scratch:
         out, play = Path(scratch, "checks.json"), Path(scratch, "play.yml")
-        play.write_text(PLAY, encoding="utf-8")
+        play.write_text(PLAY.replace("NAMES", f"[{', '.join(names)}]"), encoding="utf-8")
         settings = {
             "out": str(out),
             "ansible_connection": "local",
@@ -36,7 +37,7 @@ def catalogue_text(inventory: str) -> str:
         }
         argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(ROOT / "inventories" / inventory)]
         done = subprocess.run(
-            [*argv, "-e", json.dumps(settings), str(play)],
+            [*argv, "-e", json.dumps(settings), "-e", extra, str(play)],
             cwd=scratch,
             env={**os.environ, "ANSIBLE_ROLES_PATH": str(ROOT / "roles"), "ANSIBLE_HOME": scratch},
             capture_output=True,
@@ -45,9 +46,9 @@ def catalogue_text(inventory: str) -> str:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return out.read_text(encoding="utf-8")
+        return list(json.loads(out.read_text(encoding="utf-8")))
 
 
 def catalogue(inventory: str) -> tuple[Check, ...]:
     """Return the parsed checks."""
-    return parse_checks(json.loads(catalogue_text(inventory)))
+    return parse_checks(resolved(inventory, "check_catalogue_checks")[0])

@@ -8,7 +8,7 @@ import pytest
 from trading_ops.alert_rules import WATCHDOG, alert_name, build_rules
 from trading_ops.checks import ACTIONS, GATES, GROUPS
 
-from tests.catalogue import catalogue
+from tests.catalogue import catalogue, resolved
 from tests.project.repository import PAGES, headings
 
 INVENTORIES = ["lab", "homelab", "laptop"]
@@ -66,6 +66,22 @@ def test_a_window_holds_four_scrapes_and_three_bars(inventory):
     for check in catalogue(inventory):
         assert not check.window_seconds or check.window_seconds >= 4 * scrape, check.id
     assert by_id(inventory)["feed_bars_rate"].window_seconds >= 3 * bar
+
+
+def test_a_watch_waits_for_the_first_bar_and_outlasts_what_becomes_silent_a_minute_after_the_start():
+    """With the defaults, which the homelab has: the lab is impatient."""
+    settle, watch, bar, scrape = map(
+        int,
+        resolved(
+            "homelab",
+            "trading_core_watch_settle_seconds",
+            "trading_core_watch_seconds",
+            "trading_core_feed_bar_seconds",
+            "trading_core_scrape_interval_seconds",
+        ),
+    )
+    assert settle >= bar + 2 * scrape
+    assert watch >= 60 + by_id("homelab")["feed_bars_rate"].window_seconds
 
 
 @inventory
