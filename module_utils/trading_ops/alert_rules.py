@@ -78,6 +78,7 @@ def _rule(check: Check, scrape_interval_seconds: float) -> dict[str, Any]:
         "alert": alert_name(check.id),
         "expr": alert_expr(check, scrape_interval_seconds),
         "for": f"{check.for_seconds}s",
+        **({"keep_firing_for": f"{check.keep_firing_seconds}s"} if check.keep_firing_seconds else {}),
         "labels": {
             "severity": check.severity,
             "action": check.action,

@@ -52,6 +52,7 @@ class Check:
     source: selector of the raw samples whose age counts; empty only where the query itself is always fresh.
     is_counter: a reset of the source inside the window makes the value unknown, and so does a window it began in.
     for_seconds: how long the alert waits.
+    keep_firing_seconds: how long it goes on when all is well again. The only field that may be missing.
     gates: where a start depends on it.
     no_data: what it means when there is nothing to look at.
     basis: whose the threshold is, `owner` or `ours: why`.
@@ -76,6 +77,7 @@ class Check:
     gates: tuple[str, ...]
     no_data: str
     basis: str
+    keep_firing_seconds: int = 0
 
     def is_met(self, value: float) -> bool:
         """Return whether a value passes. NaN and the infinities never do."""
@@ -159,7 +161,7 @@ def _parse_check(item: object) -> Check:
         raise CatalogueError(check_id, "id", "words of small letters and digits joined by _ are needed")
     names = [field.name for field in fields(Check)]
     for name in names:
-        if name not in item:
+        if name not in {*item, "keep_firing_seconds"}:
             raise CatalogueError(check_id, name, "it is missing")
     for name in item:
         if name not in names:
@@ -188,6 +190,7 @@ def _build_check(item: Mapping[str, Any]) -> Check:
         threshold=_number(item, "threshold"),
         window_seconds=_seconds(item, "window_seconds"),
         for_seconds=_seconds(item, "for_seconds"),
+        keep_firing_seconds=_seconds({"keep_firing_seconds": 0, **item}, "keep_firing_seconds"),
         labels=_words(item, "labels", lambda word: bool(_LABEL.fullmatch(word)) and not word.startswith("__")),
         expected=_expected(item),
         source=_text(item, "source", may_be_empty=True),

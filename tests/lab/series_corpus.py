@@ -114,7 +114,7 @@ def metrics(start: float) -> list[Metric]:
         *of([{"rule_group": "any"}], prometheus_rule_evaluation_failures_total=steady(0)),
         Metric(
             "ALERTS",
-            ({"alertname": "Watchdog", "alertstate": "firing", "severity": "none"},),
+            ({"alertname": "Watchdog", "alertstate": "firing", "severity": "none", "group": "watchdog"},),
             steady(1),
             {"alertname": "Other", "alertstate": "firing", "severity": "critical", "group": "feed"},
         ),
@@ -161,6 +161,13 @@ def _pause(metric: Metric, found: dict[Series, Values]) -> None:
             del values[scrape]
 
 
+def _shorten(metric: Metric, found: dict[Series, Values]) -> None:
+    """The histogram ends where the trouble begins."""
+    for name, labels in list(found):
+        if dict(labels).get("le") in {"500", "1000"}:
+            del found[name, labels]
+
+
 def _freeze(metric: Metric, found: dict[Series, Values]) -> None:
     for values in found.values():
         values.update({n: values[DAMAGED_FROM] for n in values if n > DAMAGED_FROM})
@@ -199,6 +206,7 @@ DAMAGES: dict[str, Damage] = {
     "one ends early": _only_first(_drop(DAMAGED_FROM)),
     "begins late": _begin_late,
     "paused": _pause,
+    "short buckets": _shorten,
     "frozen": _freeze,
     "reset": _reset,
     "stranger": _stranger,

@@ -251,3 +251,90 @@ def test_promtool_finds_a_healthy_estate_silent_and_every_alarm_raised_for_an_em
     files = {"rules.yml": render_document(rules()), "tests.yml": json.dumps(tests)}
     tested = promtool(image, files, "test", "rules", "tests.yml")
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+FIRING = 'ALERTS{alertname="A",alertstate="firing",severity="critical",'
+WATCHDOG_SERIES = 'ALERTS{alertname="Watchdog",alertstate="firing",group="watchdog",severity="none"}'
+BUCKET = 'feed_transport_latency_ms_bucket{symbol="BTCUSDT",le='
+SAID: dict[str, tuple[str, list[str], float]] = {
+    "a running live bot at its limit": (
+        "critical_alerts",
+        [FIRING + 'group="bots",check="live_pnl_day",host="h",mode="live"} 1'],
+        1,
+    ),
+    "a live bot that does not run": (
+        "critical_alerts",
+        [
+            FIRING + 'group="bots",check="live_pnl_day",host="h",mode="live"} 1',
+            FIRING + 'group="bots",check="bot_seen",host="h",mode="live"} 1',
+        ],
+        0,
+    ),
+    "a live bot at its limit while paper does not run": (
+        "critical_alerts",
+        [
+            FIRING + 'group="bots",check="live_pnl_day",host="h",mode="live"} 1',
+            FIRING + 'group="bots",check="bot_seen",host="h",mode="paper"} 1',
+        ],
+        1,
+    ),
+    "a feed": ("critical_alerts", [FIRING + 'group="feed",check="gaps"} 1'], 1),
+    "a full disk of a trading host": (
+        "critical_alerts",
+        [FIRING + 'group="hosts",check="host_disk",host="homelab1"} 1'],
+        1,
+    ),
+    "a backup host that is off": (
+        "critical_alerts",
+        [FIRING + 'group="hosts",check="host_disk",host="restore1"} 1'],
+        0,
+    ),
+    "an alarm of the owner's": (
+        "critical_alerts",
+        ['ALERTS{alertname="Raid",alertstate="firing",severity="critical"} 1'],
+        1,
+    ),
+    "a watchdog of the owner's beside ours": (
+        "watchdog_firing",
+        [f"{WATCHDOG_SERIES} 1", 'ALERTS{alertname="Watchdog",alertstate="firing",severity="none"} 1'],
+        1,
+    ),
+    "buckets that end at ten": (
+        "feed_latency_buckets",
+        [f'{BUCKET}"5"}} 9', f'{BUCKET}"10"}} 9', f'{BUCKET}"+Inf"}} 9'],
+        10,
+    ),
+    "buckets without a message": (
+        "feed_latency_buckets",
+        [f'{BUCKET}"5"}} 0', f'{BUCKET}"600"}} 0', f'{BUCKET}"+Inf"}} 0'],
+        600,
+    ),
+    "a feed whose clock is slow": (
+        "feed_bar_close_lag_least",
+        ['feed_bar_close_lag_ms{symbol="BTCUSDT"} -1900'],
+        -1900,
+    ),
+}
+
+
+def test_promtool_says_of_single_series_what_the_checks_have_to_say(image):
+    checks = {check.id: check for check in catalogue("lab")}
+    tests = []
+    for name, (check, series, value) in SAID.items():
+        labels = "{}" if not checks[check].labels else '{symbol="BTCUSDT"}'
+        expected = {"expr": checks[check].query, "eval_time": "0s", "exp_samples": [{"labels": labels, "value": value}]}
+        inputs = [dict(zip(("series", "values"), one.rsplit(" ", 1), strict=True)) for one in series]
+        tests.append({"name": name, "interval": "5s", "input_series": inputs, "promql_expr_test": [expected]})
+    files = {"rules.yml": '{"groups": []}', "tests.yml": json.dumps({"rule_files": ["rules.yml"], "tests": tests})}
+    tested = promtool(image, files, "test", "rules", "tests.yml")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    fails = [name for name, (check, _, value) in SAID.items() if not checks[check].is_met(value)]
+    assert fails == [
+        "a running live bot at its limit",
+        "a live bot at its limit while paper does not run",
+        "a feed",
+        "a full disk of a trading host",
+        "an alarm of the owner's",
+        "buckets that end at ten",
+        "a feed whose clock is slow",
+    ]

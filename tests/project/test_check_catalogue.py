@@ -9,7 +9,7 @@ from trading_ops.alert_rules import WATCHDOG, alert_name, build_rules
 from trading_ops.checks import ACTIONS, GATES, GROUPS
 
 from tests.catalogue import catalogue, resolved
-from tests.project.repository import PAGES, headings
+from tests.project.repository import PAGES, ROOT, headings
 
 INVENTORIES = ["lab", "homelab", "laptop"]
 inventory = pytest.mark.parametrize("inventory", INVENTORIES)
@@ -89,6 +89,23 @@ def test_the_alarm_that_a_bot_is_not_seen_is_raised_before_those_it_silences(inv
     checks = by_id(inventory)
     silenced = [check for check in checks.values() if check.group in {"bots", "strategy", "drift"}]
     assert all(check.for_seconds > checks["bot_seen"].for_seconds for check in silenced if check.id != "bot_seen")
+
+
+@inventory
+def test_the_alarm_that_a_bot_is_not_seen_outlasts_those_it_silences_until_a_started_bot_has_its_first_bar(inventory):
+    """What they were raised for ends with the first bar; at its first scrape a bot is seen and has none."""
+    checks, bar = by_id(inventory), {"lab": 1}.get(inventory, 60)
+    assert checks["bot_seen"].keep_firing_seconds >= bar + checks["bot_bar_age"].for_seconds
+    assert [check.id for check in checks.values() if check.keep_firing_seconds] == ["bot_seen"]
+
+
+def test_the_page_shows_the_inhibit_rule_that_the_labs_alertmanager_has():
+    """Without it the alarms about a stopped bot ask for a stop for as long as it is stopped."""
+    page = (ROOT / "runbooks" / "LiveFeed_Runbook.md").read_text(encoding="utf-8")
+    lab = (ROOT / "lab" / "images" / "alertmanager" / "am-init").read_text(encoding="utf-8")
+    rule = lab[lab.index("inhibit_rules:") : lab.index("receivers:")]
+    assert rule.count("\n") == 4
+    assert rule in page
 
 
 def test_real_money_stops_at_its_limits_and_play_money_does_not_stop_it():

@@ -53,6 +53,11 @@ def test_an_expression_says_what_is_good_and_raises_for_everything_else():
     )
 
 
+def test_an_alarm_outlasts_its_cause_where_the_check_says_so():
+    assert "keep_firing_for" not in alarms(CHECK)[alert_name(CHECK.id)]
+    assert alarms(replace(CHECK, keep_firing_seconds=21))[alert_name(CHECK.id)]["keep_firing_for"] == "21s"
+
+
 @pytest.mark.parametrize(
     ("condition", "finite"), [("<", " > -Inf"), ("<=", " > -Inf"), (">", " < Inf"), (">=", " < Inf"), ("==", "")]
 )

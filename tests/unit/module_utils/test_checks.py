@@ -26,8 +26,7 @@ def test_age_and_resets_are_asked_for_by_the_checks_labels_and_the_worst_sample_
     bars, latency = parse_checks([catalogue_item(), LATENCY])
     assert bars.age_query == "max by (symbol) (time() - timestamp(feed_bars_total))"
     assert bars.resets_query == (
-        "max by (symbol) (resets(feed_bars_total[60s])"
-        " and timestamp(feed_bars_total offset 60s) > time() - 90)"
+        "max by (symbol) (resets(feed_bars_total[60s]) and timestamp(feed_bars_total offset 60s) > time() - 90)"
     )
     assert latency.age_query == "max by () (time() - timestamp(feed_transport_latency_ms_count))"
     assert latency.resets_query == ""
