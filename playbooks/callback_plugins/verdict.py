@@ -235,7 +235,8 @@ class CallbackModule(CallbackBase):
     def _note(self, result: Any, failed: bool = False) -> bool:
         """Keep a result of one of our modules; return whether it was one.
 
-        One that only looked, did not fail and is nobody's proof is shown and not kept: the role judges what it saw.
+        One that only looked, did not fail and is nobody's proof is shown and not kept: the role judges what it saw. A
+        task that is always a dry run only looks, and proves nothing in a run that acts.
         """
         fields = result._result
         if not isinstance(fields.get("outcome"), str):
@@ -251,7 +252,9 @@ class CallbackModule(CallbackBase):
         if self._notes:
             self._notes.see(found)
         is_owed = Expected(found.host, found.proof) in self._expected
-        if failed or is_owed or not found.proof.endswith("_info") or self._is_side_job:
+        is_rehearsal = bool(result._task.check_mode) and not context.CLIARGS.get("check")
+        is_kept = (is_owed or not found.proof.endswith("_info") or self._is_side_job) and not is_rehearsal
+        if failed or is_kept:
             (self._side_results if self._is_side_job else self._results).append(found)
         self._display.display(f"    {found.host}: {found.outcome}: {found.summary}")
         for line in fields.get("lines", []):

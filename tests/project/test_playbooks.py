@@ -99,7 +99,8 @@ def test_a_start_goes_one_host_at_a_time_and_ends_at_the_first_failure(name):
 
 
 def test_a_bot_only_starts_after_every_host_and_the_feed_were_looked_at():
-    demands, gates, start = plays(ROOT / "playbooks" / "bot_start.yml")
+    demands, gates, asked, start = plays(ROOT / "playbooks" / "bot_start.yml")
+    assert (asked["hosts"], "serial" in asked) == (start["hosts"], False)
     assert (demands["hosts"], gates["hosts"]) == (start["hosts"], "feed_hosts")
     assert "bot_preflight_result" in start["vars"]["not_looked_at"]
     assert "not_looked_at" in start["roles"][-1]["vars"]["bot_start_mode"]
@@ -112,8 +113,8 @@ def test_the_feed_is_only_touched_after_every_bot_was_proven_stopped():
 
 
 def test_live_needs_its_confirmation_and_a_mode_has_no_default():
-    demands, gates, start = meta(ROOT / "playbooks" / "bot_start.yml").values()
-    assert demands["options"] == gates["options"] == start["options"]
+    demands, gates, asked, start = meta(ROOT / "playbooks" / "bot_start.yml").values()
+    assert demands["options"] == gates["options"] == asked["options"] == start["options"]
     assert start["options"]["mode"]["required"] is True
     assert "default" not in start["options"]["confirm_live"]
 

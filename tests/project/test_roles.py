@@ -125,7 +125,8 @@ def test_whoever_lets_a_host_be_unreachable_demands_its_word_next():
         for task, after in pairwise(tasks):
             if task.get("ignore_unreachable"):
                 assert task["any_errors_fatal"] is False, "Ansible would end the host before the next task"
-                assert "default('unknown') in ['proven', 'planned']" in after["ansible.builtin.assert"]["that"]
+                if "feed_info" not in task:  # the module that starts the bot demands what it has to say
+                    assert "default('unknown') in ['proven', 'planned']" in after["ansible.builtin.assert"]["that"]
 
 
 @pytest.mark.parametrize("name", [*STOP_PATH_ROLES, "bot_stop", "halt_release"])

@@ -1,11 +1,10 @@
-"""Whole starts of bots on this machine, over an ssh that loses hosts; the modules that need an engine are told what to say."""
+"""Whole starts of bots on this machine, over an ssh that loses hosts. What needs an engine says what it is told."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,9 @@ def main():
     said = json.loads((home / "said.json").read_text()).get(" ".join(words), {{}})
     for lost, connections in said.get("away", {{}}).items():
         (home / lost / "away").write_text(str(connections))
-    result = {{"outcome": "planned" if module.check_mode else "proven", "summary": name, "bots": [], "latch": {{"engaged": True}},
-               "next_command": ""}}
+    result = {{"outcome": "planned" if module.check_mode else "proven", "summary": name, "next_command": ""}}
+    result |= {{"bots": [], "latch": {{"engaged": name == "kill_switch"}}}}
+    result |= {{"guard": {{"state": "active"}}, "feed": {{"host": "one"}}, "host_epoch": 0}}
     result.update(said)
     if result["outcome"] in ("proven", "planned"):
         module.exit_json(**result)
@@ -52,7 +52,7 @@ def main():
 
 main()
 """
-FAKED = ["compose_services", "kill_switch", "wait_for_metrics"]
+FAKED = ["compose_services", "feed_info", "kill_switch", "kill_switch_info", "model_kpis_info", "wait_for_metrics"]
 ROLE = """
 - name: Start
   hosts: paper_hosts
@@ -103,17 +103,20 @@ class Estate:
             }
         paper = {"hosts": {host: hosts[host] for host in ("one", "two")}}
         groups = {"paper_hosts": paper, "live_hosts": {"hosts": {"three": hosts["three"]}}}
-        self.inventory.write_text(json.dumps({"trading_hosts": {"children": groups}}))
+        feed = {"hosts": {"one": {}}}
+        self.inventory.write_text(json.dumps({"trading_hosts": {"children": groups}, "feed_hosts": feed}))
 
-    def start(self, **said: dict[str, Any]) -> tuple[int, str, list[str]]:
+    def start(self, *options: str, name: str = "start", **said: dict[str, Any]) -> tuple[int, str, list[str]]:
         """Run it. `said` is what a module says instead, by its name, host and services. Return code, verdict, calls."""
         (self.home / "said.json").write_text(json.dumps({key.replace("__", " "): value for key, value in said.items()}))
-        code, verdict, output = play("start", self.inventory, root=self.checkout)
+        catalogue = json.dumps({"check_catalogue_checks": [{"gates": ["feed", "start", "watch", "live"]}]})
+        code, verdict, output = play(name, self.inventory, "-e", catalogue, *options, root=self.checkout)
         print(output)
-        return code, verdict, (self.home / "calls").read_text().splitlines()
+        calls = self.home / "calls"
+        return code, verdict, calls.read_text().splitlines() if calls.exists() else []
 
     def halted(self, calls: list[str]) -> list[str]:
-        return [call.split()[1] for call in calls if call.startswith("kill_switch")]
+        return [call.split()[1] for call in calls if call.startswith("kill_switch ")]
 
 
 def _options(name: str) -> list[str]:
@@ -162,3 +165,29 @@ def test_a_host_that_goes_away_before_any_bot_is_started_halts_none(estate):
     code, verdict, calls = estate.start(compose_services__one__gui={"away": {"one": 1}})
     assert (code, estate.halted(calls)) == (10, []), verdict
     assert "no bot was started" in verdict
+
+
+def test_what_the_second_host_would_refuse_is_asked_before_the_first_one_starts(estate):
+    refused = {"outcome": "refused", "summary": "The feed gate is closed."}
+    code, verdict, calls = estate.start(
+        "-e", "mode=paper", name="bot_start", compose_services__two__timescaledb__mlflow__gui__bot=refused
+    )
+    assert (code, "two: The feed gate is closed" in verdict) == (13, True), verdict
+    assert [call for call in calls if "compose_services" in call and "(check)" not in call] == []
+    assert estate.halted(calls) == []
+
+
+def test_every_host_is_asked_then_each_starts_on_the_feed_as_it_is_right_before(estate):
+    code, verdict, calls = estate.start("-e", "mode=paper", name="bot_start")
+    assert (code, estate.halted(calls)) == (0, []), verdict
+    started = [call for call in calls if call.startswith(("compose_services", "feed_info"))]
+    assert started[-3:] == ["compose_services two timescaledb mlflow gui", "feed_info one", "compose_services two bot"]
+
+
+def test_no_start_at_a_later_task_starts_live_without_its_confirmation(estate):
+    start_at = ("--start-at-task", "bot_preflight : Look at latch and guard", "-e", "mode=live")
+    code, verdict, calls = estate.start(*start_at, name="bot_start")
+    assert (code != 0, "Live trading was not confirmed" in verdict) == (True, True), verdict
+    assert [call for call in calls if "compose_services" in call and "(check)" not in call] == []
+    assert estate.halted(calls) == []
+    assert estate.start(*start_at, "-e", "confirm_live=trading-live", name="bot_start")[0] == 0
