@@ -32,7 +32,9 @@ def estate(tmp_path: Path) -> Path:
     return path
 
 
-def play(name: str, inventory: Path, *options: str, root: Path = ROOT, **environment: str) -> tuple[int, str, str]:
+def play(
+    name: str, inventory: Path, *options: str, root: Path = ROOT, timeout_seconds: float = 60, **environment: str
+) -> tuple[int, str, str]:
     """Return exit code, last line and the whole output of a run from another directory without ansible.cfg."""
     done = subprocess.run(
         [str(ANSIBLE), "-i", str(inventory), str(root / "playbooks" / f"{name}.yml"), *options],
@@ -40,7 +42,7 @@ def play(name: str, inventory: Path, *options: str, root: Path = ROOT, **environ
         env={**os.environ, "ANSIBLE_HOME": str(inventory.parent / "home"), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout_seconds,
         check=False,
     )
     return done.returncode, done.stdout.rstrip().rsplit("\n", 1)[-1], done.stdout + done.stderr

@@ -110,7 +110,9 @@ class Estate:
         """Run it. `said` is what a module says instead, by its name, host and services. Return code, verdict, calls."""
         (self.home / "said.json").write_text(json.dumps({key.replace("__", " "): value for key, value in said.items()}))
         catalogue = json.dumps({"check_catalogue_checks": [{"gates": ["feed", "start", "watch", "live"]}]})
-        code, verdict, output = play(name, self.inventory, "-e", catalogue, *options, root=self.checkout)
+        code, verdict, output = play(
+            name, self.inventory, "-e", catalogue, *options, root=self.checkout, timeout_seconds=300
+        )
         print(output)
         calls = self.home / "calls"
         return code, verdict, calls.read_text().splitlines() if calls.exists() else []
