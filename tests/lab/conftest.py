@@ -7,11 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from trading_ops.metric_checks import Limits, evaluate_all
+from trading_ops.prometheus import Endpoint, http_fetch
 
+from tests.catalogue import catalogue
 from tests.lab.estate import (
     FEED_HOST,
     HOSTS,
@@ -28,6 +32,7 @@ from tests.lab.estate import (
     wait_until,
 )
 
+PROMETHEUS_URL = "http://172.29.77.11:9090"
 LAB = [sys.executable, str(ROOT / "lab" / "estate.py")]
 
 
@@ -121,6 +126,14 @@ def gate_is_open(for_seconds: float = 120) -> bool:
     return True
 
 
+def feed_troubles() -> dict[str, str]:
+    """Return the feed's checks that do not pass right now, with the reason, past ./runbook and Ansible."""
+    checks = [check for check in catalogue("lab") if "feed" in check.gates]
+    fetch = http_fetch(Endpoint(PROMETHEUS_URL))
+    results = evaluate_all(checks, fetch, time.time, time.monotonic, Limits(scrape_interval_seconds=5))
+    return {result.check.id: result.reason for result in results if result.outcome != "pass"}
+
+
 @pytest.fixture
 def gate(stacks: None) -> None:
     """Bots may start, as far as the feed is concerned."""
@@ -129,7 +142,11 @@ def gate(stacks: None) -> None:
 
 @pytest.fixture
 def idle(gate: None) -> Iterator[None]:
-    """No bot runs, nothing is halted, the gate is open; what a test does to the feed is over afterwards."""
+    """No bot runs, nothing is halted, the gate is open; no window of the feed's checks holds an earlier fault.
+
+    What a test does to the feed is over afterwards.
+    """
+    wait_until(lambda: not feed_troubles(), 120, "a feed without trouble")
     remove_bots(keep=GATED)
     for host in TRADING_HOSTS:
         on(host, "docker ps -q --filter label=com.docker.compose.service=bot | xargs -r docker stop")

@@ -6,11 +6,9 @@ import subprocess
 import time
 
 import pytest
-from trading_ops.metric_checks import Limits, evaluate_all
-from trading_ops.prometheus import Endpoint, http_fetch
 
 from tests.catalogue import catalogue
-from tests.lab.conftest import PAPER, gate_is_open, pass_gate
+from tests.lab.conftest import PAPER, feed_troubles, gate_is_open, pass_gate
 from tests.lab.estate import (
     FEED_HOST,
     ROOT,
@@ -23,20 +21,11 @@ from tests.lab.estate import (
     wait_until,
 )
 
-PROMETHEUS_URL = "http://172.29.77.11:9090"
 STABLE_SECONDS = 10
 WINDOW_SECONDS = 30
 """The longest window of the lab's feed checks."""
 SLACK_SECONDS = 30
 """For three plays on a machine that may be busy, and scrapes every 5 s."""
-
-
-def troubles() -> dict[str, str]:
-    """Return the feed's checks that do not pass right now, with the reason, past ./runbook and Ansible."""
-    checks = [check for check in catalogue("lab") if "feed" in check.gates]
-    fetch = http_fetch(Endpoint(PROMETHEUS_URL))
-    results = evaluate_all(checks, fetch, time.time, time.monotonic, Limits(scrape_interval_seconds=5))
-    return {result.check.id: result.reason for result in results if result.outcome != "pass"}
 
 
 def switch_on(fault: str) -> None:
@@ -70,7 +59,7 @@ EVERY_RUN = {"latency"}
 def test_a_fault_of_the_feed_closes_the_gate_and_the_gate_opens_by_itself_when_it_is_over(idle, fault):
     check, words = FAULTS[fault]
     switch_on(fault)
-    wait_until(lambda: check in troubles(), 60, f"{check} sees {fault}")
+    wait_until(lambda: check in feed_troubles(), 60, f"{check} sees {fault}")
 
     closed = runbook("feed_gate", "-e", f"timeout_seconds={STABLE_SECONDS}")
     assert (closed.code, check in closed.verdict, words in closed.output) == (13, True, True), closed.verdict
@@ -93,8 +82,8 @@ def test_a_fault_of_the_feed_closes_the_gate_and_the_gate_opens_by_itself_when_i
 @pytest.mark.faults
 def test_a_pass_of_an_earlier_feed_container_starts_no_bot(idle):
     on(FEED_HOST, "docker restart live_connector")
-    wait_until(troubles, 30, "checks that see the restart")
-    wait_until(lambda: not troubles(), 90, "a stable feed after its restart")
+    wait_until(feed_troubles, 30, "checks that see the restart")
+    wait_until(lambda: not feed_troubles(), 90, "a stable feed after its restart")
     refused = runbook(*PAPER)
     assert (refused.code, "passed by another feed" in refused.verdict) == (13, True), refused.verdict
     assert refused.verdict.endswith("NEXT: ./runbook feed_gate")

@@ -22,12 +22,13 @@ LARGE = ("-e", "reason=a calmer market", "-e", "changes=sizing.position_ratio=0.
 
 @pytest.fixture
 def config(stacks: None) -> Iterator[None]:
-    """Each host's configuration and documentation, put back afterwards; the drift log begins empty."""
+    """Each host's configuration and documentation, put back afterwards; the drift log begins and ends empty."""
     for host in TRADING_HOSTS:
         on(host, f"mkdir -p {KEPT} && cp -p {CONFIG} {DOCUMENTATION} {KEPT} && rm -f {LOG}")
     yield
+    back = f"cp -p {KEPT}/trading.yml {CONFIG} && cp -p {KEPT}/RefStrat_01.md {DOCUMENTATION} && rm -rf {KEPT} {LOG}"
     for host in TRADING_HOSTS:
-        on(host, f"cp -p {KEPT}/trading.yml {CONFIG} && cp -p {KEPT}/RefStrat_01.md {DOCUMENTATION} && rm -rf {KEPT}")
+        on(host, back)
 
 
 def fingerprint(host: str) -> str:

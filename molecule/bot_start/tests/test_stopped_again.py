@@ -9,7 +9,7 @@ def test_bot_is_down_and_stays_down(host):
 
 
 def test_what_stands_beside_it_was_left_running(host):
-    shown = "docker ps --format '{{.Names}}' --filter label=com.docker.compose.project=trading-paper"
+    shown = "docker ps --quiet --filter label=com.docker.compose.project=trading-paper"
     assert len(host.check_output(shown).split()) == 3
 
 

@@ -8,8 +8,9 @@ INCIDENT = "INC-20261121-000000-molecule"
 def test_feed_prometheus_and_grafana_run_again(host):
     if host.check_output("hostname") != "homelab1":
         return
-    shown = "docker inspect --format '{{.State.Status}} {{.State.Health.Status}}' live_connector prometheus grafana"
-    assert host.check_output(shown).splitlines() == ["running healthy"] * 3
+    shown = json.loads(host.check_output("docker inspect live_connector prometheus grafana"))
+    states = [(seen["State"]["Status"], seen["State"]["Health"]["Status"]) for seen in shown]
+    assert states == [("running", "healthy")] * 3
     desired = json.loads(host.check_output("cat /var/lib/trading-core/desired.json"))["services"]
     for service in ("live_connector", "prometheus", "grafana"):
         assert (

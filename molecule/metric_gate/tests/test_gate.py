@@ -13,5 +13,6 @@ def test_pass_is_of_the_feed_that_runs_and_counts_for_a_while(host):
     assert {check["id"] for check in gate["checks"]} >= {"feed_latency_p99", "feed_bars_rate", "gaps", "nan_records"}
     assert [feed["host"] for feed in gate["feeds"]] == [FEED_HOST]
     if host.check_output("hostname") == FEED_HOST:
-        told = host.check_output("docker inspect --format '{{.Id}} {{.State.StartedAt}}' live_connector")
-        assert told == f"{gate['feeds'][0]['container_id']} {gate['feeds'][0]['started_at']}"
+        feed = json.loads(host.check_output("docker inspect live_connector"))[0]
+        told = (gate["feeds"][0]["container_id"], gate["feeds"][0]["started_at"])
+        assert told == (feed["Id"], feed["State"]["StartedAt"])
