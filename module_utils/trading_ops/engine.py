@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 _T = TypeVar("_T")
@@ -113,12 +113,41 @@ class DockerEngine:
         raw = self._ask("read logs", lambda: self._client.logs(container_id, tail=tail_lines))
         return bytes(raw).decode("utf-8", "replace")
 
+    def log_records(self, container_id: str, tail_lines: int, since: float | None) -> Iterator[bytes]:
+        """Yield the newest records with their timestamps; a terminal's come in pieces of any size.
+
+        It can end early without an error (moby I#53631), and wait for ever where the engine hangs in mid answer.
+        """
+        yield from self._each(
+            "read logs",
+            lambda: self._client.logs(
+                container_id, stream=True, follow=False, timestamps=True, tail=tail_lines, since=since
+            ),
+        )
+
+    def events(self, since: float, until: float) -> Iterator[dict[str, Any]]:
+        """Yield what the engine remembers of between two moments, seconds since 1970."""
+        yield from self._each(
+            "tell its events", lambda: self._client.events(since=int(since), until=int(until), decode=True)
+        )
+
+    def version(self) -> dict[str, Any]:
+        """Return the engine's description of its own version."""
+        return dict(self._ask("tell its version", self._client.version))
+
     def image_id(self, reference: str) -> str | None:
         try:
             seen = self._ask("inspect an image", lambda: self._client.inspect_image(reference))
         except ContainerGone:
             return None
         return str(seen["Id"])
+
+    def _each(self, what: str, call: Callable[[], Iterable[_T]]) -> Iterator[_T]:
+        """Yield what an answer holds, one at a time; what breaks on the way is an EngineError as well."""
+        answer = iter(self._ask(what, call))
+        end: Any = object()
+        while (item := self._ask(what, lambda: next(answer, end))) is not end:
+            yield item
 
     @staticmethod
     def _ask(what: str, call: Callable[[], _T]) -> _T:

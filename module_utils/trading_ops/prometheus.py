@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -43,8 +44,26 @@ class Sample:
     evaluated_at: float
 
 
+@dataclass(frozen=True)
+class Series:
+    """One series of a range. `points` are (seconds since 1970, value), in the order of time."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
 def parse_instant_answer(status: int, body: bytes) -> tuple[Sample, ...]:
     """Return the samples of an answer; none for an empty vector. Raises PrometheusError for all but a whole vector."""
+    return tuple(map(_parse_sample, _parse_result(status, body, "vector", "an instant vector")))
+
+
+def parse_range_answer(status: int, body: bytes) -> tuple[Series, ...]:
+    """Return the series of an answer; none for an empty matrix. Raises PrometheusError for all but a whole matrix."""
+    return tuple(map(_parse_series, _parse_result(status, body, "matrix", "a range of samples")))
+
+
+def _parse_result(status: int, body: bytes, result_type: str, wanted: str) -> list[Any]:
+    """Return the entries of an answer that is whole and of the wanted kind. Raises PrometheusError."""
     if len(body) > MAX_BYTES:
         raise PrometheusError(f"The answer is longer than {MAX_BYTES} bytes.")
     try:
@@ -60,17 +79,34 @@ def parse_instant_answer(status: int, body: bytes) -> tuple[Sample, ...]:
         if answer[name]:
             raise PrometheusError(f"The answer comes with {name}: {str(answer[name])[:200]}.")
     data = answer.get("data")
-    if not isinstance(data, dict) or data.get("resultType") != "vector" or not isinstance(data.get("result"), list):
-        raise PrometheusError("The answer is not an instant vector.")
-    return tuple(map(_parse_sample, data["result"]))
+    if not isinstance(data, dict) or data.get("resultType") != result_type or not isinstance(data.get("result"), list):
+        raise PrometheusError(f"The answer is not {wanted}.")
+    return list(data["result"])
 
 
 def _parse_sample(item: Any) -> Sample:
     if not isinstance(item, dict) or item.keys() != {"metric", "value"}:
         raise PrometheusError("An entry of the answer is not a sample.")
-    labels, pair = item["metric"], item["value"]
+    evaluated_at, value = _parse_point(item["value"])
+    return Sample(_parse_labels(item["metric"]), value, evaluated_at)
+
+
+def _parse_series(item: Any) -> Series:
+    if not isinstance(item, dict) or item.keys() != {"metric", "values"} or not isinstance(item["values"], list):
+        raise PrometheusError("An entry of the answer is not a series.")
+    points = tuple(map(_parse_point, item["values"]))
+    if any(after[0] <= before[0] for before, after in pairwise(points)):
+        raise PrometheusError("The samples of a series are not in the order of time.")
+    return Series(_parse_labels(item["metric"]), points)
+
+
+def _parse_labels(labels: Any) -> dict[str, str]:
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise PrometheusError("The labels of a sample are not text.")
+    return labels
+
+
+def _parse_point(pair: Any) -> tuple[float, float]:
     if not isinstance(pair, list) or len(pair) != 2:
         raise PrometheusError("The value of a sample is not a time and a number.")
     evaluated_at, value = pair
@@ -78,7 +114,7 @@ def _parse_sample(item: Any) -> Sample:
         raise PrometheusError("The time of a sample is not a number.")
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
         raise PrometheusError(f"{str(value)[:40]!r} is not a value as Prometheus writes it.")
-    return Sample(labels, float(value), float(evaluated_at))
+    return float(evaluated_at), float(value)
 
 
 @dataclass(frozen=True)
@@ -119,6 +155,18 @@ def http_fetch(endpoint: Endpoint) -> Fetch:
     def fetch(query: str) -> tuple[int, bytes]:
         asked = urlencode({"query": query, "timeout": f"{endpoint.query_timeout_seconds:g}s"})
         return ask("GET", f"/api/v1/query?{asked}")
+
+    return fetch
+
+
+def http_fetch_range(endpoint: Endpoint, begin: float, end: float) -> Callable[[str, int], tuple[int, bytes]]:
+    """Return the fetch that asks `endpoint` for the range of a query in steps of so many seconds."""
+    ask = http_ask(endpoint)
+
+    def fetch(query: str, step_seconds: int) -> tuple[int, bytes]:
+        times = {"start": f"{begin:.3f}", "end": f"{end:.3f}", "step": f"{step_seconds}s"}
+        asked = urlencode({"query": query, **times, "timeout": f"{endpoint.query_timeout_seconds:g}s"})
+        return ask("GET", f"/api/v1/query_range?{asked}")
 
     return fetch
 

@@ -100,7 +100,7 @@ def for_incident(halted: str) -> list[str]:
 def test_a_restart_without_evidence_or_for_another_incident_is_refused(for_incident):
     before = on(FEED_HOST, "docker ps --quiet --no-trunc")
     missing = runbook(*for_incident)
-    assert (missing.code, "evidence_waived=" in missing.verdict) == (13, True)
+    assert (missing.code, "NEXT: ./runbook evidence_collection" in missing.verdict) == (13, True)
     other = runbook("controlled_restart", "-e", "incident_id=INC-20261121-013000-other", "-e", "evidence_waived=test")
     assert (other.code, "is not an incident that halts this host" in other.verdict) == (13, True)
     assert on(FEED_HOST, "docker ps --quiet --no-trunc") == before
