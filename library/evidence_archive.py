@@ -16,7 +16,7 @@ options:
       - V(received) unpacks the O(archive) of one O(host) into O(path), and removes it.
       - V(missing) writes into O(path) why there is none of these O(hosts).
       - V(packed) writes all bundles of O(path) into the O(archive).
-      - V(home) adds to O(path) the bundles of such an archive that are not there yet.
+      - V(home) adds to O(path) the bundles of such an archive that are not there yet, and removes it.
     type: str
     choices: [received, missing, packed, home]
     required: true

@@ -474,7 +474,9 @@ def _adopt(bundle: Bundle, name: str, path: Path) -> None:
 
     if path.is_file():
         bundle.add(name, path.name, pieces())
-        path.unlink(missing_ok=True)
+        path.unlink()
+        if path.parent.name.startswith(SCRATCH_PREFIX):
+            path.parent.rmdir()
     else:
         bundle.note(name, "missing", f"{path} is not there")
 

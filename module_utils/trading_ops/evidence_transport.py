@@ -68,15 +68,15 @@ def _pack(request: Request, _: str) -> list[str]:
 
 
 def _bring_home(request: Request, _: str) -> list[str]:
-    return import_bundles(request.archive, request.path, request.most_bytes)
+    new = import_bundles(request.archive, request.path, request.most_bytes)
+    request.archive.unlink()
+    return new
 
 
 _ACTS = {"received": _receive, "missing": _note_missing, "packed": _pack, "home": _bring_home}
 
 
-def _result(
-    outcome: str, summary: str, new: list[str], manifests: dict[str, str] | None = None
-) -> dict[str, Any]:
+def _result(outcome: str, summary: str, new: list[str], manifests: dict[str, str] | None = None) -> dict[str, Any]:
     return {
         "changed": bool(new),
         "outcome": outcome,

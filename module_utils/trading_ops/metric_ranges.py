@@ -83,7 +83,7 @@ def collect(
         checks = parse_checks(params["checks"])
         end = parse_utc(params["until"]).timestamp() if params["until"] else now()
     except (CatalogueError, ValueError) as error:
-        return _result("invalid", str(error))
+        return _result("failed", str(error))
     if is_dry:
         return _result("planned", f"would take the ranges behind {len(checks)} checks")
     seconds = float(params["range_seconds"])

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote, quote_plus, unquote_to_bytes
+from urllib.parse import quote, quote_plus
 
 CHUNK_BYTES: Final = 512 * 1024
 HOLD_BYTES: Final = 64 * 1024
@@ -50,7 +50,7 @@ DECLARED: Final[dict[str, str]] = {
     "assignment": rf"(?i:{SECRET_WORDS})[\w.-]{{0,32}}\\{{0,3}}[\"']?\s{{0,4}}[=:]\s{{0,4}}"
     r"(?:\\{0,3}\"(?P<double>(?:[^\"\\\n]|\\[^\"\n]){1,1024})|\\{0,3}'(?P<single>(?:[^'\\\n]|\\[^'\n]){1,1024})"
     r"|(?P<secret>[^\s\"',;&<>{}\[\]()\\][^\s\"',;&<>]{0,1023}))",
-    "argument": rf"(?<!\S)--?[\w-]{{0,32}}(?i:{SECRET_WORDS})[\w-]{{0,16}}[ =](?P<secret>[^\s\"']{{1,1024}})",
+    "argument": rf"(?<!\S)--?[\w-]{{0,32}}(?i:{SECRET_WORDS})[\w-]{{0,16}}[\s=]{{1,8}}(?P<secret>[^\s\"']{{1,1024}})",
     "JSON web token": r"eyJ[A-Za-z0-9_-]{8,2048}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{0,2048}",
     "AWS key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22,255})",
@@ -85,17 +85,14 @@ HINTS: Final[dict[str, tuple[bytes, ...]]] = {
 }
 """Rule -> small letters of which its matches hold one: a text without them need not be searched."""
 
-SPLIT: Final = frozenset({"AWS key", "GitHub token", "Google key", "private key in base64"})
-"""Rules that know where their secret ends, so that it can be found when line breaks are taken out."""
-
 _BASE64_RUN: Final = re.compile(
     rb"[A-Za-z0-9+/_-]{24,16384}(?:\r?\n[A-Za-z0-9+/_-]{1,16384}){0,64}={0,2}(?![A-Za-z0-9+/_-])|[A-Za-z0-9+/_-]{16384}"
 )
-_TOKEN: Final = re.compile(rb"[^\s\"'<>]{4,8192}")
-_ESCAPE: Final = re.compile(rb"%[0-9A-Fa-f]{2}|\\u00[0-9A-Fa-f]{2}|\\/")
-_UNICODE_ESCAPE: Final = re.compile(rb"\\u00([0-9A-Fa-f]{2})")
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})|\\u00([0-9A-Fa-f]{2})|\\+([nrt/\"'])")
+_WHITE_ESCAPES: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _PRINTABLE: Final = bytes(range(32, 127)) + b"\t\r\n"
 _GAPS: Final = re.compile(rb"[ \t\r\n]+")
+_LINE_BREAKS: Final = re.compile(rb"\r?\n[ \t]*")
 _SECRET_NAME: Final = re.compile(SECRET_WORDS, re.IGNORECASE)
 
 Piece = tuple[bytes, bytes]
@@ -113,7 +110,6 @@ class Pattern:
     name: str
     expression: re.Pattern[bytes]
     hints: tuple[bytes, ...] = ()
-    is_found_split: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,7 @@ def build_rules(known: Iterable[tuple[str, str]] = (), declared: Mapping[str, st
             raise RedactionError(f"The pattern {name!r} can not be understood: {error}.") from error
         if expression.match(b""):
             raise RedactionError(f"The pattern {name!r} matches nothing at all.")
-        patterns.append(Pattern(name, expression, HINTS.get(name, ()), name in SPLIT))
+        patterns.append(Pattern(name, expression, HINTS.get(name, ())))
     needles: dict[bytes, str] = {}
     shorts: dict[bytes, tuple[str, bytes]] = {}
     too_short = set()
@@ -249,15 +245,16 @@ class Redactor:
             if _may_hold(pattern, small):
                 for match in pattern.expression.finditer(content):
                     yield _Match(match.start(), match.end(), *match.span(match.lastgroup or 0), pattern.name)
-        small = small.translate(None, _WHITESPACE)
+        view = _View(content, _LINE_BREAKS)
+        small = view.text.lower()
         for pattern in self._rules.patterns:
-            if pattern.is_found_split and _may_hold(pattern, small):
-                view = _View(content)
+            if view.text != content and _may_hold(pattern, small):
                 for match in pattern.expression.finditer(view.text):
-                    yield view.match(*match.span(match.lastgroup or 0), pattern.name)
+                    if view.is_broken(*match.span()):
+                        yield view.match(*match.span(match.lastgroup or 0), pattern.name)
 
     def _encoded(self, content: bytes) -> Iterator[_Match]:
-        """Yield the base64, percent and JSON encodings that hold a secret; each goes as a whole."""
+        """Yield where base64 that says something secret stands, and secrets that are percent- or JSON-encoded."""
         for run in _BASE64_RUN.finditer(content):
             # One that wraps is decoded as a whole; else the next line's first word would spoil what stands before it.
             for text in {run.group(), *run.group().split(b"\n")}:
@@ -266,12 +263,9 @@ class Redactor:
                         yield _Match(*run.span(), *run.span(), f"{match.rule} (base64)")
         if not _ESCAPE.search(content):
             return
-        for token in _TOKEN.finditer(content):
-            text = token.group()
-            if _ESCAPE.search(text):
-                decoded = unquote_to_bytes(_UNICODE_ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), text))
-                for match in self._find(decoded.replace(b"\\/", b"/"), is_decoded=True)[:1]:
-                    yield _Match(*token.span(), *token.span(), f"{match.rule} (encoded)")
+        plain = _Decoded(content)
+        for match in self._find(plain.text, is_decoded=True):
+            yield plain.match(match)
 
     def _known(self, content: bytes) -> Iterator[_Match]:
         for rule, short in self._rules.shorts:
@@ -308,15 +302,15 @@ def _may_hold(pattern: Pattern, small_letters: bytes) -> bool:
 
 
 class _View:
-    """Content without white space, and the way back: a value that lines split is in one piece here."""
+    """Content without its gaps, and the way back: a value that lines split is in one piece here."""
 
-    def __init__(self, content: bytes) -> None:
-        self.text = content.translate(None, _WHITESPACE)
+    def __init__(self, content: bytes, gaps: re.Pattern[bytes] = _GAPS) -> None:
+        self.text = gaps.sub(b"", content)
         self._starts: list[int] = []  # in the view, where a gap was taken out
         self._removed: list[int] = []  # how much was taken out up to and with it
         self._breaks = [0]
         removed = 0
-        for gap in _GAPS.finditer(content):
+        for gap in gaps.finditer(content):
             place = gap.start() - removed
             removed += gap.end() - gap.start()
             self._starts.append(place)
@@ -333,6 +327,10 @@ class _View:
         """Return the first line break at or behind a place of the view."""
         return self._breaks[bisect_left(self._breaks, place)]
 
+    def is_broken(self, begin: int, end: int) -> bool:
+        """Return whether a gap was taken out between two places of the view."""
+        return bisect_left(self._starts, end) > bisect_right(self._starts, begin)
+
     def match(self, begin: int, end: int, rule: str) -> _Match:
         first, last = self._original(begin), self._original(end - 1) + 1
         return _Match(first, last, first, last, rule)
@@ -340,6 +338,36 @@ class _View:
     def _original(self, place: int) -> int:
         gaps = bisect_right(self._starts, place)
         return place + (self._removed[gaps - 1] if gaps else 0)
+
+
+class _Decoded:
+    """Content without its percent and JSON escapes, and the way back."""
+
+    def __init__(self, content: bytes) -> None:
+        self._ends: list[int] = []  # in the text, behind what was an escape
+        self._removed: list[int] = []  # how much shorter the text became up to there
+        parts: list[bytes] = []
+        place = length = removed = 0
+        for escape in _ESCAPE.finditer(content):
+            digits = escape[1] or escape[2]
+            char = bytes([int(digits, 16)]) if digits else _WHITE_ESCAPES.get(escape[3], escape[3])
+            parts += [content[place : escape.start()], char]
+            length += escape.start() - place + 1
+            place = escape.end()
+            removed += escape.end() - escape.start() - 1
+            self._ends.append(length)
+            self._removed.append(removed)
+        self.text = b"".join([*parts, content[place:]])
+
+    def match(self, found: _Match) -> _Match:
+        """Return a match of the text as one of the content."""
+        begin, end = self._original(found.begin), self._original(found.end)
+        secret = self._original(found.secret_begin), self._original(found.secret_end)
+        return _Match(begin, end, *secret, f"{found.rule} (encoded)")
+
+    def _original(self, place: int) -> int:
+        escapes = bisect_right(self._ends, place)
+        return place + (self._removed[escapes - 1] if escapes else 0)
 
 
 def _occurrences(view: _View, needle: bytes, hit: int, offset: int, rule: str) -> Iterator[_Match]:
