@@ -335,7 +335,9 @@ def _build_rules(request: Request, estate: _Estate) -> tuple[Rules, str]:
 
 def _add_descriptions(bundle: Bundle, request: Request, tools: Tools, estate: _Estate) -> None:
     for container in estate.containers or ():
-        bundle.add_tree(f"inspect {_name(container)}", f"inspect/{_name(container)}.json", keep_allowed(container))
+        bundle.add_tree(
+            f"inspect {_name(container)}", f"inspect/{safe_name(_name(container))}.json", keep_allowed(container)
+        )
     if estate.engine:
         _add_engine(bundle, request, tools, estate.engine)
     else:
@@ -345,7 +347,7 @@ def _add_descriptions(bundle: Bundle, request: Request, tools: Tools, estate: _E
     for name in STATE_FILES:
         _add_file(bundle, f"state {name}", f"state/{name}", request.state_path / name)
     for path in sorted((request.root_path / "config").glob("*.y*ml")):
-        _add_file(bundle, f"config {path.name}", f"config/{path.name}", path)
+        _add_file(bundle, f"config {path.name}", f"config/{safe_name(path.name)}", path)
     for name in HOST_FILES:
         _add_file(bundle, f"host {name}", f"host/{name.replace('/', '_')}.txt", tools.proc_path / name)
     for name, argv in HOST_COMMANDS.items():
@@ -406,7 +408,7 @@ def _event(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _add_compose(bundle: Bundle, request: Request, tools: Tools, project: str, files: Sequence[str]) -> None:
-    name, path = f"compose {project}", f"compose/{project}.json"
+    name, path = f"compose {project}", f"compose/{safe_name(project)}.json"
     if not all((request.root_path / file).is_file() for file in files):
         bundle.note(name, "missing", f"{', '.join(files)} is not in {request.root_path}")
         return
@@ -548,7 +550,7 @@ def _write_log(
     raw: Path,
     share: int,
 ) -> Item:
-    path = f"logs/{name}.log"
+    path = f"logs/{safe_name(name)}.log"
     in_file = _look(raw, lines, request.since, share)
     trouble = estate.trouble
     if estate.engine and not (in_file and in_file.damaged):

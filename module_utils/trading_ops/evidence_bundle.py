@@ -170,7 +170,7 @@ class Bundle:
 
 def safe_name(text: str) -> str:
     """Return text as a file name: no separators, no leading dot, not too long, and different for different texts."""
-    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", text).lstrip(".-") or "_"
+    plain = re.sub(r"[^A-Za-z0-9_.~-]", "_", text).lstrip(".-") or "_"
     if plain == text and len(plain) <= _NAME_LENGTH:
         return plain
     stem, dot, ending = plain.rpartition(".") if re.search(r"\.[a-z]{2,5}$", plain) else (plain, "", "")

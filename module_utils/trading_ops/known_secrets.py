@@ -9,10 +9,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .redaction import is_secret_name
 
+_WORD: Final = r"(?:[A-Z]?[a-z]+(?:[A-Z][a-z]+){0,4}|[a-z]+\d{1,2}|[A-Z]+\d{0,2})"
+"""Letters as people and programs put them together; what mixes them otherwise is no word."""
+
 _ORDINARY: Final = re.compile(
     r"[-+]?[\d.,:_/TZ-]+ ?[A-Za-z%]{0,3}"  # a number, duration, size, time or address
     r"|v?\d+(\.\d+)+([-+.~]\w{1,12})*"  # a version
-    r"|[A-Za-z]+\d{0,2}([ .,;:_/|+=-]+([A-Za-z]+\d{0,2}|\d{1,5}))*\.?"  # words, names, host:port
+    rf"|{_WORD}([ .,;:_/|+=-]+({_WORD}|\d{{1,5}}))*\.?"  # words, names, host:port
     r"|\.{0,2}(/[\w.@-]{0,32})+(:(/[\w.@-]{0,32})+)*"  # paths
     r"|[a-z0-9.-]+(/[a-z0-9._-]+)+(:[\w.-]{1,64})?(@sha256:[0-9a-f]{64})?"  # an image
 )
