@@ -33,6 +33,8 @@ COMMAND_SECONDS: Final = 10
 FREE_BYTES: Final = 64 * 1024 * 1024
 """So much of the disk is left to the host."""
 FILE_BYTES: Final = 1024 * 1024
+LOG_BYTES: Final = 16 * 1024 * 1024
+"""Of one log. Redacting takes about a second for each two megabytes, and all of it has to be done in time."""
 RECORDS_AT_ONCE: Final = 256
 _ID: Final = re.compile(r"INC-\d{8}-\d{6}-[a-z0-9-]+|incident_test_\d{8}-\d{6}")
 
@@ -496,7 +498,7 @@ def _add_logs(
     """Add every log, and return those of which there is a file. One that is long leaves room for the others."""
     kept = []
     for place, (name, lines, container) in enumerate(wanted):
-        share = bundle.left_bytes // (len(wanted) - place)
+        share = min(LOG_BYTES, bundle.left_bytes // (len(wanted) - place))
         if container is None:
             bundle.note(f"log {name}", "missing", f"no container is called {name}" + _engine_words(estate))
             continue
@@ -527,17 +529,19 @@ def _add_log(
         return None
     driver = ((container.get("HostConfig") or {}).get("LogConfig") or {}).get("Type", "")
     raw = Path(str(container.get("LogPath") or "")) if driver == "json-file" else Path()
+    asked = lines
+    in_file = _look(raw, lines, request.since, share)
+    if in_file and in_file.records < lines and raw.stat().st_size > share:
+        lines = max(1, in_file.records)
     while True:
-        item = _write_log(bundle, request, estate, name, lines, container, raw, share)
+        flaw = f"the newest {lines} lines of {asked}, for more there is no room" if lines < asked else ""
+        item = _write_log(bundle, request, estate, name, lines, container, raw, share, flaw)
         too_long = item.status == "incomplete" and item.reason.startswith(TOO_LONG)
         if not too_long or lines <= 1:
-            break
+            return item if item.path else None
         # It was cut at its end, where the newest lines are: rather fewer lines, and those.
         bundle.remove(item)
         lines = max(1, lines // 8)
-    if item.path:
-        return item
-    return None
 
 
 def _write_log(
@@ -549,6 +553,7 @@ def _write_log(
     container: Mapping[str, Any],
     raw: Path,
     share: int,
+    flaw: str,
 ) -> Item:
     path = f"logs/{safe_name(name)}.log"
     in_file = _look(raw, lines, request.since, share)
@@ -559,18 +564,19 @@ def _write_log(
         is_tty = bool((container.get("Config") or {}).get("Tty"))
         records = estate.engine.log_records(str(container["Id"]), lines, since)
         limited = _bounded_each(records, lambda: bundle.left_seconds)
-        item = bundle.add(f"log {name}", path, pieces_of_answer(limited, is_tty, seen), share)
+        item = bundle.add(f"log {name}", path, pieces_of_answer(limited, is_tty, seen), share, flaw)
         if item.status == "incomplete" and item.reason.startswith(TOO_LONG):
             return item
-        if in_file is None or (item.status == "complete" and not _has_more(in_file, seen)):
+        if in_file is None or ((item.status == "complete" or item.reason == flaw) and not _has_more(in_file, seen)):
             return item
-        trouble = item.reason or "the engine's answer ended early"
+        trouble = item.reason if item.reason != flaw else "the engine's answer ended early"
         bundle.remove(item)
     if in_file is None:
         bundle.note(f"log {name}", "failed", f"{trouble or 'no answer'}, and it has no file that could be read")
         return bundle.items[-1]
     damaged = f"{in_file.damaged} damaged records in the engine's own file" if in_file.damaged else ""
-    flaw = "; ".join(filter(None, [trouble, damaged])) + ": taken from the file itself, as far as it can be read"
+    taken = "taken from the file itself, as far as it can be read"
+    flaw = "; ".join(filter(None, [flaw, trouble, damaged, taken]))
 
     def pieces() -> Iterator[Piece]:
         with open(raw, "rb") as file:

@@ -14,6 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
@@ -240,18 +241,18 @@ class Redactor:
         return found
 
     def _patterns(self, content: bytes) -> Iterator[_Match]:
-        small = content.lower()
-        for pattern in self._rules.patterns:
-            if _may_hold(pattern, small):
-                for match in pattern.expression.finditer(content):
-                    yield _Match(match.start(), match.end(), *match.span(match.lastgroup or 0), pattern.name)
         view = _View(content, _LINE_BREAKS)
         small = view.text.lower()
         for pattern in self._rules.patterns:
-            if view.text != content and _may_hold(pattern, small):
-                for match in pattern.expression.finditer(view.text):
-                    if view.is_broken(*match.span()):
-                        yield view.match(*match.span(match.lastgroup or 0), pattern.name)
+            if pattern.hints and not any(hint in small for hint in pattern.hints):
+                continue
+            for match in pattern.expression.finditer(content):
+                yield _Match(match.start(), match.end(), *match.span(match.lastgroup or 0), pattern.name)
+            if view.text is content:
+                continue
+            for match in pattern.expression.finditer(view.text):
+                if view.is_broken(*match.span()):
+                    yield view.match(*match.span(match.lastgroup or 0), pattern.name)
 
     def _encoded(self, content: bytes) -> Iterator[_Match]:
         """Yield where base64 that says something secret stands, and secrets that are percent- or JSON-encoded."""
@@ -271,12 +272,9 @@ class Redactor:
         for rule, short in self._rules.shorts:
             for match in short.finditer(content):
                 yield _Match(*match.span(), *match.span(), rule)
-        text = content.translate(None, _WHITESPACE)
-        grams = self._rules.grams
-        hits = [i for i in range(0, len(text) - _GRAM + 1, _STRIDE) if text[i : i + _GRAM] in grams] if grams else []
-        if not hits:
-            return
         view = _View(content)
+        text, grams = view.text, self._rules.grams
+        hits = [i for i in range(0, len(text) - _GRAM + 1, _STRIDE) if text[i : i + _GRAM] in grams] if grams else []
         seen: set[tuple[int, int]] = set()
         for hit in hits:
             for number, offset in grams[text[hit : hit + _GRAM]]:
@@ -297,47 +295,54 @@ class _Match:
     rule: str
 
 
-def _may_hold(pattern: Pattern, small_letters: bytes) -> bool:
-    return not pattern.hints or any(hint in small_letters for hint in pattern.hints)
-
-
 class _View:
     """Content without its gaps, and the way back: a value that lines split is in one piece here."""
 
     def __init__(self, content: bytes, gaps: re.Pattern[bytes] = _GAPS) -> None:
-        self.text = gaps.sub(b"", content)
-        self._starts: list[int] = []  # in the view, where a gap was taken out
-        self._removed: list[int] = []  # how much was taken out up to and with it
-        self._breaks = [0]
+        self._content = content
+        self._gaps = gaps
+        self.text = gaps.sub(b"", content) if gaps is not _GAPS else content.translate(None, _WHITESPACE)
+
+    @cached_property
+    def _places(self) -> tuple[list[int], list[int], list[int]]:
+        """Where in the view a gap was taken out, how much was taken out up to there, and which gaps broke a line.
+
+        Only asked where something was found.
+        """
+        starts, lengths, breaks = [], [], [0]
         removed = 0
-        for gap in gaps.finditer(content):
+        for gap in self._gaps.finditer(self._content):
             place = gap.start() - removed
             removed += gap.end() - gap.start()
-            self._starts.append(place)
-            self._removed.append(removed)
+            starts.append(place)
+            lengths.append(removed)
             if b"\n" in gap.group():
-                self._breaks.append(place)
-        self._breaks.append(len(self.text))
+                breaks.append(place)
+        return starts, lengths, [*breaks, len(self.text)]
 
     def last_break(self, place: int) -> int:
         """Return the last line break at or before a place of the view."""
-        return self._breaks[bisect_right(self._breaks, place) - 1]
+        breaks = self._places[2]
+        return breaks[bisect_right(breaks, place) - 1]
 
     def first_break(self, place: int) -> int:
         """Return the first line break at or behind a place of the view."""
-        return self._breaks[bisect_left(self._breaks, place)]
+        breaks = self._places[2]
+        return breaks[bisect_left(breaks, place)]
 
     def is_broken(self, begin: int, end: int) -> bool:
         """Return whether a gap was taken out between two places of the view."""
-        return bisect_left(self._starts, end) > bisect_right(self._starts, begin)
+        starts = self._places[0]
+        return bisect_left(starts, end) > bisect_right(starts, begin)
 
     def match(self, begin: int, end: int, rule: str) -> _Match:
         first, last = self._original(begin), self._original(end - 1) + 1
         return _Match(first, last, first, last, rule)
 
     def _original(self, place: int) -> int:
-        gaps = bisect_right(self._starts, place)
-        return place + (self._removed[gaps - 1] if gaps else 0)
+        starts, lengths, _ = self._places
+        gaps = bisect_right(starts, place)
+        return place + (lengths[gaps - 1] if gaps else 0)
 
 
 class _Decoded:

@@ -350,7 +350,7 @@ def test_bundle_stays_within_its_bytes_and_keeps_the_newest_lines(tmp_path):
     host.collect(services={"live_connector": 4000}, most_bytes=600_000)
     item = host.item("log live_connector")
     assert item["bytes"] < 600_000
-    assert item["status"] == "complete"
+    assert (item["status"], "newest 62 lines of 4000" in item["reason"]) == ("incomplete", True)
     log = (host.unpacked() / "logs/live_connector.log").read_text()
     assert "line 3999 " in log
     assert host.item("log trading-paper-bot-1")["status"] == "complete"
