@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .bots import MODE_LABEL, MODES
+from .redaction import Redactor, build_rules
 
 CONFIG_SECONDS: Final = 30
 """Parsing takes a tenth of a second; more than this means that a disk hangs."""
@@ -289,7 +290,9 @@ def parse_error(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not _is_progress(line)]
     if not lines:
         return "Compose gave no reason."
-    return f"Compose says: {lines[-1]}" + ("" if lines[-1].endswith((".", "?", "!")) else ".")
+    # It repeats values that it can not read, whatever they are.
+    said = Redactor(build_rules()).text(lines[-1])
+    return f"Compose says: {said}" + ("" if lines[-1].endswith((".", "?", "!")) else ".")
 
 
 def parse_unset_variables(stderr: str) -> list[str]:

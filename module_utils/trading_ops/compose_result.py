@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from .compose_plan import Container, Step
 from .engine import Engine, EngineError
+from .known_secrets import parse_environment, select_secrets
+from .redaction import Redactor, build_rules
 
 LOG_LINES: Final = 20
 LOG_BYTES: Final = 8192
@@ -95,11 +97,18 @@ def format_steps(steps: Sequence[Step], restart_policy: str) -> tuple[str, str]:
 
 
 def read_logs(engine: Engine, container: Container) -> list[str]:
-    """Return the container's last lines, or one that says why there are none."""
+    """Return the container's last lines without its secrets, or one that says why there are none.
+
+    They are shown in the terminal, and kept in a job's artifacts.
+    """
     try:
+        described = engine.inspect(container.id) or {}
         text = engine.logs(container.id, LOG_LINES)
     except EngineError as error:
         return [f"(its log could not be read: {error})"]
+    environment = parse_environment((described.get("Config") or {}).get("Env") or [])
+    known = [(name, secret) for name, value in environment for secret in select_secrets(name, value)]
+    text = Redactor(build_rules(known)).text(text)
     kept = text.encode("utf-8", "replace")[-LOG_BYTES:].decode("utf-8", "ignore")
     return kept.splitlines()[-LOG_LINES:] or ["(its log is empty)"]
 

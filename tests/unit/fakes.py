@@ -29,6 +29,7 @@ class FakeContainer:
     immortal: bool = False
     resurrects: bool = False
     id: str = ""
+    environment: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.id = self.id or f"{next(_numbers):064x}"
@@ -126,7 +127,7 @@ class FakeEngine:
             "Image": self.images.get(item.image, "sha256:1"),
             "State": item.state(),
             "HostConfig": {"RestartPolicy": {"Name": item.restart_policy, "MaximumRetryCount": 0}},
-            "Config": {"Labels": dict(item.labels), "Image": item.image},
+            "Config": {"Labels": dict(item.labels), "Image": item.image, "Env": list(item.environment)},
         }
 
     def set_restart_policy(self, container_id: str, name: str) -> None:

@@ -217,6 +217,14 @@ def test_logs_are_bounded_in_bytes(world: World):
     assert 8000 < len(line.encode()) <= 8192
 
 
+def test_secrets_in_the_last_lines_of_a_failed_start_are_not_shown(world: World):
+    world.services["bot"].ends_with = 1
+    world.engine.log_text = "connect pl4nted-Val9 failed\ntoken=abc-def-123\n"
+    world.during_up = lambda: setattr(world.one("bot"), "environment", ("DB_PASSWORD=pl4nted-Val9",))
+    result = ensure(world, "bot")
+    assert result["logs"]["bot"] == ["connect (redacted: known: DB_PASSWORD) failed", "token=(redacted: assignment)"]
+
+
 @pytest.mark.parametrize(
     ("text", "broken", "line"),
     [("", None, "(its log is empty)"), ("x", "no such driver", "(its log could not be read: no such driver)")],
