@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -188,6 +189,7 @@ def _collect(
             "finished_at": format_utc(tools.now()),
             "too_short_to_look_for": list(rules.too_short),
             "limits": {"bytes": request.most_bytes, "seconds": request.timeout_seconds},
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
         manifest = _finish(bundle, about, scratch)
     except BaseException:
