@@ -1,6 +1,7 @@
 """The lab estate on this machine: `python lab/estate.py up | down [--images] | status`.
 
-Four hosts (systemd, sshd and an engine of their own each) and the venue, as containers on one network.
+Four hosts (systemd, sshd and an engine of their own each), the venue and the receiver of notifications, as containers on
+one network.
 `up` makes what is missing and replaces what differs from this checkout; `down` leaves nothing but images.
 """
 
@@ -25,7 +26,7 @@ from lab import images, machines, project_tree, state  # noqa: E402
 from lab.machines import EstateError, Machine, Observed, run  # noqa: E402
 
 READY_TIMEOUT_SECONDS = 90
-VENUE_TIMEOUT_SECONDS = 30
+OUTSIDE_TIMEOUT_SECONDS = 30
 LOAD_TIMEOUT_SECONDS = 300
 PROBE_TIMEOUT_SECONDS = 8
 _COPY_BYTES = 1 << 20
@@ -33,7 +34,6 @@ _TREE_MARK = f"/{state.HOST_FILES}/project_tree"
 
 HOST_IMAGE = images.ImageSource("host", ROOT / "lab/host")
 VENUE_ADDRESS = "172.29.77.20"
-VENUE_URL = f"http://{VENUE_ADDRESS}:8900"
 
 Say = Callable[[str], None]
 
@@ -47,6 +47,25 @@ class LabHost:
     images: tuple[str, ...] = ()
     runs_stacks: bool = False
 
+
+@dataclass(frozen=True)
+class Outside:
+    """What lies outside of the estate, a plain container: what bots trade against, and where notifications go."""
+
+    name: str
+    address: str
+    program: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}:{self.port}"
+
+
+OUTSIDES = (
+    Outside("venue", VENUE_ADDRESS, "trading_lab.exchange", 8900),
+    Outside("receiver", "172.29.77.21", "trading_lab.receiver", 8910),
+)
 
 # What a host needs that runs bots, but neither feed nor database.
 _BOT_IMAGES = ("app", "bot")
@@ -87,7 +106,7 @@ def up(home: Path, say: Say) -> None:
         images.compose_variables(references), ADDRESSES["homelab1"], VENUE_ADDRESS
     )
     in_parallel(lambda host: ensure_project_tree(host, environment, say), HOSTS)
-    wait_for_venue(VENUE_URL)
+    in_parallel(wait_for_outside, OUTSIDES)
     say("lab: up")
 
 
@@ -109,7 +128,7 @@ def build_machines(home: Path, host_image: str, app_image: str) -> list[Machine]
     """Return every container the lab consists of. A new key makes a new host: its old one is pinned nowhere."""
     identities = {host.name: state.digest(state.host_files(home, host.name)) for host in HOSTS}
     hosts = [machines.build_host(host.name, host.address, host_image, identities[host.name]) for host in HOSTS]
-    return [*hosts, Machine("venue", VENUE_ADDRESS, app_image, command=("trading_lab.exchange",))]
+    return [*hosts, *(Machine(each.name, each.address, app_image, command=(each.program,)) for each in OUTSIDES)]
 
 
 def ensure_machines(wanted: Sequence[Machine], files: Mapping[str, bytes], say: Say) -> None:
@@ -225,19 +244,19 @@ def ensure_project_tree(host: LabHost, environment: Mapping[str, str], say: Say)
     say(f"{host.name}: project root /{project_tree.PROJECT_ROOT_PATH} written")
 
 
-def wait_for_venue(url: str, venue_timeout_seconds: float = VENUE_TIMEOUT_SECONDS) -> None:
-    """Return once the venue answers over HTTP; the last observation is the error."""
-    deadline = time.monotonic() + venue_timeout_seconds
-    while (trouble := venue_trouble(url)) and time.monotonic() < deadline:
+def wait_for_outside(outside: Outside, timeout_seconds: float = OUTSIDE_TIMEOUT_SECONDS) -> None:
+    """Return once it answers over HTTP; the last observation is the error."""
+    deadline = time.monotonic() + timeout_seconds
+    while (trouble := outside_trouble(outside)) and time.monotonic() < deadline:
         time.sleep(0.3)
     if trouble:
-        raise EstateError(f"the venue at {url} did not answer within {venue_timeout_seconds:g} s: {trouble}")
+        raise EstateError(f"the {outside.name} at {outside.url} did not answer within {timeout_seconds:g} s: {trouble}")
 
 
-def venue_trouble(url: str) -> str:
-    """Return why the venue does not answer, empty where it does. A switched-on fault is an answer."""
+def outside_trouble(outside: Outside) -> str:
+    """Return why it does not answer, empty where it does. A switched-on fault is an answer."""
     try:
-        urllib.request.urlopen(f"{url}/health", timeout=3).close()
+        urllib.request.urlopen(f"{outside.url}/health", timeout=3).close()
     except urllib.error.HTTPError:
         return ""
     except OSError as error:
@@ -291,7 +310,7 @@ def status(home: Path, say: Say) -> bool:
         names = [host.name for host in HOSTS if _state(observed, host.name) == "running"]
         probes = dict(zip(names, in_parallel(lambda name: probe_host(home, name), names), strict=True))
     rows = [host_row(host, observed, wanted, probes, references) for host in HOSTS]
-    rows.append(venue_row(observed, wanted, venue_trouble(VENUE_URL)))
+    rows += [outside_row(each, observed, wanted, outside_trouble(each)) for each in OUTSIDES]
     for line in format_table([("host", "address", "state", "engine", "running", "trouble"), *rows]):
         print(line)
     troubled = [row[0] for row in rows if row[-1]]
@@ -319,10 +338,12 @@ def host_row(
     return (host.name, host.address, _state(observed, host.name), probe.engine or "unknown", counted, trouble)
 
 
-def venue_row(observed: Mapping[str, Observed], wanted: Mapping[str, Machine], trouble: str) -> tuple[str, ...]:
-    """Return the venue's line of the table. It is no host: it has no engine and no ssh."""
-    found = _machine_trouble("venue", observed, wanted) or trouble
-    return ("venue", VENUE_ADDRESS, _state(observed, "venue"), "-", "-", found)
+def outside_row(
+    outside: Outside, observed: Mapping[str, Observed], wanted: Mapping[str, Machine], trouble: str
+) -> tuple[str, ...]:
+    """Return its line of the table. It is no host: it has no engine and no ssh."""
+    found = _machine_trouble(outside.name, observed, wanted) or trouble
+    return (outside.name, outside.address, _state(observed, outside.name), "-", "-", found)
 
 
 def _machine_trouble(name: str, observed: Mapping[str, Observed], wanted: Mapping[str, Machine]) -> str:

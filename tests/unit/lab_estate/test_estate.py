@@ -3,6 +3,7 @@ from __future__ import annotations
 import http.server
 import shlex
 import threading
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from lab.estate import HOSTS, LabHost, Probe, group_by_hosts, parse_probe
 from lab.machines import EstateError, Machine
 
 HOST_IMAGE, APP_IMAGE = "trading-core-lab/host:abc", "trading-core-lab/app:abc"
+VENUE = estate.OUTSIDES[0]
 REFERENCES = {name: f"trading-core-lab/{name}:abc" for name in images.IMAGES}
 
 
@@ -26,13 +28,14 @@ def said() -> list[str]:
     return []
 
 
-def test_the_lab_is_four_hosts_and_the_venue_at_their_addresses(wanted):
+def test_the_lab_is_four_hosts_and_what_lies_outside_at_their_addresses(wanted):
     assert {machine.name: machine.address for machine in wanted} == {
         "homelab1": "172.29.77.11",
         "homelab2": "172.29.77.12",
         "restore1": "172.29.77.13",
         "control1": "172.29.77.14",
         "venue": "172.29.77.20",
+        "receiver": "172.29.77.21",
     }
 
 
@@ -159,12 +162,12 @@ def test_the_venue_that_refuses_on_purpose_still_answers():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Down) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert estate.venue_trouble(f"http://127.0.0.1:{server.server_port}") == ""
+        assert estate.outside_trouble(replace(VENUE, address="127.0.0.1", port=server.server_port)) == ""
 
 
 def test_a_venue_that_is_not_there_is_named():
-    with pytest.raises(EstateError, match=r"did not answer within 0 s"):
-        estate.wait_for_venue("http://127.0.0.1:9", venue_timeout_seconds=0)
+    with pytest.raises(EstateError, match=r"the venue at http://127.0.0.1:9 did not answer within 0 s"):
+        estate.wait_for_outside(replace(VENUE, address="127.0.0.1", port=9), timeout_seconds=0)
 
 
 def test_every_host_of_the_stacks_holds_only_images_that_exist():
