@@ -36,10 +36,9 @@ options:
     description: Incident the message is about.
     type: str
     default: ""
-  timeline_head:
-    description: Hash of the last line of the incident's timeline.
-    type: str
-    default: ""
+  incidents_path:
+    description: Directory of the copies of incident records, for the head of the incident's timeline.
+    type: path
   notes:
     description: Further lines.
     type: list
@@ -81,6 +80,10 @@ next_command:
   description: What to do next, empty where everybody was told.
   returned: always
   type: str
+timeline_head:
+  description: Hash of the last line of the incident's timeline that went along, empty where there is none.
+  returned: always
+  type: str
 channels:
   description: >-
     One entry per channel, in the order of O(urls), with C(channel), C(outcome) (V(delivered), V(failed) or V(unknown),
@@ -97,6 +100,7 @@ from ansible.module_utils.trading_ops.notification import (
     build_body,
     parse_channels,
     plan,
+    read_head,
     report,
     tell,
 )
@@ -107,7 +111,7 @@ ARGUMENT_SPEC = {
     "text": {"type": "str", "required": True},
     "reason": {"type": "str", "default": "not given"},
     "incident_id": {"type": "str", "default": ""},
-    "timeline_head": {"type": "str", "default": ""},
+    "incidents_path": {"type": "path"},
     "notes": {"type": "list", "elements": "str", "default": []},
     "timeout_seconds": {"type": "float", "default": 10},
 }
@@ -118,13 +122,12 @@ def main() -> None:
     params = module.params
     channels = parse_channels(params["urls"])
     if module.check_mode:
-        module.exit_json(**plan(channels))
+        module.exit_json(**plan(channels), timeline_head="")
     timeout_seconds = min(params["timeout_seconds"], MAX_TIMEOUT_SECONDS)
-    body = build_body(
-        params["text"], params["reason"], params["incident_id"], params["timeline_head"], params["notes"]
-    )
+    head = read_head(params["incidents_path"], params["incident_id"])
+    body = build_body(params["text"], params["reason"], params["incident_id"], head, params["notes"])
     told = tell(channels, params["title"], body, apprise_send(timeout_seconds), timeout_seconds)
-    module.exit_json(**report(told))
+    module.exit_json(**report(told), timeline_head=head)
 
 
 if __name__ == "__main__":

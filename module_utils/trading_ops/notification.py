@@ -10,7 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
+
+from .incident_folder import PENDING, TIMELINE, FolderError, incident_path, read_timeline
 
 MAX_TIMEOUT_SECONDS: Final = 60
 _MAX_REASON: Final = 500
@@ -59,6 +62,18 @@ def build_body(text: str, reason: str, incident_id: str = "", timeline_head: str
     words = "".join(char for char in " ".join(reason.split()) if char.isprintable())[:_MAX_REASON]
     head = f"Timeline head: {timeline_head}" if timeline_head else ""
     return "\n".join(filter(None, [text.replace("<reason>", words), incident_id, *notes, head]))
+
+
+def read_head(incidents_path: str | None, incident_id: str) -> str:
+    """Return the hash of the last line of the timeline, of what waits to be brought home before it has one; or none."""
+    if not incidents_path or not incident_id:
+        return ""
+    try:
+        folder = incident_path(Path(incidents_path), incident_id)
+        timelines = [read_timeline(folder, name) for name in (TIMELINE, PENDING)]
+    except FolderError:
+        return ""  # people are told all the same
+    return next((timeline.head for timeline in timelines if timeline.entries), "")
 
 
 def tell(channels: Sequence[Channel], title: str, body: str, send: Send, timeout_seconds: float) -> tuple[Told, ...]:

@@ -1,0 +1,100 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: escalation_info
+short_description: See whom to tell next of an incident
+description:
+  - Holds the contacts in their order against the incident's timeline, as the copy in the checkout has it.
+  - Never changes anything.
+options:
+  incidents_path:
+    description: Directory of the copies of incident records.
+    type: path
+    required: true
+  incident_id:
+    description: The incident.
+    type: str
+    required: true
+  contacts:
+    description: Names, in the order in which they are told.
+    type: list
+    elements: str
+    required: true
+  contact:
+    description: The one to tell, whoever was told already.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads.
+"""
+
+EXAMPLES = r"""
+- name: See who is next
+  escalation_info:
+    incidents_path: /home/reno/runbooks/incidents
+    incident_id: INC-20261121-013000-bars-look-wrong
+    contacts: [Anna, Bo]
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven), V(refused) where everybody was told already, V(usage) or V(failed).
+  returned: always
+  type: str
+summary:
+  description: Who is next, and who was told when.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where nothing is left to do.
+  returned: always
+  type: str
+contact:
+  description: The name, empty for nobody.
+  returned: always
+  type: str
+index:
+  description: Its place in O(contacts), from 0.
+  returned: always
+  type: int
+told:
+  description: One entry per time that somebody was told, with C(contact), C(at) and C(outcome).
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.escalation import observe
+
+ARGUMENT_SPEC = {
+    "incidents_path": {"type": "path", "required": True},
+    "incident_id": {"type": "str", "required": True},
+    "contacts": {"type": "list", "elements": "str", "required": True},
+    "contact": {"type": "str", "default": ""},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+    path = Path(params["incidents_path"])
+    result = observe(path, params["incident_id"], params["contacts"], params["contact"])
+    if result["outcome"] == "proven":
+        module.exit_json(**result)
+    module.fail_json(msg=result["summary"], **result)
+
+
+if __name__ == "__main__":
+    main()
