@@ -57,3 +57,9 @@ def test_a_file_that_is_no_settings_is_refused_with_its_name(tmp_path, text):
     path.write_text(text)
     with pytest.raises(SettingsError, match=r"trading\.yml"):
         read_settings(path, "RefStrat_01")
+
+
+def test_a_file_from_before_there_was_a_rate_has_none(content):
+    assert parse_settings(content, "RefStrat_01").orders_per_minute == content["load"]["orders_per_minute"]
+    del content["load"]
+    assert parse_settings(content, "RefStrat_01").orders_per_minute == float("inf")

@@ -245,3 +245,35 @@ def test_every_row_fits_its_table():
     for table, columns in COLUMNS.items():
         rows = desk.journal.table(table)
         assert rows and {len(row) for row in rows} == {columns}
+
+
+def test_a_rate_holds_back_new_orders_and_leaves_what_rests_where_it_is():
+    desk = Desk()
+    desk.settings = replace(SETTINGS, orders_per_minute=2)
+    desk.bars(10)
+    assert desk.venue.orders == [("limit", "buy")] * 2
+    assert len(desk.venue.open) == 1
+    desk.now += 60
+    desk.bars(10)
+    assert len(desk.venue.orders) == 4
+
+
+def test_a_rate_never_holds_back_what_gets_out_of_a_position():
+    desk = Desk()
+    desk.bars(15, step=+10.0)
+    desk.settings = replace(SETTINGS, orders_per_minute=1)
+    desk.bars(20, step=-10.0)
+    assert ("market", "sell") in desk.venue.orders
+    assert desk.value("bot_position_base") == 0.0
+
+
+def test_what_rests_is_withdrawn_though_the_rate_is_spent_where_entries_are_switched_off_or_halted():
+    for change in ({"settings": replace(SETTINGS, orders_per_minute=1, may_enter=False)}, {"latch": ENGAGED}):
+        desk = Desk()
+        desk.settings = replace(SETTINGS, orders_per_minute=1)
+        desk.bars(3)
+        assert len(desk.venue.open) == 1
+        for name, value in change.items():
+            setattr(desk, name, value)
+        desk.bars(1)
+        assert desk.venue.open == {}

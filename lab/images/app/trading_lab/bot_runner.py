@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +107,7 @@ class SettingsFile:
                 print(f"bot: settings read: {self._settings}", flush=True)
         except (OSError, SettingsError) as error:
             print(f"bot: no entries until the settings can be read: {error}", flush=True)
-            return TradingSettings(
-                self._settings.symbol,
-                False,
-                self._settings.position_ratio,
-                self._settings.strategy,
-                self._settings.limits,
-            )
+            return replace(self._settings, may_enter=False)
         return self._settings
 
 

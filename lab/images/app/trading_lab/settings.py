@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ class TradingSettings:
     position_ratio: float
     strategy: StrategySettings
     limits: RiskLimits
+    orders_per_minute: float = math.inf
 
 
 def parse_settings(content: Any, strategy_name: str) -> TradingSettings:
@@ -70,6 +72,8 @@ def parse_settings(content: Any, strategy_name: str) -> TradingSettings:
             _number(limits, "drawdown_ratio"),
             _number(limits, "position_ratio"),
         ),
+        # A file from before there was such a limit has none.
+        orders_per_minute=_number(_section(content, "load"), "orders_per_minute") if "load" in content else math.inf,
     )
 
 

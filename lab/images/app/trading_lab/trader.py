@@ -26,6 +26,7 @@ STARTING_EQUITY = 10_000.0
 FEE_RATIO = 0.00001
 _KEPT_BARS = 600
 _PSI_SAMPLE_BARS = 500
+_RATE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Trader:
         self._performance = Performance(STARTING_EQUITY)
         self._period_equity = STARTING_EQUITY
         self._resting: Sent | None = None
+        self._sent_at: deque[float] = deque()
         # True from the moment a call to the venue may have worked without us knowing.
         self._is_uncertain = True
         self._feed_bars: deque[Bar] = deque(maxlen=4 * identity.bars_each)
@@ -115,6 +117,8 @@ class Trader:
             return
         decision = self._decide(closed, settings)
         try:
+            if self._may_go_on_resting(decision, settings):
+                return
             self.withdraw()
             if not self._is_halted():
                 self._act(decision, bar, settings, model)
@@ -160,6 +164,17 @@ class Trader:
         self._metrics.halted.set(halted)
         return halted
 
+    def _may_go_on_resting(self, decision: str, settings: TradingSettings) -> bool:
+        """Whether no order may be sent now for the rate's sake, and the one that rests is still wanted."""
+        if self._has_room(settings) or self._resting is None or self._is_uncertain or decision == "exit":
+            return False
+        return not self._is_halted() and (self._resting.side == "sell" or self._may_enter(settings))
+
+    def _has_room(self, settings: TradingSettings) -> bool:
+        while self._sent_at and self._clock() - self._sent_at[0] >= _RATE_SECONDS:
+            self._sent_at.popleft()
+        return len(self._sent_at) < settings.orders_per_minute
+
     def _closed_period(self) -> Bar | None:
         """The aggregated bar that the last feed bar has closed, if it has closed one."""
         closed = aggregate(tuple(self._feed_bars), self._identity.bars_each, self._identity.bar_seconds)
@@ -193,7 +208,7 @@ class Trader:
         return decide(tuple(self._bars), self._account.is_long, settings.strategy)
 
     def _act(self, decision: str, bar: Bar, settings: TradingSettings, model: Model) -> None:
-        if decision == "enter" and self._may_enter(settings):
+        if decision == "enter" and self._may_buy(settings):
             self._send(settings.symbol, "buy", "market", self._size(bar, settings, model), bar.close)
         elif decision == "exit" and self._account.is_long:
             self._send(settings.symbol, "sell", "market", self._account.quantity, bar.close)
@@ -205,7 +220,7 @@ class Trader:
         if self._account.is_long:
             price = bar.close - settings.strategy.stop_distance_atr * distance
             self._send(settings.symbol, "sell", "stop", self._account.quantity, price)
-        elif self._may_enter(settings):
+        elif self._may_buy(settings):
             price = bar.close - settings.strategy.entry_distance_atr * distance
             self._send(settings.symbol, "buy", "limit", self._size(bar, settings, model), price)
 
@@ -218,6 +233,9 @@ class Trader:
         self._metrics.limit_broken.set(is_broken)
         return settings.may_enter and not is_broken and not self._account.is_long
 
+    def _may_buy(self, settings: TradingSettings) -> bool:
+        return self._may_enter(settings) and self._has_room(settings)
+
     def _size(self, bar: Bar, settings: TradingSettings, model: Model) -> float:
         scale = model.position_scale(self._features(settings))
         ratio = min(settings.position_ratio, settings.limits.position_ratio)
@@ -229,6 +247,7 @@ class Trader:
             return
         order = self._venue.place(symbol, side, kind, quantity, round(price, 2))
         self.orders_sent += 1
+        self._sent_at.append(self._clock())
         self._metrics.orders.inc()
         self._record_order(order, symbol, side, kind, quantity)
         sent = Sent(order.order_id, symbol, side, quantity)
