@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +21,8 @@ from .latch import LATCH_FILE, read_latch
 MAX_BYTES: Final = 1024 * 1024
 FILE_SECONDS: Final = 5
 
-_SIZES: Final = ("sizing", "risk_limits")
-"""Sections whose numbers say how much may be at stake."""
+_SIZES: Final = ("sizing", "risk_limits", "load")
+"""Sections whose numbers say how much may be at stake, or how hard the system works."""
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -55,13 +55,17 @@ class Change:
         if self.key.endswith(".enabled"):
             return self.after is False
         if section in _SIZES:
-            return isinstance(self.after, int | float) and self.after < self.before
+            return all(isinstance(value, int | float) for value in (self.before, self.after)) and self.after < self.before
         return section == "strategies"
+
+
+Edit = Callable[[str], tuple[tuple[Change, ...], str]]
+"""The file's text -> what is different from what is wanted, and the text with it changed. Raises ConfigError."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked: `changes` are values, or their text, by dotted key."""
+    """What is asked: `changes` are values, or their text, by dotted key; or an `edit` in their place."""
 
     path: Path
     changes: Mapping[str, object]
@@ -69,11 +73,22 @@ class Request:
     documentation_path: Path
     by: str
     why: str
+    edit: Edit | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a request comes to, as the file was just seen: its text and status, and the text that it will have."""
+
+    changes: tuple[Change, ...]
+    before: str
+    after: str
+    seen: os.stat_result
 
 
 def plan(text: str, wanted: Mapping[str, object]) -> tuple[tuple[Change, ...], str]:
     """Return what is different from `wanted`, and the text with it changed. Raises ConfigError."""
-    after, document = _load(text), _yaml().compose(text)
+    after, document = read_settings(text), _yaml().compose(text)
     changes, cuts = [], []
     for key, value in wanted.items():
         node = _find(document, key)
@@ -97,21 +112,37 @@ def plan(text: str, wanted: Mapping[str, object]) -> tuple[tuple[Change, ...], s
     return tuple(changes), changed
 
 
+def compare(before: str, after: str) -> tuple[Change, ...]:
+    """Return what is different between two texts of the file; None for a setting that one of them has not.
+
+    Raises ConfigError.
+    """
+    old, new = (dict(_settings(read_settings(text))) for text in (before, after))
+    keys = [*old, *(key for key in new if key not in old)]
+    return tuple(Change(key, old.get(key), new.get(key)) for key in keys if repr(old.get(key)) != repr(new.get(key)))
+
+
 def look(request: Request) -> dict[str, Any]:
     """Return the module result of planning only."""
     try:
-        changes, _, _ = _plan(request)
+        changes = _plan(request).changes
     except ConfigError as error:
-        return _nothing_done(error)
+        return nothing_done(error)
     return _result("proven", _words(request, changes), False, changes)
 
 
-def ensure_changed(request: Request, now: Callable[[], str], dry_run: bool) -> dict[str, Any]:
-    """Return the module result of changing the file; `now` tells ISO 8601 UTC. Never raises."""
+def ensure_changed(
+    request: Request, now: Callable[[], str], dry_run: bool, keep: Callable[[Planned], None] | None = None
+) -> dict[str, Any]:
+    """Return the module result of changing the file; `now` tells ISO 8601 UTC. Never raises.
+
+    `keep` writes down what a later undo needs, before anything is changed; OSError where it can not.
+    """
     try:
-        changes, text, seen = _plan(request)
+        planned = _plan(request)
     except ConfigError as error:
-        return _nothing_done(error)
+        return nothing_done(error)
+    changes = planned.changes
     if dry_run or not changes:
         words = _words(request, changes)
         return _result("planned" if dry_run else "proven", words, bool(changes), changes, due=_due(request))
@@ -119,10 +150,12 @@ def ensure_changed(request: Request, now: Callable[[], str], dry_run: bool) -> d
     entries = [_entry(request, change, moment, documentation) for change in changes]
     try:
         # Written down first: a record of a change that failed can be told from the file, an unrecorded change can not.
+        if keep:
+            keep(planned)
         drift_log.record(request.state_path, entries)
     except OSError as error:
-        return _nothing_done(ConfigError(f"Not changed, since the drift log could not be written: {error}.", "failed"))
-    trouble = _write_and_prove(request.path, text, seen)
+        return nothing_done(ConfigError(f"Not changed, since it could not be put on record: {error}.", "failed"))
+    trouble = _write_and_prove(request.path, planned.after, planned.seen)
     if trouble:
         return _result(
             "failed", f"{trouble} {_take_back(request, entries, now())}", True, changes, f"cat {request.path}"
@@ -139,8 +172,8 @@ def ensure_changed(request: Request, now: Callable[[], str], dry_run: bool) -> d
     return _result("proven", _words(request, changes), True, changes, warnings=warnings, due=_due(request))
 
 
-def _plan(request: Request) -> tuple[tuple[Change, ...], str, os.stat_result]:
-    if not request.why.strip() or not request.changes:
+def _plan(request: Request) -> Planned:
+    if not request.why.strip() or not (request.changes or request.edit):
         raise ConfigError("A change needs what is changed, and why: -e reason=… -e changes=KEY=VALUE")
     try:
         content, seen = bounded(lambda: (request.path.read_bytes(), request.path.stat()), FILE_SECONDS)
@@ -152,14 +185,14 @@ def _plan(request: Request) -> tuple[tuple[Change, ...], str, os.stat_result]:
         text = content.decode("utf-8")
     except ValueError as error:
         raise ConfigError(f"{request.path} is no text: {error}.", "failed") from error
-    changes, changed = plan(text, request.changes)
+    changes, changed = request.edit(text) if request.edit else plan(text, request.changes)
     barred = [change.key for change in changes if not change.is_allowed_while_halted]
     latch = read_latch(request.state_path / LATCH_FILE)
     if latch and barred:
         release = f"./runbook halt_release -e incident_id={latch.incident_ids[0]}" if latch.incident_ids else ""
         words = "Until its release things get smaller or go off, and parameters of strategies can be put right; not"
         raise ConfigError(f"{latch.sentence()} {words}: {', '.join(barred)}.", "refused", release)
-    return changes, changed, seen
+    return Planned(changes, text, changed, seen)
 
 
 def _write_and_prove(path: Path, text: str, seen: os.stat_result) -> str:
@@ -200,7 +233,17 @@ def _due(request: Request) -> str:
     return drift_log.describe_due(request.state_path, request.documentation_path)
 
 
-def _load(text: str) -> Any:
+def _settings(content: object, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of a file by its dotted key; a list is one value."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _settings(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, content
+
+
+def read_settings(text: str) -> Any:
+    """Return the mapping of settings that the file's text holds. Raises ConfigError."""
     try:
         content = _yaml().safe_load(text)
     except (_yaml().YAMLError, RecursionError, ValueError) as error:
@@ -212,7 +255,7 @@ def _load(text: str) -> Any:
 
 def _reload(text: str) -> Any:
     try:
-        return _load(text)
+        return read_settings(text)
     except ConfigError:
         return None
 
@@ -307,12 +350,15 @@ def _yaml() -> Any:
 
 
 def _words(request: Request, changes: Sequence[Change]) -> str:
+    if not changes and request.edit:
+        return "the configuration reads so already"
     if not changes:
         return f"{', '.join(f'{key} is {value}' for key, value in request.changes.items())} already"
     return ", ".join(f"{change.key} {change.before} -> {change.after}" for change in changes)
 
 
-def _nothing_done(error: ConfigError) -> dict[str, Any]:
+def nothing_done(error: ConfigError) -> dict[str, Any]:
+    """Return the module result of a request that changed nothing."""
     return _result(error.outcome, str(error), False, (), error.next_command)
 
 

@@ -259,7 +259,7 @@ def test_no_change_without_its_record(request_):
     before = request_.path.read_bytes()
     seen = change(request_)
     assert (seen["outcome"], seen["changed"], request_.path.read_bytes()) == ("failed", False, before)
-    assert "Not changed, since the drift log could not be written" in seen["summary"]
+    assert "Not changed, since it could not be put on record" in seen["summary"]
 
 
 def lose(path, text, like=None):

@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mitigation_info
+short_description: See whether a temporary fix could be made
+description:
+  - Plans what M(mitigation) would do, and fails where that would be refused. Asked on every host first, one host's
+    refusal keeps the others from a change that would be theirs alone.
+  - Never changes anything.
+requirements:
+  - PyYAML on the host (Debian's python3-yaml)
+  - git on the host, for O(config_commit)
+options:
+  root_path:
+    description: Checkout of AI_TRADING_CORE on the host.
+    type: path
+    required: true
+  config_file:
+    description: The trading configuration, relative to the checkout.
+    type: str
+    required: true
+  disable:
+    description: Venue, strategy or symbol that takes no new position any more, as in V(venue), V(RefStrat_01) or V(symbols.ETHUSDT).
+    type: str
+  enable:
+    description: Venue, strategy or symbol that may take positions again.
+    type: str
+  scale_sizing:
+    description: Factor below 1 for every number under C(sizing), as in V(0.5). Asked for twice, it scales twice.
+    type: str
+  orders_per_minute:
+    description: How many orders a bot may send in a minute, as its C(load.orders_per_minute).
+    type: str
+  changes:
+    description: Wanted values, or their text, by dotted key, as in V(load.orders_per_minute=30,venue.enabled=false).
+    type: dict
+  config_commit:
+    description: Commit of the checkout; the configuration becomes what it is in there.
+    type: str
+  undo:
+    description: Id of a fix on this host; the configuration becomes what it was before that, to the byte.
+    type: str
+  reason:
+    description: Why, in words.
+    type: str
+    required: true
+  run_id:
+    description: The run, unlike any other, C(<yyyymmdd-hhmmss>.<process>). The id of the fix is made of it.
+    type: str
+    required: true
+  state_path:
+    description: Directory of halt latch, drift log, audit log and what undoes a fix.
+    type: path
+    default: /var/lib/trading-core
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads.
+"""
+
+EXAMPLES = r"""
+- name: See whether the venue could be disabled
+  mitigation_info:
+    root_path: /opt/ai_trading_core
+    config_file: config/trading.yml
+    disable: venue
+    reason: it rejects every order
+    run_id: 20261121-013000.4242
+"""
+
+RETURN = r"""
+outcome:
+  description: >-
+    V(proven) where it could be made, otherwise V(usage), V(refused) or V(failed).
+  returned: always
+  type: str
+summary:
+  description: The changes, or why not.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where nothing is left to do.
+  returned: always
+  type: str
+changes:
+  description: One entry per value that differs, with C(key), C(before) and C(after), none for a value that one side has not.
+  returned: always
+  type: list
+  elements: dict
+is_known:
+  description: Whether this host has done the fix that O(undo) names; true without it.
+  returned: success
+  type: bool
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.mitigation import git_reader, observe, parse_fix
+from ansible.module_utils.trading_ops.trading_config import ConfigError, Request, nothing_done
+
+ARGUMENT_SPEC = {
+    "root_path": {"type": "path", "required": True},
+    "config_file": {"type": "str", "required": True},
+    "disable": {"type": "str"},
+    "enable": {"type": "str"},
+    "scale_sizing": {"type": "str"},
+    "orders_per_minute": {"type": "str"},
+    "changes": {"type": "dict"},
+    "config_commit": {"type": "str"},
+    "undo": {"type": "str"},
+    "reason": {"type": "str", "required": True},
+    "run_id": {"type": "str", "required": True},
+    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+    root = Path(params["root_path"])
+    request = Request(root / params["config_file"], {}, Path(params["state_path"]), Path(), "", params["reason"])
+    try:
+        result = observe(parse_fix(params, params["run_id"]), request, git_reader(root, params["config_file"]))
+    except ConfigError as error:
+        result = nothing_done(error)
+    del result["warnings"], result["diff"]
+    if result["outcome"] == "proven":
+        module.exit_json(**result)
+    module.fail_json(msg=result["summary"], **result)
+
+
+if __name__ == "__main__":
+    main()
