@@ -46,6 +46,7 @@ stop_variable() { # key=value
     scope=*) stop_scope=${1#*=} ;;
     incident_id=*) stop_incident_id=${1#*=} ;;
     grace_period_seconds=*) stop_grace=${1#*=} ;;
+    data_corruption=* | stop_prometheus=*) ;; # what an incident does after the stop
     *) unclear "-e $1" ;;
     esac
 }

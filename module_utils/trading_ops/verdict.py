@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from .outcome import EXIT_CODES, worst
 
-STOPS: Final = frozenset({"failsafe_stop", "bot_stop", "feed_stop"})
+STOPS: Final = frozenset({"failsafe_stop", "bot_stop", "feed_stop", "incident"})
+HALTS: Final = frozenset({"failsafe_stop", "incident"})
+"""Procedures that engage the halt latch for an incident."""
 
 STOP_PROOFS: Final = frozenset({"kill_switch", "bots"})
 """Modules whose result proves a stop. Where one is missing nobody knows what runs, which is worse than failed."""
@@ -22,6 +24,9 @@ AT_THE_VENUE: Final = (
 NO_LONGER_RUNNING: Final = frozenset({"already stopped", "never started", "stopped", "killed", "gone"})
 
 GOOD: Final = frozenset({"proven", "planned"})
+
+MISSED_CHARACTERS: Final = 300
+"""Of what a step missed; all of it stands above the verdict."""
 
 WORDS: Final[dict[str, str]] = {
     "invalid": "NOTHING WAS DONE",
@@ -47,8 +52,17 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class SideProof:
+    """What a step after the proof owes: a good result of module `proof` on `host`. A missing one is named, and decides nothing."""
+
+    step: str
+    host: str
+    proof: str
+
+
+@dataclass(frozen=True)
 class Result:
-    """What one module said on one host. `fields` is its whole result."""
+    """What one module said on one host. `fields` is its whole result, `step` the play of a side job."""
 
     host: str
     proof: str
@@ -56,6 +70,7 @@ class Result:
     summary: str
     next_command: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
+    step: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,8 +78,9 @@ class Run:
     """All that a verdict is judged from.
 
     `results` holds what our modules said and, with an empty `proof`, tasks that failed without an outcome of their
-    own; `side_results` are those of side jobs, which the verdict may quote and never counts; `unreachable` are (host,
-    ssh's words); `seconds` from the start of the command, monotonic.
+    own; `side_results` are those of side jobs, which the verdict may quote and never counts, `side_expected` what those
+    owe; `unreachable` are (host, ssh's words); `seconds` from the start of the command, monotonic; `record` is the folder
+    of the incident that the run belongs to.
     `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
 
@@ -75,8 +91,10 @@ class Run:
     expected: tuple[Expected, ...] = ()
     results: tuple[Result, ...] = ()
     side_results: tuple[Result, ...] = ()
+    side_expected: tuple[SideProof, ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()
     retry_command: str = ""
+    record: str = ""
     inventory_option: str = ""
     is_lab: bool = False
 
@@ -205,8 +223,31 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str
     others = list({(result.host, result.proof): result for result in others}.values())
     troubled = [result for result in judged if result.outcome not in GOOD]
     parts += [_listed(_unique(found)) for found in (others, troubled) if found]
+    if run.side_expected:
+        parts += [words for words in (_missed(run), run.record and f"record: {run.record}") if words]
     parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")
     return "; ".join(parts)
+
+
+def _missed(run: Run) -> str:
+    """Return which steps after the proof did not do what they owe or failed at something, and why; empty for none.
+
+    What only looked has said what it saw; where a step owes it, the step is not missed for what was seen.
+    """
+    bad = [result for result in run.side_results if result.outcome not in GOOD]
+    failed = [result for result in bad if not result.proof.endswith("_info")]
+    for item in run.side_expected:
+        own = [result for result in run.side_results if (result.step, result.host) == (item.step, item.host)]
+        answers = [result for result in own if result.proof == item.proof]
+        if not any(result.outcome in GOOD for result in answers):
+            trouble = answers or [result for result in own if result.outcome not in GOOD]
+            failed += trouble or [Result(item.host, item.proof, "unknown", "did not run", step=item.step)]
+    reasons: dict[str, list[str]] = {}
+    for result in _unique(failed):
+        words = f"{result.host}: {result.summary}".removeprefix("localhost: ").rstrip(".")
+        reasons.setdefault(result.step.partition(" (")[0], []).append(words[:MISSED_CHARACTERS])
+    listed = "; ".join(f"{step} ({'; '.join(reasons[step])})" for step in sorted(reasons))
+    return f"missed: {listed}" if listed else ""
 
 
 def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
@@ -280,7 +321,7 @@ def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:
 def _again(run: Run) -> str:
     """Return the command to repeat; a halt that some hosts have already is joined, so that it stays one incident."""
     ids = sorted(i for r in run.results if r.proof == "kill_switch" for i in _incident_ids(r))
-    if run.procedure != "failsafe_stop" or run.dry_run or not ids or "incident_id" in run.retry_command:
+    if run.procedure not in HALTS or run.dry_run or not ids or "incident_id" in run.retry_command:
         return run.retry_command
     return f"{run.retry_command} -e incident_id={ids[0]}"
 

@@ -5,7 +5,8 @@
 It stands beside the playbooks, where ansible-playbook loads it from any directory, with or without ansible.cfg.
 A play names in its variable `proof` the module whose result it owes from each of its hosts. What is owed is read
 from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task can not make it less. A play that has
-`side_job: true` instead owes nothing: it comes after the proof, and can neither fail nor better it.
+`side_job: true` comes after the proof, and can neither fail nor better it; what it names in `side_proof` and does not
+give is said to be missed.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ LAB = ROOT / "inventories" / "lab"  # what ./runbook takes where nobody names an
 sys.path.insert(0, str(ROOT / "module_utils"))
 
 from trading_ops.clock import utc_now
+from trading_ops.incident import build_incident_id
 from trading_ops.incident_entry import read_origin
 from trading_ops.incident_notes import Notes, describe_play
-from trading_ops.verdict import Expected, Result, Run, Verdict, judge
+from trading_ops.verdict import Expected, Result, Run, SideProof, Verdict, judge
 
 INCIDENT_ID = "TRADING_CORE_INCIDENT_ID"
 INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"
@@ -86,7 +88,9 @@ class CallbackModule(CallbackBase):
         self._expected: list[Expected] = []
         self._results: list[Result] = []
         self._side_results: list[Result] = []
+        self._side_expected: list[SideProof] = []
         self._is_side_job = False
+        self._step = ""
         self._unreachable: list[tuple[str, str]] = []
         self._notes: Notes | None = None
         self._before_play = _Places()
@@ -99,12 +103,15 @@ class CallbackModule(CallbackBase):
         self._procedure = Path(playbook._file_name).stem
         self._plays = playbook.get_plays()
         _write_verdict_file(None)
+        if self._procedure == "incident":
+            self._name_incident()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         inventory = play.get_variable_manager()._inventory
         self._sources = [Path(str(source)) for source in inventory._sources]
         self._end_note()
         self._is_side_job = play.vars.get("side_job") is True
+        self._step = play.get_name()
         self._begin_note(play)
         if self._is_side_job:
             return
@@ -115,6 +122,22 @@ class CallbackModule(CallbackBase):
         for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
             for module in [proof] if isinstance(proof, str) else proof:
                 self._expected.append(Expected(host.name, module))
+        if not self._side_expected:
+            self._expect_side_jobs(inventory)
+
+    def _expect_side_jobs(self, inventory: Any) -> None:
+        """Note what the side jobs of the whole run owe, now: where the stop fails on every host, none of them begins."""
+        for play in self._plays:
+            if owed := play.vars.get("side_proof"):
+                for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
+                    self._side_expected.append(SideProof(play.get_name(), host.name, owed))
+
+    def _name_incident(self) -> None:
+        """Say early which incident this is, and let all hosts and plays name it so."""
+        extra = self._plays[0].get_variable_manager().extra_vars
+        made_up = build_incident_id(os.environ[RUN_ID], str(extra.get("reason") or ""), utc_now())
+        name = str(extra.get("incident_id") or os.environ.setdefault(INCIDENT_ID, made_up))
+        self._display.display(f"incident {name}")
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._note(result)
@@ -132,8 +155,9 @@ class CallbackModule(CallbackBase):
         if "results" in result._result or self._note(result, failed=True):
             return  # of a loop each item has been told
         if self._is_side_job:
-            words = _one_line(result._result.get("msg") or "no message")
-            self._display.display(f"    {result._host.get_name()}: {result._task.get_name()}: {words}")
+            words = f"{result._task.get_name()}: {_one_line(result._result.get('msg') or 'no message')}"
+            self._display.display(f"    {result._host.get_name()}: {words}")
+            self._side_results.append(Result(_host(result), "", "failed", words, step=self._step))
             return
         outcome = OUTCOME_OF_FAILED.get(result._task.action.rpartition(".")[2], "failed")
         wrong = result._result.get("argument_errors")
@@ -147,7 +171,11 @@ class CallbackModule(CallbackBase):
         self._results.append(Result(_host(result), "", outcome, summary, next_command))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        if self._is_side_job or "results" in result._result:
+        if "results" in result._result:
+            return
+        if self._is_side_job:
+            words = f"did not answer ({_one_line(result._result.get('msg', ''))})"
+            self._side_results.append(Result(_host(result), "", "unknown", words, step=self._step))
             return
         self._unreachable.append((_host(result), _one_line(result._result.get("msg", ""))))
 
@@ -226,6 +254,7 @@ class CallbackModule(CallbackBase):
             expected=tuple(self._expected),
             results=tuple(self._results),
             side_results=tuple(self._side_results),
+            side_expected=tuple(self._side_expected),
             unreachable=tuple(self._unreachable),
             inventory_option="" if self._sources == [LAB] else " ".join(f"-i {source}" for source in self._sources),
             is_lab=self._sources == [LAB],
@@ -248,6 +277,7 @@ class CallbackModule(CallbackBase):
             summary=str(fields.get("summary", "")),
             next_command=str(fields.get("next_command", "")),
             fields=fields,
+            step=self._step if self._is_side_job else "",
         )
         if self._notes:
             self._notes.see(found)

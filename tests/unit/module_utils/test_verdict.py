@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from trading_ops.outcome import EXIT_CODES, worst
-from trading_ops.verdict import Expected, Result, Run, judge
+from trading_ops.verdict import Expected, Result, Run, SideProof, judge
 
 LATCH = {"engaged": True, "incident_ids": ["INC-1"]}
 
@@ -389,3 +389,55 @@ def test_a_start_that_halts_the_estate_does_not_miss_the_hosts_it_was_not_for():
     results = (Result("a", "wait_for_metrics", "refused", "closed"), halted)
     expected = (Expected("a", "wait_for_metrics"),)
     assert judge(Run("bot_start", "lab", False, 2.34, expected, results)).exit_code == 13
+
+
+INFORM = SideProof("4.3 Inform (Informér)", "localhost", "notify")
+EVIDENCE = SideProof("4.4 Collect evidence (Indsaml evidens)", "b", "evidence")
+
+
+def incident(*side_results: Result, owed: tuple[SideProof, ...] = (INFORM, EVIDENCE), **more: Any) -> Run:
+    more = {"side_results": side_results, "side_expected": owed, **more}
+    return replace(run(stopped("a"), stopped("b"), **more), procedure="incident", retry_command="./runbook incident")
+
+
+def side(owed: SideProof, outcome: str = "proven", summary: str = "done", proof: str | None = None) -> Result:
+    return Result(owed.host, owed.proof if proof is None else proof, outcome, summary, step=owed.step)
+
+
+def test_what_was_missed_after_the_stop_is_named_with_its_reason_and_changes_no_exit_code():
+    late = side(INFORM, "failed", "told on 0 of 1 channels; ops (json): no answer within 10 s")
+    verdict = judge(incident(late))
+    assert (verdict.exit_code, verdict.outcome) == (0, "proven")
+    assert (
+        "missed: 4.3 Inform (told on 0 of 1 channels; ops (json): no answer within 10 s); "
+        "4.4 Collect evidence (b: did not run)" in verdict.line
+    )
+
+
+def test_a_step_that_did_what_it_owes_is_not_missed_and_the_record_is_named():
+    line = judge(incident(side(INFORM), side(EVIDENCE), record="incidents/INC-1")).line
+    assert ("missed" in line, "record: incidents/INC-1" in line) == (False, True)
+
+
+def test_a_host_that_went_away_after_the_stop_is_the_reason_of_what_it_owes():
+    away = side(EVIDENCE, "unknown", "did not answer (timed out)", proof="")
+    assert "missed: 4.4 Collect evidence (b: did not answer (timed out))" in judge(incident(side(INFORM), away)).line
+
+
+def test_what_failed_beside_what_a_step_owes_is_missed_and_what_only_looked_is_not():
+    feed = SideProof("4.2 Stop feed on data corruption", "a", "data_corruption_info")
+    looked = side(feed, "failed", "3 of 9 checks pass", proof="metric_checks_info")
+    assert "missed" not in judge(incident(looked, side(feed), owed=(feed,))).line
+    failed = side(feed, "failed", "live_connector still runs", proof="compose_services")
+    line = judge(incident(looked, side(feed), failed, owed=(feed,))).line
+    assert "missed: 4.2 Stop feed on data corruption (a: live_connector still runs)" in line
+
+
+def test_a_side_job_neither_betters_nor_fails_the_stop_of_an_incident():
+    unproven = replace(incident(side(INFORM), side(EVIDENCE)), results=(stopped("a"), stopped("b", "running")))
+    assert judge(unproven).exit_code == 11
+    assert "NEXT: ./runbook incident -e incident_id=INC-1" in judge(unproven).line
+
+
+def test_an_incident_in_which_nothing_ran_has_stopped_nothing():
+    assert "NOTHING WAS STOPPED" in judge(replace(incident(), results=())).line
