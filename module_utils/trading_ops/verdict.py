@@ -243,7 +243,7 @@ def _missed(run: Run) -> str:
             trouble = answers or [result for result in own if result.outcome not in GOOD]
             failed += trouble or [Result(item.host, item.proof, "unknown", "did not run", step=item.step)]
     reasons: dict[str, list[str]] = {}
-    for result in _unique(failed):
+    for result in {(item.step, item.host, item.summary): item for item in failed}.values():
         words = f"{result.host}: {result.summary}".removeprefix("localhost: ").rstrip(".")
         reasons.setdefault(result.step.partition(" (")[0], []).append(words[:MISSED_CHARACTERS])
     listed = "; ".join(f"{step} ({'; '.join(reasons[step])})" for step in sorted(reasons))

@@ -241,6 +241,13 @@ class CallbackModule(CallbackBase):
             unreachable=tuple(self._unreachable[places.unreachable :]),
         )
 
+    def _record(self) -> str:
+        """Return the folder of the incident in this checkout, where there is one."""
+        if self._notes is None or not self._notes.incident_id:
+            return ""
+        folder = self._notes.incidents_path / self._notes.incident_id
+        return str(folder) if folder.is_dir() else ""
+
     def _tell(self, troubles: list[str]) -> None:
         for trouble in troubles:
             self._display.warning(trouble)
@@ -258,6 +265,7 @@ class CallbackModule(CallbackBase):
             unreachable=tuple(self._unreachable),
             inventory_option="" if self._sources == [LAB] else " ".join(f"-i {source}" for source in self._sources),
             is_lab=self._sources == [LAB],
+            record=self._record(),
             retry_command=os.environ.get(COMMAND) or f"./runbook {self._procedure}",
         )
 

@@ -414,6 +414,11 @@ def test_what_was_missed_after_the_stop_is_named_with_its_reason_and_changes_no_
     )
 
 
+def test_each_step_that_never_began_is_named():
+    owed = (INFORM, SideProof("4.5 Classify (Klassificér hændelse)", "localhost", "incident_classify"))
+    assert "missed: 4.3 Inform (did not run); 4.5 Classify (did not run)" in judge(incident(owed=owed)).line
+
+
 def test_a_step_that_did_what_it_owes_is_not_missed_and_the_record_is_named():
     line = judge(incident(side(INFORM), side(EVIDENCE), record="incidents/INC-1")).line
     assert ("missed" in line, "record: incidents/INC-1" in line) == (False, True)
