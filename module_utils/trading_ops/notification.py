@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .incident_folder import PENDING, TIMELINE, FolderError, incident_path, read_timeline
+from .incident_folder import PENDING, TIMELINE, FolderError, incident_path, read
+from .incident_record import with_phases
+from .timeline import TimelineError, format_new_lines, parse_timeline
 
 MAX_TIMEOUT_SECONDS: Final = 60
 _MAX_REASON: Final = 500
@@ -65,15 +67,21 @@ def build_body(text: str, reason: str, incident_id: str = "", timeline_head: str
 
 
 def read_head(incidents_path: str | None, incident_id: str) -> str:
-    """Return the hash of the last line of the timeline, of what waits to be brought home before it has one; or none."""
+    """Return the hash that the last line of the timeline has, or will have at home where it is still to be brought there.
+
+    Bringing home adds lines in their order and changes none before them, so the hash can be told before it is there.
+    """
     if not incidents_path or not incident_id:
         return ""
     try:
         folder = incident_path(Path(incidents_path), incident_id)
-        timelines = [read_timeline(folder, name) for name in (TIMELINE, PENDING)]
-    except FolderError:
+        home, pending = read(folder, TIMELINE), read(folder, PENDING)
+        known = parse_timeline(home).entries
+        new = with_phases(known, parse_timeline(pending).entries)
+        timeline = parse_timeline(home + format_new_lines(home, new))
+    except (FolderError, TimelineError):
         return ""  # people are told all the same
-    return next((timeline.head for timeline in timelines if timeline.entries), "")
+    return timeline.head if timeline.entries else ""
 
 
 def tell(channels: Sequence[Channel], title: str, body: str, send: Send, timeout_seconds: float) -> tuple[Told, ...]:

@@ -5,8 +5,8 @@
 It stands beside the playbooks, where ansible-playbook loads it from any directory, with or without ansible.cfg.
 A play names in its variable `proof` the module whose result it owes from each of its hosts. What is owed is read
 from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task can not make it less. A play that has
-`side_job: true` comes after the proof, and can neither fail nor better it; what it names in `side_proof` and does not
-give is said to be missed.
+`side_job: true` comes after the proof, and can neither fail nor better it; a `proof` that it names and does not give is
+said to be missed.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class CallbackModule(CallbackBase):
     def _expect_side_jobs(self, inventory: Any) -> None:
         """Note what the side jobs of the whole run owe, now: where the stop fails on every host, none of them begins."""
         for play in self._plays:
-            if owed := play.vars.get("side_proof"):
+            if play.vars.get("side_job") is True and (owed := play.vars.get("proof")):
                 for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
                     self._side_expected.append(SideProof(play.get_name(), host.name, owed))
 

@@ -56,7 +56,12 @@ def load_yaml(path: Path) -> Any:
 
 
 def plays(playbook: Path) -> list[dict[str, Any]]:
-    return list(load_yaml(playbook))
+    """Return the plays of a playbook, those that it imports in their place."""
+    found = []
+    for play in load_yaml(playbook):
+        imported = play.get("ansible.builtin.import_playbook")
+        found += plays(playbook.with_name(imported)) if imported else [play]
+    return found
 
 
 def play_options(name: str) -> dict[str, dict[str, Any]]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
-from trading_ops.notification import Told, build_body, explain, parse_channels, plan, report, tell
+from trading_ops.incident_folder import PENDING, TIMELINE, append, read, read_timeline
+from trading_ops.incident_record import Bringing, bring_home
+from trading_ops.notification import Told, build_body, explain, parse_channels, plan, read_head, report, tell
+from trading_ops.timeline import Entry, as_dict, parse_timeline
 
 OWNERS_TEXT = "Incident på AI_TRADING_CORE – bot/feed stoppet midlertidigt, årsag: <reason>."
 SECRET = "T0PS3CRETTOKEN"
@@ -87,3 +92,35 @@ def test_a_dry_run_says_who_would_be_told_or_why_nobody(entries, outcome):
 )
 def test_of_what_a_service_said_only_what_can_hold_no_secret_is_kept(logged, reason):
     assert explain([logged]) == reason
+
+
+def entry(number: int, kind: str = "note") -> Entry:
+    at = f"2026-11-21T08:00:{number:02}.000Z"
+    return Entry(id=f"e-{number}", at=at, recorded_at=at, kind=kind, text="x", by="reno", origin="reno@laptop")
+
+
+def bring(home: Path, entries: Sequence[Entry]) -> None:
+    found = [as_dict(item) for item in entries]
+    bringing = Bringing(home, "INC-1", found, {}, "", "reno", "reno@laptop")
+    assert bring_home(bringing, "2026-11-21T08:01:00.000Z", dry_run=False)["outcome"] == "proven"
+
+
+def test_the_head_that_people_were_told_is_found_in_the_timeline_once_it_is_home(tmp_path):
+    copy, home = tmp_path / "copy" / "INC-1", tmp_path / "home"
+    assert read_head(str(tmp_path / "copy"), "INC-1") == ""
+    append(copy, PENDING, [entry(1, "detection"), entry(2)])
+    first = read_head(str(tmp_path / "copy"), "INC-1")
+    append(copy, PENDING, [entry(3, "mitigation")])
+    bring(home, read_timeline(copy, PENDING).entries)
+    assert first in parse_timeline(read(home / "INC-1", TIMELINE)).heads[:-1]
+
+    (copy / TIMELINE).write_bytes(read(home / "INC-1", TIMELINE))
+    append(copy, PENDING, [entry(4)])
+    later = read_head(str(tmp_path / "copy"), "INC-1")
+    bring(home, [entry(4)])
+    assert read_timeline(home / "INC-1").head == later
+
+
+def test_a_timeline_that_can_not_be_read_keeps_nobody_from_being_told(tmp_path):
+    (tmp_path / "INC-1" / TIMELINE).mkdir(parents=True)
+    assert read_head(str(tmp_path), "INC-1") == read_head(str(tmp_path), "../x") == read_head(None, "INC-1") == ""
