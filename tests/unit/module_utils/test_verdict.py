@@ -391,7 +391,7 @@ def test_a_start_that_halts_the_estate_does_not_miss_the_hosts_it_was_not_for():
     assert judge(Run("bot_start", "lab", False, 2.34, expected, results)).exit_code == 13
 
 
-INFORM = SideProof("4.3 Inform (Informér)", "localhost", "notify")
+INFORM = SideProof("4.3 Inform (Informér)", "localhost", "notification")
 EVIDENCE = SideProof("4.4 Collect evidence (Indsaml evidens)", "b", "evidence")
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: notify
+module: notification
 short_description: Tell people, on every channel at once
 description:
   - Sends one message through Apprise, and says of each channel whether its service took it. Runs on the controller.
@@ -59,7 +59,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Inform the internal channel
-  notify:
+  notification:
     urls: ["ops={{ vault_chat_url }}"]
     title: Incident
     text: "Incident på AI_TRADING_CORE – bot/feed stoppet midlertidigt, årsag: <reason>."

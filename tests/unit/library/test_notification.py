@@ -1,4 +1,4 @@
-"""notify against a receiver over HTTP: it takes, refuses, or hangs."""
+"""notification against a receiver over HTTP: it takes, refuses, or hangs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import notify
+import notification
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
@@ -54,7 +54,7 @@ def receiver() -> Iterator[Receiver]:
 def run(capsys: Any, check_mode: bool = False, **params: Any) -> dict[str, Any]:
     given = {"title": "Incident", "text": TEXT, "reason": "gaps", "_ansible_check_mode": check_mode, **params}
     with patch_module_args(given), pytest.raises(SystemExit) as ended:
-        notify.main()
+        notification.main()
     assert ended.value.code == 0
     return json.loads(capsys.readouterr().out)
 
