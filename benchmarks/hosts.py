@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def _bring_up(wanted: Estate, say: Say) -> None:
     run(["docker", "run", "--detach", *_place(VENUE_NAME, VENUE_ADDRESS), references["app"], "trading_lab.exchange"])
     in_parallel(lambda name: _create_host(wanted, name, host_image), wanted.hosts)
     in_parallel(lambda name: estate.wait_for_host(wanted.home, name, READY_TIMEOUT_SECONDS), wanted.hosts)
-    estate.wait_for_venue(VENUE_URL)
+    estate.wait_for_outside(replace(estate.VENUE, address=VENUE_ADDRESS))
     say(f"bench: {len(wanted.hosts)} hosts answer over ssh after {time.monotonic() - begun:.0f} s")
 
     estate.stream_images([bot_image], wanted.hosts)

@@ -1,7 +1,7 @@
 """The lab estate on this machine: `python lab/estate.py up | down [--images] | status`.
 
-Four hosts (systemd, sshd and an engine of their own each), the venue and the receiver of notifications, as containers on
-one network.
+Four hosts (systemd, sshd and an engine of their own each), the venue and the receiver of notifications, as containers
+on one network.
 `up` makes what is missing and replaces what differs from this checkout; `down` leaves nothing but images.
 """
 
@@ -62,8 +62,9 @@ class Outside:
         return f"http://{self.address}:{self.port}"
 
 
+VENUE = Outside("venue", VENUE_ADDRESS, "trading_lab.exchange", 8900)
 OUTSIDES = (
-    Outside("venue", VENUE_ADDRESS, "trading_lab.exchange", 8900),
+    VENUE,
     Outside("receiver", "172.29.77.21", "trading_lab.receiver", 8910),
 )
 

@@ -44,8 +44,8 @@ EXAMPLES = r"""
 RETURN = r"""
 outcome:
   description: >-
-    V(proven) where it is decided, V(refused) where the feed would have to stop and a bot may still run, V(unknown) where
-    nobody knows how good the data is.
+    V(proven) where it is decided, V(refused) where the feed would have to stop and a bot may still run, V(unknown)
+    where nobody knows how good the data is.
   returned: always
   type: str
 summary:

@@ -24,7 +24,8 @@ options:
     type: str
     required: true
   disable:
-    description: Venue, strategy or symbol that takes no new position any more, as in V(venue), V(RefStrat_01) or V(symbols.ETHUSDT).
+    description:
+      - Venue, strategy or symbol that takes no new position any more, as in V(venue), V(RefStrat_01), V(symbols.ETHUSDT).
     type: str
   enable:
     description: Venue, strategy or symbol that may take positions again.
@@ -90,7 +91,8 @@ next_command:
   returned: always
   type: str
 changes:
-  description: One entry per value that differs, with C(key), C(before) and C(after), none for a value that one side has not.
+  description:
+    - One entry per value that differs, with C(key), C(before) and C(after), none for a value that one side has not.
   returned: always
   type: list
   elements: dict

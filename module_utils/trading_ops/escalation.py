@@ -31,8 +31,8 @@ class EscalationError(Exception):
 
 def find_attempts(entries: Iterable[Entry]) -> tuple[Attempt, ...]:
     """Return who was told, oldest first, out of an incident's timeline."""
-    found = (entry for entry in entries if entry.kind == "notification" and (entry.facts or {}).get("contact"))
-    return tuple(Attempt(str(entry.facts["contact"]), entry.at, entry.outcome) for entry in found)
+    told = ((entry, str((entry.facts or {}).get("contact") or "")) for entry in entries if entry.kind == "notification")
+    return tuple(Attempt(contact, entry.at, entry.outcome) for entry, contact in told if contact)
 
 
 def select_contact(contacts: Sequence[str], attempts: Sequence[Attempt], wanted: str = "") -> str:
@@ -51,7 +51,8 @@ def select_contact(contacts: Sequence[str], attempts: Sequence[Attempt], wanted:
         if contact not in tried:
             return contact
     raise EscalationError(
-        f"Every contact was told already: {_told(attempts)}. Name one to tell again: -e contact={contacts[0]}", "refused"
+        f"Every contact was told already: {_told(attempts)}. Name one to tell again: -e contact={contacts[0]}",
+        "refused",
     )
 
 
@@ -75,7 +76,8 @@ def observe(incidents_path: Path, incident_id: str, contacts: Sequence[str], wan
 
 def _told(attempts: Sequence[Attempt]) -> str:
     return ", ".join(
-        f"{item.contact} {item.at}" + ("" if item.outcome == "proven" else " (not on every channel)") for item in attempts
+        f"{item.contact} {item.at}" + ("" if item.outcome == "proven" else " (not on every channel)")
+        for item in attempts
     )
 
 

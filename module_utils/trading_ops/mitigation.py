@@ -60,7 +60,9 @@ def parse_fix(params: Mapping[str, Any], run_id: str) -> Fix:
     asked = [action for action in ACTIONS if params.get(action) not in (None, "", {})]
     if len(asked) != 1:
         seen = ", ".join(asked) or "none"
-        raise ConfigError(f"One fix at a time, so that it can be undone: -e with one of {', '.join(ACTIONS)}, not {seen}.")
+        raise ConfigError(
+            f"One fix at a time, so that it can be undone: -e with one of {', '.join(ACTIONS)}, not {seen}."
+        )
     own_id = f"MIT-{run_id.replace('.', '-')}"
     if not _ID.fullmatch(own_id):
         raise ConfigError(f"{run_id!r} names no run, so the fix could not be undone.")
@@ -90,7 +92,9 @@ def find_switch(text: str, name: str) -> str:
     """
     content = read_settings(text)
     venue = content.get("venue")
-    switches = {"venue": "venue.enabled"} | ({str(venue.get("name")): "venue.enabled"} if isinstance(venue, dict) else {})
+    switches = {"venue": "venue.enabled"} | (
+        {str(venue.get("name")): "venue.enabled"} if isinstance(venue, dict) else {}
+    )
     found = [switches[name]] if name in switches else []
     known = list(switches)
     for section in _SWITCHED:
@@ -141,7 +145,9 @@ def git_reader(root_path: Path, config_file: str) -> ReadCommit:
         if ended.returncode:
             words = " ".join(ended.stderr.decode(errors="replace").split())
             shown = f"git -C {root_path} log --oneline -- {config_file}"
-            raise ConfigError(f"{root_path} has no {config_file} of {commit} ({words}).", "usage", f"{shown} (on the host)")
+            raise ConfigError(
+                f"{root_path} has no {config_file} of {commit} ({words}).", "usage", f"{shown} (on the host)"
+            )
         return text
 
     return read_commit
@@ -181,7 +187,9 @@ def _replaced(text: str, wanted: str) -> tuple[tuple[Change, ...], str]:
 def _text_before(state_path: Path, fix_id: str, text: str) -> str:
     """Return what the file held before a fix; the present text where this host has not done that fix."""
     if not _ID.fullmatch(fix_id):
-        raise ConfigError(f"{fix_id!r} is no id of a fix; the line that told of it has one, as in MIT-20261121-013000-4242.")
+        raise ConfigError(
+            f"{fix_id!r} is no id of a fix; the line that told of it has one, as in MIT-20261121-013000-4242."
+        )
     path = _record_path(state_path, fix_id)
     if not path.exists():
         return text
@@ -192,7 +200,7 @@ def _text_before(state_path: Path, fix_id: str, text: str) -> str:
         raise ConfigError(f"{path} can not be understood: {error!r}.", "failed", f"cat {path} (on the host)") from error
     if text != before and _digest(text) != after_sha256:
         raise ConfigError(
-            f"The configuration was changed again since {fix_id}. Undo the later change first, or change single values.",
+            f"The configuration was changed again since {fix_id}. Undo the later change first, or change values singly.",
             "refused",
             "./runbook drift_log",
         )

@@ -56,7 +56,9 @@ def parse_channels(entries: Sequence[str]) -> tuple[Channel, ...]:
     return tuple(channels)
 
 
-def build_body(text: str, reason: str, incident_id: str = "", timeline_head: str = "", notes: Iterable[str] = ()) -> str:
+def build_body(
+    text: str, reason: str, incident_id: str = "", timeline_head: str = "", notes: Iterable[str] = ()
+) -> str:
     """Return the message: `text` with `<reason>` filled in, then the incident, notes, and the head of its timeline.
 
     The head goes out so that a timeline that is written anew later can be told from the one people were told of.
@@ -67,7 +69,7 @@ def build_body(text: str, reason: str, incident_id: str = "", timeline_head: str
 
 
 def read_head(incidents_path: str | None, incident_id: str) -> str:
-    """Return the hash that the last line of the timeline has, or will have at home where it is still to be brought there.
+    """Return the hash that the last line of the timeline has, or will have at home once it was brought there.
 
     Bringing home adds lines in their order and changes none before them, so the hash can be told before it is there.
     """
@@ -147,7 +149,9 @@ def apprise_send(timeout_seconds: float) -> Send:
 
     # Without a time limit of Apprise's own, which it keeps by threads that the end of the process would wait for.
     asset = apprise.AppriseAsset(service_timeout=0)
-    apprise.Apprise.instantiate("json://localhost")  # its first word reads every service it knows: not on anybody's time
+    apprise.Apprise.instantiate(
+        "json://localhost"
+    )  # its first word reads every service it knows: not on anybody's time
 
     def send(url: str, title: str, body: str) -> str:
         service = apprise.Apprise.instantiate(url, asset=asset)
@@ -155,7 +159,9 @@ def apprise_send(timeout_seconds: float) -> Send:
             return _NOT_UNDERSTOOD
         service.socket_connect_timeout = service.socket_read_timeout = timeout_seconds
         # As text: a reason in which somebody wrote HTML or Markdown stays what was typed.
-        result = apprise.Apprise(service, asset=asset).notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
+        result = apprise.Apprise(service, asset=asset).notify(
+            body=body, title=title, body_format=apprise.NotifyFormat.TEXT
+        )
         return "" if result else explain(str(entry.message) for entry in result.logs())
 
     return send

@@ -55,7 +55,9 @@ class Change:
         if self.key.endswith(".enabled"):
             return self.after is False
         if section in _SIZES:
-            return all(isinstance(value, int | float) for value in (self.before, self.after)) and self.after < self.before
+            return (
+                all(isinstance(value, int | float) for value in (self.before, self.after)) and self.after < self.before
+            )
         return section == "strategies"
 
 

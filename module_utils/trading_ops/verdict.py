@@ -53,7 +53,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class SideProof:
-    """What a step after the proof owes: a good result of module `proof` on `host`. A missing one is named, and decides nothing."""
+    """What a step after the proof owes: a good result of module `proof` on `host`. One that is missing is only named."""
 
     step: str
     host: str
@@ -79,8 +79,8 @@ class Run:
 
     `results` holds what our modules said and, with an empty `proof`, tasks that failed without an outcome of their
     own; `side_results` are those of side jobs, which the verdict may quote and never counts, `side_expected` what those
-    owe; `unreachable` are (host, ssh's words); `seconds` from the start of the command, monotonic; `record` is the folder
-    of the incident that the run belongs to.
+    owe; `unreachable` are (host, ssh's words); `seconds` from the start of the command, monotonic; `record` is the
+    folder of the incident that the run belongs to.
     `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
 

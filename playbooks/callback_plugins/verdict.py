@@ -126,7 +126,7 @@ class CallbackModule(CallbackBase):
             self._expect_side_jobs(inventory)
 
     def _expect_side_jobs(self, inventory: Any) -> None:
-        """Note what the side jobs of the whole run owe, now: where the stop fails on every host, none of them begins."""
+        """Note what the side jobs owe, all of them now: where the stop fails on every host, none of them begins."""
         for play in self._plays:
             if play.vars.get("side_job") is True and (owed := play.vars.get("proof")):
                 for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):

@@ -83,7 +83,16 @@ def test_the_stop_is_one_task():
 
 
 @pytest.mark.parametrize(
-    "name", ["bot_start", "controlled_restart", "feed_stack", "host_setup", "monitoring_setup", "strategy_change"]
+    "name",
+    [
+        "bot_start",
+        "controlled_restart",
+        "feed_stack",
+        "host_setup",
+        "monitoring_setup",
+        "strategy_change",
+        "service_restart",
+    ],
 )
 def test_what_changes_a_host_takes_the_lease_and_gives_it_back_also_after_a_failure(name):
     tasks = load_yaml(ROOT / "roles" / name / "tasks" / "main.yml")
@@ -114,7 +123,9 @@ def test_a_rescue_fails_again(role):
 
 
 def test_what_goes_on_after_a_failure_is_a_side_job_everywhere():
-    found = [play for path in PLAYBOOKS for play in plays(path) if GOES_ON in [entry["role"] for entry in play["roles"]]]
+    found = [
+        play for path in PLAYBOOKS for play in plays(path) if GOES_ON in [entry["role"] for entry in play["roles"]]
+    ]
     assert found
     assert all(play["vars"]["side_job"] is True for play in found)
 

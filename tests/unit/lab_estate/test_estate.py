@@ -13,7 +13,6 @@ from lab.estate import HOSTS, LabHost, Probe, group_by_hosts, parse_probe
 from lab.machines import EstateError, Machine
 
 HOST_IMAGE, APP_IMAGE = "trading-core-lab/host:abc", "trading-core-lab/app:abc"
-VENUE = estate.OUTSIDES[0]
 REFERENCES = {name: f"trading-core-lab/{name}:abc" for name in images.IMAGES}
 
 
@@ -162,12 +161,12 @@ def test_the_venue_that_refuses_on_purpose_still_answers():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Down) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert estate.outside_trouble(replace(VENUE, address="127.0.0.1", port=server.server_port)) == ""
+        assert estate.outside_trouble(replace(estate.VENUE, address="127.0.0.1", port=server.server_port)) == ""
 
 
 def test_a_venue_that_is_not_there_is_named():
     with pytest.raises(EstateError, match=r"the venue at http://127.0.0.1:9 did not answer within 0 s"):
-        estate.wait_for_outside(replace(VENUE, address="127.0.0.1", port=9), timeout_seconds=0)
+        estate.wait_for_outside(replace(estate.VENUE, address="127.0.0.1", port=9), timeout_seconds=0)
 
 
 def test_every_host_of_the_stacks_holds_only_images_that_exist():

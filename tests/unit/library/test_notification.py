@@ -12,6 +12,8 @@ from typing import Any
 import notification
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from trading_ops.incident_folder import TIMELINE, append, read_timeline
+from trading_ops.timeline import Entry
 
 TEXT = "Incident på AI_TRADING_CORE – bot/feed stoppet midlertidigt, årsag: <reason>."
 
@@ -59,14 +61,19 @@ def run(capsys: Any, check_mode: bool = False, **params: Any) -> dict[str, Any]:
     return json.loads(capsys.readouterr().out)
 
 
-def test_each_channel_gets_the_owners_words_and_one_failure_spoils_the_proof(receiver, capsys):
+def test_each_channel_gets_the_owners_words_and_one_failure_spoils_the_proof(receiver, capsys, tmp_path):
+    at = "2026-11-21T08:00:00.000Z"
+    entry = Entry(id="e-1", at=at, recorded_at=at, kind="note", text="x", by="reno", origin="reno@laptop")
+    append(tmp_path / "INC-1", TIMELINE, [entry])
+    head = read_timeline(tmp_path / "INC-1").head
     channels = [receiver.url("ops"), receiver.url("refuses")]
-    result = run(capsys, urls=channels, incident_id="INC-1", timeline_head="abc")
+    result = run(capsys, urls=channels, incident_id="INC-1", incidents_path=str(tmp_path))
     assert [item["message"].splitlines() for item in receiver.got] == [
-        [TEXT.replace("<reason>", "gaps"), "INC-1", "Timeline head: abc"]
+        [TEXT.replace("<reason>", "gaps"), "INC-1", f"Timeline head: {head}"]
     ] * 2
-    assert (result["outcome"], result["summary"]) == (
+    assert (result["outcome"], result["timeline_head"], result["summary"]) == (
         "failed",
+        head,
         "told on 1 of 2 channels; refuses (json): the service answered 404",
     )
 

@@ -104,7 +104,9 @@ def test_an_undo_never_takes_a_later_change_with_it(request_):
     assert f"changed again since {ID}" in refused["summary"]
 
 
-@pytest.mark.parametrize(("action", "value"), [("undo", ID), ("enable", "venue"), ("changes", {"sizing.position_ratio": "0.15"})])
+@pytest.mark.parametrize(
+    ("action", "value"), [("undo", ID), ("enable", "venue"), ("changes", {"sizing.position_ratio": "0.15"})]
+)
 def test_while_halted_no_fix_makes_anything_larger_an_undo_neither(request_, action, value):
     run(request_, "disable", "venue")
     (request_.state_path / "halt.json").write_text(LATCH)
@@ -159,7 +161,11 @@ def test_a_fix_without_a_run_of_its_own_could_not_be_undone(run_id):
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("nosuch", "is none of venue, exchange, RefStrat_01, BTCUSDT, ETHUSDT"), ("", "is none of"), ("sizing", "is none of")],
+    [
+        ("nosuch", "is none of venue, exchange, RefStrat_01, BTCUSDT, ETHUSDT"),
+        ("", "is none of"),
+        ("sizing", "is none of"),
+    ],
 )
 def test_what_can_not_be_switched_is_refused_with_what_can(name, why):
     with pytest.raises(ConfigError, match=why):

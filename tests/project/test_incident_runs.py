@@ -1,0 +1,93 @@
+"""Whole runs of incident on this machine, without an engine: the stop decides, what did not come after it is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project.repository import ROOT
+
+AFTER_THE_STOP = ["4.2 Stop feed on data corruption", "4.3 Inform", "4.4 Collect evidence", "4.5 Classify", "5.5 Bring"]
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Path:
+    """An inventory in which every group is this machine, without an engine."""
+    here = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "trading_core_state_path": str(tmp_path / "state"),
+        "trading_core_docker_url": f"unix://{tmp_path}/no.sock",
+    }
+    groups = {
+        "trading_hosts": {"hosts": {"here": here}},
+        **{group: {"hosts": {"here": {}}} for group in ("feed_hosts", "control")},
+    }
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps(groups))
+    return path
+
+
+def run(estate: Path, *argv: str) -> tuple[int, str, str]:
+    """Return exit code, verdict and the whole output."""
+    done = subprocess.run(
+        argv,
+        cwd=estate.parent,
+        env={
+            **os.environ,
+            "ANSIBLE_HOME": str(estate.parent / "home"),
+            "TRADING_CORE_INVENTORY": str(estate),
+            "TRADING_CORE_INCIDENTS_PATH": str(estate.parent / "incidents"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    print(done.stdout + done.stderr)
+    return done.returncode, done.stdout.rstrip().rsplit("\n", 1)[-1], done.stdout
+
+
+RUNBOOK = (str(ROOT / "runbook"), "incident")
+
+
+def raw(estate: Path) -> tuple[str, ...]:
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    return (str(ansible), "-i", str(estate), str(ROOT / "playbooks" / "incident.yml"))
+
+
+@pytest.mark.parametrize("is_raw", [False, True], ids=["runbook", "raw"])
+def test_a_stop_that_nobody_proves_decides_and_everything_after_it_is_named_as_missed(estate, is_raw):
+    argv = raw(estate) if is_raw else RUNBOOK
+    code, verdict, output = run(estate, *argv, "-e", "reason=gaps", "-e", "data_corruption=true")
+    assert (code, "NOT PROVEN: UNKNOWN" in verdict) == (10, True)
+    missed = verdict.partition("missed: ")[2]
+    assert [step for step in AFTER_THE_STOP if step not in missed] == []
+    (early,) = re.findall(r"^incident (INC-\d{8}-\d{6}-gaps)$", output, re.MULTILINE)
+    assert json.loads((estate.parent / "state" / "halt.json").read_text())["incident_ids"] == [early]
+    assert f"record: {estate.parent}/incidents/{early}" in verdict
+
+
+def test_an_incident_that_was_named_is_the_one_it_belongs_to(estate):
+    _, verdict, output = run(estate, *RUNBOOK, "-e", "reason=x", "-e", "incident_id=INC-20261121-080000-first")
+    assert "\nincident INC-20261121-080000-first\n" in f"\n{output}"
+    assert f"{estate.parent}/incidents/INC-20261121-080000-first" in verdict
+
+
+def test_a_dry_run_leaves_neither_latch_nor_record(estate):
+    code, verdict, _ = run(estate, *RUNBOOK, "--check")
+    assert (code, "DRY RUN: nothing was changed" in verdict) == (10, True)  # the host could not be looked at
+    assert not (estate.parent / "state").exists()
+    assert not (estate.parent / "incidents").exists()
+
+
+def test_an_empty_scope_has_stopped_nothing(estate):
+    estate.write_text("{}")
+    code, verdict, _ = run(estate, *RUNBOOK)
+    assert (code, "NOTHING WAS STOPPED" in verdict) == (12, True)
