@@ -25,7 +25,7 @@ options:
     required: true
   disable:
     description:
-      - Venue, strategy or symbol that takes no new position any more, as in V(venue), V(RefStrat_01), V(symbols.ETHUSDT).
+      - Venue, strategy or symbol that takes no new position any more, as in V(venue), V(RefStrat_01), V(ETHUSDT).
     type: str
   enable:
     description: Venue, strategy or symbol that may take positions again.

@@ -200,7 +200,7 @@ def _text_before(state_path: Path, fix_id: str, text: str) -> str:
         raise ConfigError(f"{path} can not be understood: {error!r}.", "failed", f"cat {path} (on the host)") from error
     if text != before and _digest(text) != after_sha256:
         raise ConfigError(
-            f"The configuration was changed again since {fix_id}. Undo the later change first, or change values singly.",
+            f"The configuration was changed again since {fix_id}. Undo the later change first, or set single values.",
             "refused",
             "./runbook drift_log",
         )

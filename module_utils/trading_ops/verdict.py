@@ -53,7 +53,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class SideProof:
-    """What a step after the proof owes: a good result of module `proof` on `host`. One that is missing is only named."""
+    """What a step after the proof owes: a good result of module `proof` on `host`. A missing one is only named."""
 
     step: str
     host: str
