@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 VENUE_URL = "http://172.29.77.20:8900"
 TRADING_HOSTS = ("homelab1", "homelab2")
+RECEIVER_URL = "http://172.29.77.21:8910"
 FEED_HOST = "homelab1"
 FEED_URL = "http://172.29.77.11:8000"
 HOSTS = (*TRADING_HOSTS, "restore1", "control1")
@@ -137,6 +138,22 @@ def latch(host: str) -> dict[str, Any] | None:
 def venue(path: str, body: dict[str, Any] | None = None) -> Any:
     """Return the mock venue's JSON answer."""
     return _ask(f"{VENUE_URL}{path}", "GET" if body is None else "POST", body)
+
+
+def messages(channel: str, since: str) -> list[str]:
+    """Return what the receiver of notifications got on a channel after `since`."""
+    kept = _ask(f"{RECEIVER_URL}/messages?channel={channel}&since={since}", "GET")["messages"]
+    return [message["body"]["message"] for message in kept]
+
+
+def receiver_fault(name: str) -> None:
+    """Switch a fault of the receiver on."""
+    _ask(f"{RECEIVER_URL}/admin/faults", "POST", {name: True})
+
+
+def no_receiver_fault() -> None:
+    """Switch all faults of the receiver off."""
+    _ask(f"{RECEIVER_URL}/admin/faults", "DELETE")
 
 
 def feed_fault(name: str) -> None:

@@ -13,6 +13,7 @@ PLAY_KEYS = {
     "hosts",
     "gather_facts",
     "strategy",
+    "ignore_unreachable",
     "serial",
     "any_errors_fatal",
     "validate_argspec",
@@ -56,6 +57,12 @@ def test_every_play_names_a_proof_that_is_a_module_of_ours(playbook):
 
 
 @playbook
+def test_only_a_side_job_goes_on_without_a_host_that_went_away(playbook):
+    for play in plays(playbook):
+        assert "ignore_unreachable" not in play or play["vars"].get("side_job") is True, play["name"]
+
+
+@playbook
 def test_every_play_is_a_heading_of_the_runbooks(playbook):
     known = {heading for page in PAGES for heading in headings(page)}
     assert known
@@ -96,6 +103,7 @@ def test_an_incident_begins_as_the_stop_and_all_that_follows_is_a_side_job():
     assert incident[: len(stop)] == stop
     assert all(play["vars"].get("side_job") is True for play in incident[1:])
     assert not any({"serial", "any_errors_fatal", "validate_argspec"} & play.keys() for play in incident)
+    assert all(play.get("ignore_unreachable") for play in incident[1:] if play["hosts"] != "localhost")
     numbers = [play["name"].split()[0] for play in incident if "proof" in play["vars"]]
     assert numbers == ["4.1", "4.2", "4.3", "4.4", "4.5", "5.5"]
 

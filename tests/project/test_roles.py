@@ -10,8 +10,7 @@ from tests.project.repository import PLAYBOOKS, ROLES, ROOT, STOP_PATH_ROLES, bl
 
 role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 PHASES = {"preflight", "collect", "install", "start", "stop", "restore", "verify", "report"}
-DEMANDED_NEXT = {("bot_start", name) for name in ("main", "start", "verify", "stop")}
-DEMANDED_NEXT |= {("incident_facts", "main"), ("feed_side_stop", "main")}
+DEMANDED_NEXT = {("bot_start", name) for name in ("main", "start", "verify", "stop")} | {("incident_facts", "main")}
 GOES_ON = "feed_side_stop"
 """For side jobs only: a failure on the only feed host would end the run before anybody is informed."""
 SHARED_PREFIX = {"estate": "trading_core_"}
