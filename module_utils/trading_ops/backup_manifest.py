@@ -237,7 +237,7 @@ def _parse_database(name: str, said: Mapping[str, Any]) -> Database:
         extensions=_texts(said["extensions"]),
         tables={_text(title): _parse_table(item) for title, item in said["tables"].items()},
         newest=_texts(said["newest"]),
-        registry=_parse_registry(said) if name == MLFLOW else None,
+        registry=parse_registry(said) if name == MLFLOW else None,
     )
 
 
@@ -251,7 +251,8 @@ def _parse_table(said: Mapping[str, Any]) -> Table:
     return Table(_count(said["rows"]), said["checksum"], said["hypertable"], _count(said["chunks"]))
 
 
-def _parse_registry(said: Mapping[str, Any]) -> Registry:
+def parse_registry(said: Mapping[str, Any]) -> Registry:
+    """Return what MLflow's tables say is there. Raises ValueError, KeyError, TypeError."""
     models = [
         ModelVersion(
             _text(item["name"]), _count(item["version"]), _list_of_texts(item["aliases"]), _text(item["run_id"])

@@ -26,7 +26,7 @@ SESSION_SQL: Final = (
 """A value that is hashed as its text must have the same text in every database, whatever that one is set to."""
 
 EXTENSIONS_SQL: Final = (
-    "SELECT json_build_object('name', extname, 'version', extversion) FROM pg_extension ORDER BY extname"
+    "SELECT jsonb_build_object('name', extname, 'version', extversion) FROM pg_extension ORDER BY extname"
 )
 
 _FIRST_USER_OID: Final = 16384
@@ -100,17 +100,17 @@ def build_tables_sql(has_timescaledb: bool) -> str:
     Left out: the system's, those of extensions, and what is read through another table (partitions, chunks).
     """
     hypertable = """
-      (SELECT json_build_object('chunks', h.num_chunks, 'times', (
-          SELECT json_agg(d.column_name ORDER BY d.column_name) FROM timescaledb_information.dimensions d
+      (SELECT jsonb_build_object('chunks', h.num_chunks, 'times', (
+          SELECT jsonb_agg(d.column_name ORDER BY d.column_name) FROM timescaledb_information.dimensions d
           WHERE d.hypertable_schema = h.hypertable_schema AND d.hypertable_name = h.hypertable_name
             AND d.column_type::text IN ('timestamp with time zone', 'timestamp without time zone', 'date')))
        FROM timescaledb_information.hypertables h
        WHERE h.hypertable_schema = n.nspname AND h.hypertable_name = c.relname)"""
     return f"""
-SELECT json_build_object('schema', n.nspname, 'name', c.relname,
+SELECT jsonb_build_object('schema', n.nspname, 'name', c.relname,
   'hypertable', {hypertable if has_timescaledb else "NULL"}, 'partitioned', c.relkind = 'p',
   'columns', (
-    SELECT json_agg(json_build_object('name', a.attname, 'as_text',
+    SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'as_text',
       t.oid >= {_FIRST_USER_OID} OR t.typsend = 0 OR t.typname ~ '^_?reg') ORDER BY a.attnum)
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
@@ -150,8 +150,8 @@ def build_checksum_sql(shape: Shape) -> str:
     # A table that others inherit from is asked without them: they are tables of their own in the list.
     only = "" if shape.has_children else "ONLY "
     return (
-        f"SELECT json_build_object('rows', count(*), 'sum', coalesce(sum({hashed}), 0)::text, "
-        f"'newest', json_build_array({', '.join(newest)})) FROM {only}{_quote(shape.schema)}.{_quote(shape.name)}"
+        f"SELECT jsonb_build_object('rows', count(*), 'sum', coalesce(sum({hashed}), 0)::text, "
+        f"'newest', jsonb_build_array({', '.join(newest)})) FROM {only}{_quote(shape.schema)}.{_quote(shape.name)}"
     )
 
 

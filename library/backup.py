@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup
+short_description: Take a backup set of trading database, MLflow database and artifacts
+description:
+  - Each database is dumped in one exported snapshot, in which rows and checksums of all its tables are taken too.
+    The bots go on writing.
+  - What is staged lies in O(scratch_path), readable for root only, and is removed again in every case, also what an
+    earlier run left that was killed.
+  - The set is one snapshot of restic. It counts only when the repository itself shows every file, and gives the
+    manifest back.
+requirements:
+  - restic 0.17 or newer on the host, the Docker SDK, the docker client
+options:
+  repository:
+    description: The repository's address as this host reaches it, as restic takes it, without a password.
+    type: str
+    required: true
+  password_path:
+    description: File with the repository's password, mode 0400.
+    type: path
+    required: true
+  credentials_path:
+    description: File with C(NAME=value) lines for the way to the repository, mode 0400. Empty for none.
+    type: str
+    default: ""
+  project_name:
+    description: Compose project of the database and MLflow.
+    type: str
+    required: true
+  database_service:
+    description: Compose service of the database.
+    type: str
+    default: timescaledb
+  mlflow_service:
+    description: Compose service of MLflow.
+    type: str
+    default: mlflow
+  superuser:
+    description: The database's superuser, who needs no password on the socket in the container.
+    type: str
+    default: postgres
+  trading_database:
+    description: Name of the trading database.
+    type: str
+    default: trading
+  mlflow_database:
+    description: Name of MLflow's database.
+    type: str
+    default: mlflow
+  artifacts_path:
+    description: Where MLflow's artifacts are in its container.
+    type: str
+    default: /mlartifacts
+  scratch_path:
+    description: Directory for what is staged, this module's alone.
+    type: path
+    default: /var/lib/trading-core-backup
+  reserve_bytes:
+    description: What stays free on the disk of O(scratch_path), whatever happens.
+    type: int
+    default: 1000000000
+  host:
+    description: The host's name in the repository.
+    type: str
+    required: true
+  timeout_seconds:
+    description: Bound for the whole backup.
+    type: int
+    default: 3600
+  docker_url:
+    description: The engine.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    support: full
+    description: Opens the repository, looks at sizes and space, and stages nothing.
+"""
+
+EXAMPLES = r"""
+- name: Take a backup set and prove it
+  backup:
+    repository: rest:http://control1.lan:8000/trading-core
+    password_path: /etc/trading-core/backup/repository-password
+    credentials_path: /etc/trading-core/backup/credentials.env
+    project_name: trading-paper
+    host: homelab1
+"""
+
+RETURN = r"""
+outcome:
+  description: >-
+    V(proven), or V(planned) in check mode. Otherwise V(refused) (no space, no repository, a database is missing),
+    V(locked) (another backup, or restic's lock), V(unknown) (the engine), V(failed).
+  returned: always
+  type: str
+summary:
+  description: The set in words, or why there is none.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where nothing is left to do.
+  returned: always
+  type: str
+set:
+  description: C(id), C(snapshot_id), C(bytes), C(rows), C(snapshot_at) by database. Empty and 0 where there is none.
+  returned: always
+  type: dict
+phases:
+  description: Seconds by phase, of those that were reached.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.backup import back_up_this_host
+
+ARGUMENT_SPEC = {
+    "repository": {"type": "str", "required": True},
+    "password_path": {"type": "path", "required": True, "no_log": False},
+    "credentials_path": {"type": "str", "default": ""},
+    "project_name": {"type": "str", "required": True},
+    "database_service": {"type": "str", "default": "timescaledb"},
+    "mlflow_service": {"type": "str", "default": "mlflow"},
+    "superuser": {"type": "str", "default": "postgres"},
+    "trading_database": {"type": "str", "default": "trading"},
+    "mlflow_database": {"type": "str", "default": "mlflow"},
+    "artifacts_path": {"type": "str", "default": "/mlartifacts"},
+    "scratch_path": {"type": "path", "default": "/var/lib/trading-core-backup"},
+    "reserve_bytes": {"type": "int", "default": 1_000_000_000},
+    "host": {"type": "str", "required": True},
+    "timeout_seconds": {"type": "int", "default": 3600},
+    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    result = back_up_this_host(module.params, module.check_mode)
+    if result["outcome"] in {"proven", "planned"}:
+        module.exit_json(**result)
+    module.fail_json(msg=result["summary"], **result)
+
+
+if __name__ == "__main__":
+    main()

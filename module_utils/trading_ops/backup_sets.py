@@ -1,0 +1,122 @@
+"""The sets of a repository: which there are and how old, whether their data can be read, and which are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from . import restic
+from .clock import format_utc
+from .programs import ProgramError, Programs
+from .restic import BackupSet, Repository, ResticError
+
+KEEP_WITHIN: Final = re.compile(r"(?:[0-9]+[ymdh])+")
+LATEST_CLOCK: Final = timedelta(hours=1)
+"""How far a snapshot may seem to be from the future before it is no honest one."""
+
+_SHOWN: Final = 10
+
+
+def observe_sets(
+    repository: Repository, programs: Programs, now: datetime, age_limit_seconds: float, is_empty_right: bool
+) -> dict[str, Any]:
+    """Return the module result of listing the sets: proven where the newest is no older than the limit. Never raises.
+
+    With `is_empty_right` a repository that opens and has no set yet is proven too.
+    """
+    try:
+        sets = restic.list_sets(programs, repository)
+    except (ResticError, ProgramError, ValueError) as error:
+        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), "")
+    if not sets:
+        words = f"{repository.shown} opens and has no set"
+        return _result("proven" if is_empty_right else "failed", words, (), "./runbook backup")
+    age = (now - sets[-1].at).total_seconds()
+    words = f"{len(sets)} sets in {repository.shown}, the newest {sets[-1].id}, {_hours(age)} old"
+    if -LATEST_CLOCK.total_seconds() <= age <= age_limit_seconds:
+        return _result("proven", words, sets, "", age)
+    return _result(
+        "failed", f"{words}, where at most {_hours(age_limit_seconds)} are allowed", sets, "./runbook backup", age
+    )
+
+
+def check_data(
+    repository: Repository, programs: Programs, now: datetime, subsets: int, clock: Callable[[], float]
+) -> dict[str, Any]:
+    """Return the module result of checking the repository, reading one of `subsets` parts of its data. Never raises.
+
+    The part follows the week, so that after that many weeks all of it was read.
+    """
+    part = now.isocalendar().week % subsets + 1
+    begun = clock()
+    try:
+        restic.remove_stale_locks(programs, repository)
+        restic.ask_restic(programs, repository, ["check", f"--read-data-subset={part}/{subsets}"])
+        sets = restic.list_sets(programs, repository)
+    except (ResticError, ProgramError, ValueError) as error:
+        mend = "runbooks/Backup_And_Restore.md 3.3" if isinstance(error, ResticError) and error.code == 1 else ""
+        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), mend)
+    took = f"{clock() - begun:.1f} s"
+    words = f"{repository.shown} is whole: {len(sets)} sets, data part {part} of {subsets} read in {took}"
+    return _result("proven", words, sets, "")
+
+
+def ensure_pruned(
+    repository: Repository, programs: Programs, now: datetime, keep_within: str, dry_run: bool
+) -> dict[str, Any]:
+    """Return the module result of forgetting sets older than `keep_within` (as in 90d) and freeing their data.
+
+    restic counts from the newest snapshot of a host: where backups have stopped, nothing is forgotten. A snapshot from
+    the future would make every other one old, so such a repository is left alone. Never raises.
+    """
+    if not KEEP_WITHIN.fullmatch(keep_within) or not re.search("[1-9]", keep_within):
+        return _result("usage", f"How long to keep is a time like 90d, not {keep_within!r}.", (), "")
+    try:
+        before = restic.list_sets(programs, repository)
+        future = [item for item in before if item.at > now + LATEST_CLOCK]
+        if future:
+            words = f"{future[-1].id} of {future[-1].host} is from the future ({format_utc(future[-1].at)})"
+            return _result("refused", f"Nothing was forgotten: {words}.", before, "runbooks/Backup_And_Restore.md 3.4")
+        # By host, and not by path as restic has it: each set has a path of its own, and none would ever be old.
+        argv = ["forget", f"--tag={restic.TAG}", "--group-by=host", f"--keep-within={keep_within}"]
+        restic.remove_stale_locks(programs, repository)
+        restic.ask_restic(programs, repository, [*argv, *(["--dry-run"] if dry_run else ["--prune"])])
+        after = restic.list_sets(programs, repository)
+    except (ResticError, ProgramError, ValueError) as error:
+        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), "./runbook backup_check")
+    lost = _newest_by_host(before) - {item.id for item in after}
+    if lost:
+        return _result("failed", f"The newest set of a host is gone: {', '.join(sorted(lost))}.", after, "")
+    gone = len(before) - len(after)
+    words = f"{len(after)} sets kept, {gone} forgotten ({keep_within} before the newest of each host)"
+    return _result("planned" if dry_run else "proven", words, after, "") | {"changed": gone > 0}
+
+
+def _newest_by_host(sets: Sequence[BackupSet]) -> set[str]:
+    return set({item.host: item.id for item in sets}.values())
+
+
+def _outcome_of(error: Exception) -> str:
+    return error.outcome if isinstance(error, ResticError) else "failed"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h"
+
+
+def _result(
+    outcome: str, summary: str, sets: Sequence[BackupSet], next_command: str, age: float | None = None
+) -> dict[str, Any]:
+    lines = [f"{item.id}  {item.host}  {item.bytes / 1_000_000:.1f} MB" for item in sets]
+    return {
+        "changed": False,
+        "outcome": outcome,
+        "summary": summary,
+        "next_command": next_command,
+        "sets": [asdict(item) | {"at": format_utc(item.at)} for item in sets],
+        "newest_age_seconds": age,
+        "lines": lines[-_SHOWN:],
+    }
