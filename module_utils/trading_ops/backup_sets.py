@@ -3,21 +3,67 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from . import restic
 from .clock import format_utc
-from .programs import ProgramError, Programs
+from .programs import LocalPrograms, ProgramError, Programs
 from .restic import BackupSet, Repository, ResticError
 
 KEEP_WITHIN: Final = re.compile(r"(?:[0-9]+[ymdh])+")
 LATEST_CLOCK: Final = timedelta(hours=1)
 """How far a snapshot may seem to be from the future before it is no honest one."""
 
+LIST_SECONDS: Final = 300
 _SHOWN: Final = 10
+
+
+def list_backups(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
+    """Return the result of the module `backup_info`. Never raises."""
+
+    def look(repository: Repository, programs: Programs) -> dict[str, Any]:
+        return observe_sets(
+            repository, programs, datetime.now(UTC), params["age_limit_seconds"], params["is_empty_right"]
+        )
+
+    return _with_repository(params, LIST_SECONDS, look)
+
+
+def check_backups(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
+    """Return the result of the module `backup_check_info`. Never raises."""
+
+    def look(repository: Repository, programs: Programs) -> dict[str, Any]:
+        return check_data(repository, programs, datetime.now(UTC), params["subsets"], time.monotonic, dry_run)
+
+    return _with_repository(params, params["timeout_seconds"], look)
+
+
+def prune_backups(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
+    """Return the result of the module `backup_prune`. Never raises."""
+
+    def act(repository: Repository, programs: Programs) -> dict[str, Any]:
+        return ensure_pruned(repository, programs, datetime.now(UTC), params["keep_within"], dry_run)
+
+    return _with_repository(params, params["timeout_seconds"], act)
+
+
+def _with_repository(
+    params: Mapping[str, Any], timeout_seconds: float, work: Callable[[Repository, Programs], dict[str, Any]]
+) -> dict[str, Any]:
+    credentials_path = Path(params["credentials_path"]) if params["credentials_path"] else None
+    try:
+        # Without a cache: what is looked at is the repository itself, and another account leaves nothing behind.
+        repository = restic.build_repository(
+            params["repository"], Path(params["password_path"]), credentials_path, None
+        )
+    except (ValueError, OSError) as error:
+        return _result("refused", f"{error}.", (), "./runbook backup_setup")
+    return work(repository, LocalPrograms({}, time.monotonic, timeout_seconds, params["user"]))
 
 
 def observe_sets(
@@ -44,7 +90,7 @@ def observe_sets(
 
 
 def check_data(
-    repository: Repository, programs: Programs, now: datetime, subsets: int, clock: Callable[[], float]
+    repository: Repository, programs: Programs, now: datetime, subsets: int, clock: Callable[[], float], dry_run: bool
 ) -> dict[str, Any]:
     """Return the module result of checking the repository, reading one of `subsets` parts of its data. Never raises.
 
@@ -53,7 +99,8 @@ def check_data(
     part = now.isocalendar().week % subsets + 1
     begun = clock()
     try:
-        restic.remove_stale_locks(programs, repository)
+        if not dry_run:
+            restic.remove_stale_locks(programs, repository)
         restic.ask_restic(programs, repository, ["check", f"--read-data-subset={part}/{subsets}"])
         sets = restic.list_sets(programs, repository)
     except (ResticError, ProgramError, ValueError) as error:
@@ -82,7 +129,8 @@ def ensure_pruned(
             return _result("refused", f"Nothing was forgotten: {words}.", before, "runbooks/Backup_And_Restore.md 3.4")
         # By host, and not by path as restic has it: each set has a path of its own, and none would ever be old.
         argv = ["forget", f"--tag={restic.TAG}", "--group-by=host", f"--keep-within={keep_within}"]
-        restic.remove_stale_locks(programs, repository)
+        if not dry_run:
+            restic.remove_stale_locks(programs, repository)
         restic.ask_restic(programs, repository, [*argv, *(["--dry-run"] if dry_run else ["--prune"])])
         after = restic.list_sets(programs, repository)
     except (ResticError, ProgramError, ValueError) as error:

@@ -73,11 +73,17 @@ def checked(what: str, ended: Ended) -> Ended:
 
 
 class LocalPrograms:
-    """Programs over subprocess. `environment` is given to all, on top of a few names of this process' own."""
+    """Programs over subprocess, as `user` where one is named (root only).
 
-    def __init__(self, environment: Mapping[str, str], clock: Callable[[], float], timeout_seconds: float) -> None:
+    `environment` is given to all, on top of a few names of this process' own.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], clock: Callable[[], float], timeout_seconds: float, user: str = ""
+    ) -> None:
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         self._environment = kept | dict(environment)
+        self._user = user
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._ends_at = clock() + timeout_seconds
@@ -140,8 +146,11 @@ class LocalPrograms:
                     env=self._environment | dict(environment or {}),
                     cwd=cwd,
                     start_new_session=True,  # what it starts ends with it
+                    user=self._user or None,
+                    group=self._user or None,
+                    extra_groups=[] if self._user else None,
                 )
-            except OSError as error:
+            except (OSError, ValueError, LookupError) as error:
                 raise ProgramError(f"{argv[0]} could not be run on this host: {error}.") from error
 
             def too_late() -> None:

@@ -72,7 +72,9 @@ class BackupSet:
     bytes: int
 
 
-def build_repository(address: str, password_path: Path, credentials_path: Path | None, cache_path: Path) -> Repository:
+def build_repository(
+    address: str, password_path: Path, credentials_path: Path | None, cache_path: Path | None
+) -> Repository:
     """Return the repository with what its files say. ValueError where one is missing, or somebody else may read it."""
     if not address:
         raise ValueError("no repository is named (trading_core_backup_repository)")
