@@ -127,20 +127,35 @@ def ensure_pruned(
         if future:
             words = f"{future[-1].id} of {future[-1].host} is from the future ({format_utc(future[-1].at)})"
             return _result("refused", f"Nothing was forgotten: {words}.", before, "runbooks/Backup_And_Restore.md 3.4")
-        # By host, and not by path as restic has it: each set has a path of its own, and none would ever be old.
-        argv = ["forget", f"--tag={restic.TAG}", "--group-by=host", f"--keep-within={keep_within}"]
-        if not dry_run:
-            restic.remove_stale_locks(programs, repository)
-        restic.ask_restic(programs, repository, [*argv, *(["--dry-run"] if dry_run else ["--prune"])])
+        old = _count_old(repository, programs, keep_within)
+        if dry_run:
+            words = f"would forget {old} of {len(before)} sets ({keep_within} before the newest of each host)"
+            return _result("planned", words, before, "") | {"changed": old > 0}
+        restic.remove_stale_locks(programs, repository)
+        restic.ask_restic(programs, repository, [*_forget_argv(keep_within), "--prune"])
         after = restic.list_sets(programs, repository)
+        # restic 0.18 ends with 0 also where the repository did not let it remove a snapshot.
+        stayed = _count_old(repository, programs, keep_within)
     except (ResticError, ProgramError, ValueError) as error:
         return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), "./runbook backup_check")
     lost = _newest_by_host(before) - {item.id for item in after}
     if lost:
         return _result("failed", f"The newest set of a host is gone: {', '.join(sorted(lost))}.", after, "")
+    if stayed:
+        return _result("failed", f"{stayed} sets that are too old could not be removed.", after, "")
     gone = len(before) - len(after)
     words = f"{len(after)} sets kept, {gone} forgotten ({keep_within} before the newest of each host)"
-    return _result("planned" if dry_run else "proven", words, after, "") | {"changed": gone > 0}
+    return _result("proven", words, after, "") | {"changed": gone > 0}
+
+
+def _count_old(repository: Repository, programs: Programs, keep_within: str) -> int:
+    argv = [*_forget_argv(keep_within), "--dry-run", "--json"]
+    return restic.parse_forgotten(restic.ask_restic(programs, repository, argv).stdout)
+
+
+def _forget_argv(keep_within: str) -> list[str]:
+    """Return the policy. By host, and not by path as restic has it: each set has a path of its own, and none is old."""
+    return ["forget", f"--tag={restic.TAG}", "--group-by=host", f"--keep-within={keep_within}"]
 
 
 def _newest_by_host(sets: Sequence[BackupSet]) -> set[str]:

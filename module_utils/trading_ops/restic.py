@@ -28,6 +28,7 @@ EXIT_WORDS: Final[Mapping[int, str]] = {
 }
 LOCKED: Final = 11
 NO_REPOSITORY: Final = 10
+_LONGEST_WORDS: Final = 120
 
 
 class ResticError(Exception):
@@ -166,6 +167,15 @@ def parse_files(stdout: str) -> dict[str, int]:
     return found
 
 
+def parse_forgotten(stdout: str) -> int:
+    """Return how many snapshots `forget --dry-run --json` would remove. ValueError for anything else."""
+    try:
+        groups = parse_json(stdout or "[]")  # it prints nothing where there is no snapshot
+        return sum(len(group["remove"] or ()) for group in groups)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"restic's plan was not understood: {type(error).__name__}: {error}") from error
+
+
 def newest_set(sets: Sequence[BackupSet], wanted: str = "") -> BackupSet:
     """Return the set named `wanted`, else the newest. ValueError where there is none."""
     found = [item for item in sets if not wanted or item.id == wanted]
@@ -226,10 +236,19 @@ def _moment(text: str) -> datetime:
 
 
 def _explained(ended: Ended) -> str:
-    """Return restic's own words: with --json they are an object."""
-    words = said(ended)
+    """Return restic's own words: how it ended, and the first thing it complained of, which names the file."""
+    words = [_plain(line.strip()) for line in ended.stderr.splitlines() if line.strip()]
+    ends = [line for line in words if line.startswith("Fatal: ")]
+    end = ends[-1].removeprefix("Fatal: ") if ends else said(ended)
+    first = words[0][:_LONGEST_WORDS] if words and words[0] not in ends else ""
+    return f"{end.rstrip('.')} ({first})" if first and first != end else end.rstrip(".")
+
+
+def _plain(line: str) -> str:
+    """Return a line of stderr as text: with --json it is an object."""
     try:
-        message = parse_json(words)
-        return str(message.get("message") or message.get("error") or words).rstrip(".")
-    except (ValueError, AttributeError):
-        return words.rstrip(".")
+        told = parse_json(line)
+        message = told.get("message") or told["error"]["message"]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return line
+    return str(message).strip()

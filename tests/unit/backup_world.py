@@ -75,6 +75,11 @@ class World:
     def repository(self) -> Repository:
         return Repository("rest:http://user:secret@control1:8000/trading-core", Path("/pw"), {}, None)
 
+    def old_snapshots(self) -> list[dict[str, Any]] | None:
+        """Return what a plan for 90 days would remove; restic says null for nothing."""
+        limit = (NOW - timedelta(days=90)).isoformat()
+        return [item for item in self.listed if item["time"] < limit] or None
+
     def run(
         self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Ended:
@@ -118,9 +123,10 @@ class World:
             case "restic snapshots":
                 return Ended(0, json.dumps(self.listed), "")
             case "restic forget":
-                if "--dry-run" not in argv:
-                    self.forgets()
-                return Ended(0, "", "")
+                if "--dry-run" in argv:
+                    return Ended(0, json.dumps([{"keep": [], "remove": self.old_snapshots()}]), "")
+                self.forgets()
+                return Ended(0, "text that is no JSON", "")
             case "restic cat" | "restic unlock" | "restic check":
                 return Ended(0, "", "")
         raise AssertionError(f"nobody expected {argv}")

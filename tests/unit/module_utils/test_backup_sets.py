@@ -94,9 +94,14 @@ def test_each_week_reads_another_part_and_says_which(world):
 
 
 def test_damage_is_told_in_the_words_of_restic(world):
-    world.breaks["restic check"] = Ended(1, "", "pack 5e7a: not found\nFatal: repository contains errors")
+    world.breaks["restic check"] = Ended(
+        1, "", "pack 5e7a: does not exist\n\nThe repository is damaged\n\nFatal: repository contains errors"
+    )
     seen = check(world)
-    assert (seen["outcome"], "repository contains errors" in seen["summary"]) == ("failed", True)
+    assert (seen["outcome"], "repository contains errors (pack 5e7a: does not exist)" in seen["summary"]) == (
+        "failed",
+        True,
+    )
     assert "Backup_And_Restore.md" in seen["next_command"]
 
 
@@ -104,8 +109,21 @@ def test_old_sets_go_by_host_and_the_rest_stays(world):
     world.forgets = lambda: world.listed.pop(0)
     seen = prune(world)
     assert (seen["outcome"], seen["changed"], len(seen["sets"])) == ("proven", True, 2)
-    (forget,) = [line for line in world.asked if "forget" in line]
-    assert "--group-by=host --keep-within=90d --prune" in forget
+    forgets = [line for line in world.asked if "forget" in line]
+    assert all("--tag=trading-core --group-by=host --keep-within=90d" in line for line in forgets)
+    assert ["--prune" in line for line in forgets] == [False, True, False]
+
+
+def test_a_set_that_could_not_be_removed_is_a_failure_although_restic_ends_with_0(world):
+    seen = prune(world)
+    assert (seen["outcome"], "1 sets that are too old" in seen["summary"]) == ("failed", True)
+
+
+@pytest.mark.parametrize("plan", ["{}", "null", "[{}]", '[{"remove": 3}]', "x"])
+def test_a_plan_that_is_not_understood_forgets_nothing(world, plan):
+    world.breaks["restic forget"] = Ended(0, plan, "")
+    assert prune(world)["outcome"] == "failed"
+    assert not [line for line in world.asked if "--prune" in line]
 
 
 def test_a_second_prune_changes_nothing(world):
@@ -115,8 +133,7 @@ def test_a_second_prune_changes_nothing(world):
 
 def test_a_dry_run_forgets_nothing_and_removes_no_lock(world):
     seen = prune(world, dry_run=True)
-    assert seen["outcome"] == "planned"
-    assert "--dry-run" in world.asked[-2]
+    assert (seen["outcome"], "would forget 1 of 3 sets" in seen["summary"]) == ("planned", True)
     assert check(world, dry_run=True)["outcome"] == "proven"
     assert not [line for line in world.asked if "unlock" in line or "--prune" in line]
 

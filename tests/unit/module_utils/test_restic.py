@@ -28,7 +28,7 @@ REPOSITORY = Repository("rest:http://user:secret@control1:8000/trading-core", Pa
 @pytest.mark.parametrize(
     ("code", "words", "outcome"),
     [
-        (1, "ended with 1: no space left on device", "failed"),
+        (1, "ended with 1: x (no space left on device)", "failed"),
         (3, "could not read all of its source", "failed"),
         (10, "no repository", "failed"),
         (11, "holds the repository's lock", "locked"),
@@ -40,7 +40,7 @@ REPOSITORY = Repository("rest:http://user:secret@control1:8000/trading-core", Pa
 )
 def test_every_end_but_0_is_a_failure_with_words_of_its_own(code, words, outcome):
     with pytest.raises(ResticError) as seen:
-        check_end(REPOSITORY, "backup", Ended(code, "", "Fatal: x\nno space left on device\n"))
+        check_end(REPOSITORY, "backup", Ended(code, "", "no space left on device\nFatal: x\n"))
     assert (words in str(seen.value), seen.value.outcome) == (True, outcome)
     assert "secret" not in str(seen.value)
 
