@@ -171,6 +171,8 @@ def parse_forgotten(stdout: str) -> int:
     """Return how many snapshots `forget --dry-run --json` would remove. ValueError for anything else."""
     try:
         groups = parse_json(stdout or "[]")  # it prints nothing where there is no snapshot
+        if not isinstance(groups, list):
+            raise TypeError("no list")
         return sum(len(group["remove"] or ()) for group in groups)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"restic's plan was not understood: {type(error).__name__}: {error}") from error
