@@ -29,13 +29,9 @@ options:
     type: str
     default: ""
   age_limit_seconds:
-    description: How old the newest set may be.
+    description: How old the newest set may be. With 0 a repository that opens is enough, also one without a set.
     type: int
     default: 93600
-  is_empty_right:
-    description: Whether a repository that opens and has no set yet is as it should be.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full
@@ -84,7 +80,6 @@ ARGUMENT_SPEC = {
     "credentials_path": {"type": "str", "default": ""},
     "user": {"type": "str", "default": ""},
     "age_limit_seconds": {"type": "int", "default": 93_600},
-    "is_empty_right": {"type": "bool", "default": False},
 }
 
 

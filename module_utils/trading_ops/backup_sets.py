@@ -27,9 +27,7 @@ def list_backups(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
     """Return the result of the module `backup_info`. Never raises."""
 
     def look(repository: Repository, programs: Programs) -> dict[str, Any]:
-        return observe_sets(
-            repository, programs, datetime.now(UTC), params["age_limit_seconds"], params["is_empty_right"]
-        )
+        return observe_sets(repository, programs, datetime.now(UTC), params["age_limit_seconds"])
 
     return _with_repository(params, LIST_SECONDS, look)
 
@@ -66,12 +64,10 @@ def _with_repository(
     return work(repository, LocalPrograms({}, time.monotonic, timeout_seconds, params["user"]))
 
 
-def observe_sets(
-    repository: Repository, programs: Programs, now: datetime, age_limit_seconds: float, is_empty_right: bool
-) -> dict[str, Any]:
+def observe_sets(repository: Repository, programs: Programs, now: datetime, age_limit_seconds: float) -> dict[str, Any]:
     """Return the module result of listing the sets: proven where the newest is no older than the limit. Never raises.
 
-    With `is_empty_right` a repository that opens and has no set yet is proven too.
+    With a limit of 0 a repository that opens is enough, also one that has no set yet.
     """
     try:
         sets = restic.list_sets(programs, repository)
@@ -79,10 +75,10 @@ def observe_sets(
         return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), "")
     if not sets:
         words = f"{repository.shown} opens and has no set"
-        return _result("proven" if is_empty_right else "failed", words, (), "./runbook backup")
+        return _result("failed" if age_limit_seconds else "proven", words, (), "./runbook backup")
     age = (now - sets[-1].at).total_seconds()
     words = f"{len(sets)} sets in {repository.shown}, the newest {sets[-1].id}, {_hours(age)} old"
-    if -LATEST_CLOCK.total_seconds() <= age <= age_limit_seconds:
+    if not age_limit_seconds or -LATEST_CLOCK.total_seconds() <= age <= age_limit_seconds:
         return _result("proven", words, sets, "", age)
     return _result(
         "failed", f"{words}, where at most {_hours(age_limit_seconds)} are allowed", sets, "./runbook backup", age
@@ -104,7 +100,7 @@ def check_data(
         restic.ask_restic(programs, repository, ["check", f"--read-data-subset={part}/{subsets}"])
         sets = restic.list_sets(programs, repository)
     except (ResticError, ProgramError, ValueError) as error:
-        mend = "runbooks/Backup_And_Restore.md 3.3" if isinstance(error, ResticError) and error.code == 1 else ""
+        mend = "runbooks/Backup_And_Restore.md 3.4" if isinstance(error, ResticError) and error.code == 1 else ""
         return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), mend)
     took = f"{clock() - begun:.1f} s"
     words = f"{repository.shown} is whole: {len(sets)} sets, data part {part} of {subsets} read in {took}"
@@ -126,7 +122,7 @@ def ensure_pruned(
         future = [item for item in before if item.at > now + LATEST_CLOCK]
         if future:
             words = f"{future[-1].id} of {future[-1].host} is from the future ({format_utc(future[-1].at)})"
-            return _result("refused", f"Nothing was forgotten: {words}.", before, "runbooks/Backup_And_Restore.md 3.4")
+            return _result("refused", f"Nothing was forgotten: {words}.", before, "runbooks/Backup_And_Restore.md 3.5")
         old = _count_old(repository, programs, keep_within)
         if dry_run:
             words = f"would forget {old} of {len(before)} sets ({keep_within} before the newest of each host)"

@@ -28,6 +28,7 @@ EXIT_WORDS: Final[Mapping[int, str]] = {
 }
 LOCKED: Final = 11
 NO_REPOSITORY: Final = 10
+WRONG_PASSWORD: Final = 12
 _LONGEST_WORDS: Final = 120
 
 
