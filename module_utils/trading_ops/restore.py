@@ -157,6 +157,7 @@ def _restore(request: Request, ports: Ports, run: _Run, dry_run: bool) -> str:
     folder.mkdir(mode=0o700, parents=True)
     try:
         manifest = _fetch(request, ports, found, folder)
+        _demand_version(request, ports, server, manifest)
         _restore_roles(ports, server, folder / manifest.roles.file, run)
         for role in DATABASES:
             _restore_database(request, ports, server, role, manifest.databases[role], folder, run)
@@ -240,6 +241,26 @@ def _fetch(request: Request, ports: Ports, found: BackupSet, folder: Path) -> Ma
     return manifest
 
 
+def _demand_version(request: Request, ports: Ports, server: Server, manifest: Manifest) -> None:
+    """Raise RestoreError unless each target can have, or has, the TimescaleDB that its database was backed up with."""
+    for role, name in request.targets.items():
+        version = manifest.databases[role].extensions.get(TIMESCALEDB)
+        if version is None:
+            continue
+        with postgres.session(ports.programs, server, "postgres") as (ask, _):
+            known, is_there = ask(VERSIONS_SQL), bool(ask(TARGET_SQL.format(name=_literal(name))))
+        if version not in known:
+            raise RestoreError(f"The server has no TimescaleDB {version}, which {role} was backed up with.", "refused")
+        installed = _installed_version(ports, server, name) if is_there else ""
+        if installed not in {"", version}:
+            raise RestoreError(f"Database {name} has TimescaleDB {installed}, not {version}.", "refused")
+
+
+def _installed_version(ports: Ports, server: Server, name: str) -> str:
+    with postgres.session(ports.programs, server, name) as (ask, _):
+        return "".join(ask(INSTALLED_SQL))
+
+
 def _restore_roles(ports: Ports, server: Server, path: Path, run: _Run) -> None:
     """Make the roles that are missing. Passwords are in no backup: a new role has none until somebody gives it one."""
     argv = ["psql", "--no-psqlrc", "--quiet", f"--username={server.user}", "--dbname=postgres"]
@@ -255,21 +276,16 @@ def _restore_database(
 ) -> None:
     name, dump = request.targets[role], folder / wanted.dump.file
     version = wanted.extensions.get(TIMESCALEDB)
+    run.begun.append(f"database {name}")
     with postgres.session(ports.programs, server, "postgres") as (ask, _):
-        if version and version not in ask(VERSIONS_SQL):
-            raise RestoreError(f"The server has no TimescaleDB {version}, which {role} was backed up with.", "refused")
-        run.begun.append(f"database {name}")
         if not ask(TARGET_SQL.format(name=_literal(name))):
             owner = _owner(ports, server, dump)
             ask(f"CREATE DATABASE {_identifier(name)} TEMPLATE template0" + (f" OWNER {owner}" if owner else ""))
     if version:
-        with postgres.session(ports.programs, server, name) as (ask, _):
-            installed = ask(INSTALLED_SQL)
-            if not installed:
+        if not _installed_version(ports, server, name):
+            with postgres.session(ports.programs, server, name) as (ask, _):
                 ask("SET search_path = public")
                 ask(f"CREATE EXTENSION timescaledb VERSION {_literal(version)}")
-            elif installed != [version]:
-                raise RestoreError(f"Database {name} has TimescaleDB {installed[0]}, not {version}.", "refused")
         _switch(ports, server, name, "pre_restore", "on")
     postgres.ended_well("pg_restore", ports.programs.feed(postgres.restore_argv(server, name), dump))
     if version:
