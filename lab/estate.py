@@ -73,7 +73,7 @@ _BOT_IMAGES = ("app", "bot")
 HOSTS = (
     LabHost("homelab1", "172.29.77.11", tuple(images.IMAGES), runs_stacks=True),
     LabHost("homelab2", "172.29.77.12", _BOT_IMAGES, runs_stacks=True),
-    LabHost("restore1", "172.29.77.13"),
+    LabHost("restore1", "172.29.77.13", ("app", "bot", "prometheus", "timescaledb")),
     LabHost("control1", "172.29.77.14"),
 )
 ADDRESSES = {host.name: host.address for host in HOSTS}
@@ -103,10 +103,9 @@ def up(home: Path, say: Say) -> None:
     say(f"hosts: {len(HOSTS)} answer over ssh, each with its engine")
 
     ensure_loaded({host.name: [references[name] for name in host.images] for host in HOSTS}, say)
-    environment = project_tree.build_environment(
-        images.compose_variables(references), ADDRESSES["homelab1"], VENUE_ADDRESS
-    )
-    in_parallel(lambda host: ensure_project_tree(host, environment, say), HOSTS)
+    variables = images.compose_variables(references)
+    environment = project_tree.build_environment(variables, ADDRESSES["homelab1"], VENUE_ADDRESS)
+    in_parallel(lambda host: ensure_project_tree(host, environment, variables, say), HOSTS)
     in_parallel(wait_for_outside, OUTSIDES)
     say("lab: up")
 
@@ -232,9 +231,11 @@ def stream_images(references: Sequence[str], names: Sequence[str]) -> None:
         raise EstateError(f"copying images ended with {ended}")
 
 
-def ensure_project_tree(host: LabHost, environment: Mapping[str, str], say: Say) -> None:
+def ensure_project_tree(
+    host: LabHost, environment: Mapping[str, str], image_variables: Mapping[str, str], say: Say
+) -> None:
     """Give the host its project root, unless it has exactly this one; files are overwritten in place."""
-    entries = project_tree.build_entries(environment if host.runs_stacks else {})
+    entries = project_tree.build_entries(environment if host.runs_stacks else {}, image_variables)
     mark = project_tree.entries_digest(entries)
     into_host = ["docker", "exec", "--interactive", host.name]
     if run([*into_host, "sh", "-c", f"cat {_TREE_MARK} 2>/dev/null || true"]).strip() == mark:

@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT_ROOT_PATH = "opt/ai_trading_core"
 STATE_PATH = "var/lib/trading-core"
+_TEST_IMAGES = "ops/compose/restore_test/images.env"
 
 # Of no worth outside this machine's private network.
 _PASSWORDS = {
@@ -33,8 +34,11 @@ class Entry:
     group: str = "ops"
 
 
-def build_entries(environment: Mapping[str, str]) -> tuple[Entry, ...]:
-    """Return everything a host gets. An empty environment means: this host runs no stack, so no .env files."""
+def build_entries(environment: Mapping[str, str], images: Mapping[str, str]) -> tuple[Entry, ...]:
+    """Return everything a host gets. An empty environment means: this host runs no stack, so no .env files.
+
+    images: the image variables alone; a restore test needs them on hosts without secrets.
+    """
     files = {**_files(ROOT / "lab/ai_trading_core", ""), **_files(ROOT / "runbooks", "runbooks/")}
     folders = {str(parent) for name in files for parent in Path(PROJECT_ROOT_PATH, name).parents}
     entries = [Entry(name, 0o755, None) for name in sorted(folders) if name.startswith(PROJECT_ROOT_PATH)]
@@ -43,6 +47,7 @@ def build_entries(environment: Mapping[str, str]) -> tuple[Entry, ...]:
         Entry(f"{PROJECT_ROOT_PATH}/{name}", 0o755 if path.stat().st_mode & 0o100 else 0o644, path.read_bytes())
         for name, path in files.items()
     ]
+    entries.append(Entry(f"{PROJECT_ROOT_PATH}/{_TEST_IMAGES}", 0o644, render_environment(images).encode()))
     if environment:
         text = render_environment(environment).encode()
         for stack in ("ops/compose", "ops/compose/trading"):
@@ -67,7 +72,7 @@ def build_environment(images: Mapping[str, str], paper_address: str, venue_addre
 def render_environment(environment: Mapping[str, str]) -> str:
     """Return a .env file, as Compose reads it."""
     lines = [f"{name}={value}\n" for name, value in environment.items()]
-    return "".join(["# Written by the lab; .env.example beside it explains each.\n", *lines])
+    return "".join(["# Written by the lab; .env.example in ops/compose/trading explains each.\n", *lines])
 
 
 def entries_digest(entries: Sequence[Entry]) -> str:

@@ -5,13 +5,12 @@ import tarfile
 
 from lab import project_tree
 
-ENVIRONMENT = project_tree.build_environment(
-    {"LAB_IMAGE_APP": "trading-core-lab/app:abc"}, "172.29.77.11", "172.29.77.20"
-)
+IMAGES = {"LAB_IMAGE_APP": "trading-core-lab/app:abc"}
+ENVIRONMENT = project_tree.build_environment(IMAGES, "172.29.77.11", "172.29.77.20")
 
 
 def paths(environment: dict[str, str]) -> dict[str, project_tree.Entry]:
-    return {entry.path: entry for entry in project_tree.build_entries(environment)}
+    return {entry.path: entry for entry in project_tree.build_entries(environment, IMAGES)}
 
 
 def test_a_host_gets_the_compose_files_at_the_owners_paths_and_the_runbooks_but_no_logs():
@@ -33,6 +32,12 @@ def test_only_hosts_that_run_stacks_get_env_files_and_only_the_engine_group_read
     assert sorted(env_files) == ["opt/ai_trading_core/ops/compose/.env", "opt/ai_trading_core/ops/compose/trading/.env"]
     assert {(entry.mode, entry.group) for entry in env_files.values()} == {(0o640, "docker")}
     assert not [path for path in paths({}) if path.endswith("/.env")]
+
+
+def test_a_host_without_stacks_knows_the_images_of_a_restore_test_and_no_secret():
+    entry = paths({})["opt/ai_trading_core/ops/compose/restore_test/images.env"]
+    assert b"LAB_IMAGE_APP=trading-core-lab/app:abc" in entry.content
+    assert b"PASSWORD" not in entry.content
 
 
 def test_the_mode_is_never_in_an_env_file():

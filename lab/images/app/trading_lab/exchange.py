@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from trading_lab import market
 from trading_lab.faults import FaultBoard, fault_routes
+from trading_lab.http_json import call, understood
 from trading_lab.timestamps import iso_utc
 from trading_lab.web import BadRequest, Request, Response, Route, start_server, stop_signal
 
@@ -35,6 +37,17 @@ class Order:
     quantity: float
     price: float
     status: str
+
+
+def feed_price(url: str) -> Callable[[str, float], float]:
+    """What gives a symbol's last close at a feed, whatever the time: so a venue can stand beside a replay."""
+
+    def price(symbol: str, _: float) -> float:
+        answer = call("GET", f"{url}/bars?symbol={quote(symbol, safe='')}&limit=1")
+        with understood(url):
+            return float(answer["bars"][-1]["close"])
+
+    return price
 
 
 def fills_at(order: Order, current: float) -> bool:
@@ -241,7 +254,9 @@ def main() -> None:
     path = Path(os.environ.get("RECORD_PATH", "/var/lib/exchange/record.jsonl"))
     past = read_record(path)
     with path.open("a", encoding="utf-8") as record:
-        venue, faults = Venue(market.price, record, past), FaultBoard(FAULTS)
+        feed_url = os.environ.get("PRICE_FEED_URL")
+        venue = Venue(feed_price(feed_url) if feed_url else market.price, record, past)
+        faults = FaultBoard(FAULTS)
         server = start_server(int(os.environ.get("PORT", "8900")), build_routes(venue, faults, time.time, time.sleep))
         print("exchange: open", flush=True)
         stopping.wait()

@@ -19,6 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from trading_lab import market
 from trading_lab.faults import FaultBoard, fault_routes
 from trading_lab.market import Bar
+from trading_lab.replay import read_replay
 from trading_lab.timestamps import iso_utc
 from trading_lab.web import BadRequest, Request, Response, Route, start_server, stop_signal
 
@@ -32,6 +33,9 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "exporter_gone": {},
 }
 MESSAGES_PER_BAR = 10
+BarAt = Callable[[str, float, float], Bar]
+"""The bar of a symbol that opens at a time, of so many seconds."""
+
 _STALL_BARS = 5
 _LARGEST_LIMIT = 5000
 
@@ -101,8 +105,9 @@ class Feed:
         metrics: FeedMetrics,
         now: float,
         transport_seconds: Callable[[], float],
+        bar_at: BarAt = market.bar,
     ) -> None:
-        self.symbols, self.bar_seconds = tuple(symbols), bar_seconds
+        self.symbols, self.bar_seconds, self._bar_at = tuple(symbols), bar_seconds, bar_at
         self._faults, self._metrics, self._transport_seconds = faults, metrics, transport_seconds
         self._interval = bar_seconds / MESSAGES_PER_BAR
         last = market.last_open_time(now, bar_seconds)
@@ -112,7 +117,7 @@ class Feed:
         self._lock = threading.Lock()
         self._bars: dict[str, deque[Bar]] = {
             symbol: deque(
-                (market.bar(symbol, last - bar_seconds * age, bar_seconds) for age in reversed(range(history_bars))),
+                (bar_at(symbol, last - bar_seconds * age, bar_seconds) for age in reversed(range(history_bars))),
                 maxlen=max(history_bars, 1),
             )
             for symbol in symbols
@@ -159,7 +164,7 @@ class Feed:
 
     def _closed_bar(self, symbol: str, number: int) -> Bar | None:
         ordinal = number // MESSAGES_PER_BAR
-        bar = market.bar(symbol, (ordinal - 1) * self.bar_seconds, self.bar_seconds)
+        bar = self._bar_at(symbol, (ordinal - 1) * self.bar_seconds, self.bar_seconds)
         gaps, damaged = self._faults.parameters("gaps"), self._faults.parameters("nan_records")
         if gaps and ordinal % int(gaps["every"]) == 0:
             return None
@@ -227,7 +232,13 @@ def build_routes(feed: Feed, faults: FaultBoard, metrics: FeedMetrics) -> list[R
 
 def main() -> None:
     stopping = stop_signal()
-    symbols = os.environ.get("SYMBOLS", "BTCUSDT,ETHUSDT").split(",")
+    symbols: Sequence[str] = os.environ.get("SYMBOLS", "BTCUSDT,ETHUSDT").split(",")
+    bar_at: BarAt = market.bar
+    if database_url := os.environ.get("REPLAY_DATABASE_URL"):
+        replay = read_replay(database_url)
+        symbols, bar_at = replay.symbols, replay.bar
+        if not symbols:
+            raise SystemExit("live_connector: the database holds no bars to play again")
     faults, metrics = FaultBoard(FAULTS), FeedMetrics(symbols)
     feed = Feed(
         symbols,
@@ -237,6 +248,7 @@ def main() -> None:
         metrics,
         time.time(),
         transport_seconds=lambda: random.lognormvariate(math.log(0.025), 0.5),
+        bar_at=bar_at,
     )
     server = start_server(int(os.environ.get("PORT", "8000")), build_routes(feed, faults, metrics))
     print(f"live_connector: {', '.join(symbols)}, a bar every {feed.bar_seconds:g} s", flush=True)
