@@ -75,12 +75,18 @@ def checked(what: str, ended: Ended) -> Ended:
 class LocalPrograms:
     """Programs over subprocess, as `user` where one is named (root only).
 
-    `environment` is given to all, on top of a few names of this process' own.
+    `environment` is given to all, on top of a few names of this process' own; `popen` starts each.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], clock: Callable[[], float], timeout_seconds: float, user: str = ""
+        self,
+        environment: Mapping[str, str],
+        clock: Callable[[], float],
+        timeout_seconds: float,
+        user: str = "",
+        popen: Callable[..., Any] = subprocess.Popen,
     ) -> None:
+        self._popen = popen
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         self._environment = kept | dict(environment)
         self._user = user
@@ -138,7 +144,7 @@ class LocalPrograms:
         # A file and no pipe: nobody has to read it while it is written.
         with tempfile.TemporaryFile() as errors:
             try:
-                process = subprocess.Popen(
+                process = self._popen(
                     list(argv),
                     stdin=stdin,
                     stdout=subprocess.PIPE,

@@ -1,0 +1,47 @@
+"""One restore test at a time on a host: a lock that the kernel frees with the last process of the run that holds it.
+
+Not the lease: a test takes longer than anybody should wait for a start, and a lease outlives a run that was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+LOCK_FILE: Final = "restore_test.lock"
+
+_LEASHED: Final = ("setpriv", "--pdeathsig", "TERM", "--")
+"""A program ends with the run that began it, also where that run is killed."""
+
+
+class RestoreTestLocked(Exception):
+    """Another restore test runs on this host. The text says whose."""
+
+
+@contextmanager
+def hold(path: Path, words: str) -> Iterator[int]:
+    """Give the lock's descriptor; `words` say who holds it. Raises RestoreTestLocked, OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise RestoreTestLocked(file.read().strip() or "a run that has not said yet who it is") from error
+        file.truncate(0)
+        file.write(words + "\n")
+        file.flush()
+        yield file.fileno()
+
+
+def leashed(descriptor: int) -> Callable[..., Any]:
+    """Return a Popen whose programs hold the lock too: who gets it next finds nothing of this run still at work."""
+
+    def popen(argv: Sequence[str], **options: Any) -> Any:
+        return subprocess.Popen([*_LEASHED, *argv], pass_fds=(descriptor,), **options)
+
+    return popen
