@@ -1,0 +1,61 @@
+"""A backup and the restore test that proves it, as the jobs run them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.estate import containers, on, runbook
+
+HOST = "restore1"
+PRODUCTION = ("homelab1", "homelab2", "control1")
+
+
+def left() -> str:
+    """Return whatever is there of a restore test: containers, volumes, networks, files."""
+    label = "--filter label=trading-core.restore-test=true"
+    lists = f"docker ps -aq {label}; docker volume ls -q {label}; docker network ls -q {label}"
+    return on(HOST, f"{lists}; ls -A /var/lib/trading-core-restore-test 2>/dev/null || true")
+
+
+def production() -> dict[str, object]:
+    """Return what a restore test must not change."""
+    return {
+        host: (
+            sorted((item.id, item.started_at, item.status) for item in containers(host)),
+            sorted(on(host, "docker volume ls -q").split()),
+        )
+        for host in PRODUCTION
+    }
+
+
+@pytest.fixture(scope="session")
+def repository(stacks: None) -> None:
+    assert runbook("backup_setup").code == 0
+
+
+@pytest.fixture
+def backed_up(repository: None, trading: None) -> None:
+    """A set of a moment ago, taken while both bots write."""
+    assert runbook("backup").code == 0
+
+
+@pytest.mark.timeout(600)
+def test_a_backup_taken_while_bots_write_is_proven_and_production_is_as_it_was(backed_up):
+    before = production()
+    tested = runbook("restore_test")
+    assert tested.code == 0
+    for words in ("rows are equal", "RefStrat_01 version", "the bot wrote", "checks pass", "RPO", "RTO"):
+        assert words in tested.verdict
+    assert left() == ""
+    assert production() == before
+
+
+def test_a_host_that_is_halted_is_refused(repository):
+    on(HOST, """echo '{"scope": "all", "incident_ids": ["INC-1"]}' > /var/lib/trading-core/halt.json""")
+    try:
+        tested = runbook("restore_test")
+    finally:
+        on(HOST, "rm /var/lib/trading-core/halt.json")
+    assert tested.code == 13
+    assert "INC-1" in tested.verdict
+    assert left() == ""
