@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -197,6 +198,18 @@ def begun(path: str = GOOD) -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
 
 
+def kill_tree(pid: int) -> None:
+    """Kill a process with all it began, as systemd kills a job: Ansible's workers and their ssh have own sessions."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    tree = [pid]
+    for each in tree:
+        tree += [child for child, parent in pairs if parent == each]
+    for each in tree:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
 def is_in(phase: str) -> bool:
     return bool(on(HOST, f"{PHASES[phase]} 2>/dev/null || true").strip())
 
@@ -211,7 +224,7 @@ def test_after_a_kill_in_any_phase_the_next_run_passes_and_nothing_is_left(good_
         if victim == "the module on its host":
             on(HOST, KILL_THE_MODULE)
     finally:
-        os.killpg(run.pid, signal.SIGKILL)
+        kill_tree(run.pid)
         run.wait()
     # A module whose caller is gone ends by itself, and removes what it made.
     wait_until(lambda: on(HOST, f"flock -n {LOCK} echo free || true").strip() == "free", 60, "the lock")
@@ -223,7 +236,7 @@ def test_after_a_kill_in_any_phase_the_next_run_passes_and_nothing_is_left(good_
 def test_a_run_whose_caller_is_gone_removes_what_it_made_by_itself(good_set):
     run = begun()
     wait_until(lambda: is_in("starting MLflow"), 240, "a stack that runs")
-    os.killpg(run.pid, signal.SIGKILL)
+    kill_tree(run.pid)
     run.wait()
     wait_until(lambda: left() == "", 60, "nothing left")
 
