@@ -1,0 +1,187 @@
+"""Run one job through ansible-runner: `./runbook job NAME`, or `./runbook job --list`.
+
+A job is a `./runbook` command as a person could type it, so verdict and exit code are those of its procedure. Around
+it: one run at a time (75 names the other one), a time limit, a private folder with what it printed, a record of how it
+ended, and a sign of life to the dead-man's switch. On a terminal the output is shown as it comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ansible_runner
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
+
+from trading_ops.clock import utc_now  # noqa: E402
+from trading_ops.durable import write_durably  # noqa: E402
+from trading_ops.job_results import RAN, RESULT_FILE, build_result, job_path, render_result  # noqa: E402
+from trading_ops.jobs import JOBS_PATH, Job, Jobs, JobsError, parse_document  # noqa: E402
+
+from jobs.lock import Locked, held  # noqa: E402
+from jobs.processes import RUN_VARIABLE, end_processes  # noqa: E402
+
+KEPT_RUNS = 30
+PING_SECONDS = 10
+
+# What a run may know of the shell it was started from: ansible-runner writes the environment of each run to its folder.
+_PASSED_ON = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TERM|TZ|SSL_CERT_FILE|ANSIBLE_VAULT_PASSWORD_FILE|TRADING_CORE_\w+"
+)
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass
+class Limit:
+    """When a run has to end: at its time limit, or when somebody stops the job."""
+
+    run_id: str
+    deadline: float
+    why: str = ""
+    asked: list[int] = field(default_factory=list)
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal down; the run is ended where ansible-runner asks for it."""
+        self.asked.append(number)
+
+    def is_over(self) -> bool:
+        """Return whether the run ends now; then none of its processes is left."""
+        if self.asked:
+            self.why = f"stopped ({signal.Signals(self.asked[0]).name})"
+        elif time.monotonic() > self.deadline:
+            self.why = "over its time limit"
+        return bool(self.why) and (end_processes(self.run_id) or True)
+
+
+def run_job(jobs: Jobs, job: Job, by: str, is_shown: bool) -> tuple[int, str]:
+    """Return exit code and last line of one run of the job."""
+    folder = job_path(jobs.state_path, job.name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    began = utc_now()
+    run_id = f"{job.name}-{re.sub('[^0-9]', '', began)}-{os.getpid()}"
+    about = {"job": job.name, "run_id": run_id, "by": by, "started_at": began}
+    try:
+        with held(folder / "lock", about) as left:
+            if left.get("run_id"):
+                print(f"job: the run {left['run_id']} died in the middle; ending what is left of it", file=sys.stderr)
+                end_processes(left["run_id"])
+            _record(folder, build_result(about))
+            ended = _run(jobs, job, folder, about, is_shown)
+            _record(folder, build_result(about, ended))
+    except Locked as locked:
+        other = locked.holder
+        who = f"{other.get('by', 'somebody')} started it at {other.get('started_at', 'an unknown time')}"
+        return 75, _verdict(
+            75, job, f"LOCKED: {who} (run {other.get('run_id', 'unknown')}).", f"./runbook job {job.name}"
+        )
+    if ended["exit_code"] == 0 and job.ping_on_success:
+        _ping(jobs.ping_url_path)
+    return ended["exit_code"], ended["verdict"]
+
+
+def _run(jobs: Jobs, job: Job, folder: Path, about: Mapping[str, str], is_shown: bool) -> dict[str, Any]:
+    begun, limit = time.monotonic(), Limit(about["run_id"], time.monotonic() + job.timeout_seconds)
+    before = {number: signal.signal(number, limit.ask) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        output, _, code = ansible_runner.run_command(
+            str(ROOT / "runbook"),
+            list(job.arguments),
+            private_data_dir=str(folder),
+            ident=about["run_id"],
+            host_cwd=str(ROOT),
+            envvars={
+                RUN_VARIABLE: about["run_id"],
+                "TRADING_CORE_OPERATOR": about["by"],
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner would switch it off
+            },
+            rotate_artifacts=KEPT_RUNS,
+            quiet=not is_shown,
+            cancel_callback=limit.is_over,
+            # The events repeat the output, with all that modules returned: none is kept.
+            event_handler=lambda event: False,
+        )
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    end_processes(about["run_id"])
+    verdict = _last_verdict(output)
+    how = limit.why or (RAN if verdict else "without a verdict")
+    if how != RAN:
+        code = code if how == "without a verdict" and code else 1
+        shown = folder / "artifacts" / about["run_id"] / "stdout"
+        verdict = _verdict(code, job, f"NOT PROVEN: {how}, after {time.monotonic() - begun:.0f} s.", f"less {shown}")
+    return {
+        "exit_code": code,
+        "how": how,
+        "verdict": verdict,
+        "seconds": round(time.monotonic() - begun, 1),
+        "finished_at": utc_now(),
+    }
+
+
+def _last_verdict(output: str) -> str:
+    lines = [_ESCAPES.sub("", line).strip() for line in output.splitlines()]
+    return next((line for line in reversed(lines) if line.startswith("VERDICT ")), "")
+
+
+def _verdict(code: int, job: Job, text: str, next_command: str) -> str:
+    return f"VERDICT {code} job {job.name}: {text} NEXT: {next_command}"
+
+
+def _record(folder: Path, result: Mapping[str, Any]) -> None:
+    write_durably(folder / RESULT_FILE, render_result(result))
+
+
+def _ping(url_path: str) -> None:
+    """Tell the dead-man's switch. What it misses it alarms about by itself, so a failure is only said."""
+    if not url_path:
+        return
+    try:
+        urllib.request.urlopen(Path(url_path).read_text(encoding="utf-8").strip(), timeout=PING_SECONDS).close()
+    except (OSError, ValueError) as error:
+        # Not its text: that can hold the address, which is a secret.
+        print(f"job: the dead-man's switch was not reached ({type(error).__name__})", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job; return its exit code."""
+    parser = argparse.ArgumentParser(prog="./runbook job", description="Run a job of this control host.")
+    parser.add_argument("name", nargs="?", help="the job")
+    parser.add_argument("--list", action="store_true", help="the jobs there are")
+    options = parser.parse_args(arguments)
+    path = Path(os.environ.get("TRADING_CORE_JOBS_FILE") or JOBS_PATH)
+    try:
+        jobs = parse_document(path.read_text(encoding="utf-8"))
+        if options.list or not options.name:
+            for job in jobs.jobs:
+                print(f"{job.name:20} {job.calendar or 'started by hand':28} ./runbook {' '.join(job.arguments)}")
+            return 0 if options.list else 2
+        job = jobs.find(options.name)
+    except (OSError, JobsError) as error:
+        print(f"VERDICT 12 job: NOTHING WAS DONE: {error} NEXT: ./runbook schedule_setup")
+        return 12
+    for name in [name for name in os.environ if not _PASSED_ON.fullmatch(name)]:
+        del os.environ[name]
+    by = os.environ.get("TRADING_CORE_OPERATOR") or f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"
+    is_shown = sys.stdout.isatty()
+    code, verdict = run_job(jobs, job, by, is_shown)
+    print(verdict, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

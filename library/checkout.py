@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: checkout
+short_description: Have a packed checkout of this project on a control host, as the current release
+description:
+  - Unpacks the archive into a folder of its own under C(releases) and lets the link C(current) lead to it, in one step.
+    A job that runs goes on in the folder it was started from. The release before is kept, older ones are removed.
+options:
+  path:
+    description: Directory that gets C(releases) and C(current).
+    type: path
+    required: true
+  archive_path:
+    description: The archive on this host, made by M(checkout_archive).
+    type: path
+    required: true
+  digest:
+    description: What the archive has to be.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be changed over; the archive need not be there.
+  diff_mode:
+    support: none
+    description: A release has too many files.
+"""
+
+EXAMPLES = r"""
+- name: Change over to the packed checkout
+  checkout:
+    path: /opt/trading-core-runbooks
+    archive_path: /var/lib/trading-core/checkout.tar.gz
+    digest: 0123456789ab
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven), V(planned) in check, or V(failed).
+  returned: always
+  type: str
+summary:
+  description: Which release is current, and which was before.
+  returned: always
+  type: str
+next_command:
+  description: Empty.
+  returned: always
+  type: str
+release_path:
+  description: Folder of the release.
+  returned: always
+  type: str
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.checkout import ensure_release
+
+ARGUMENT_SPEC = {
+    "path": {"type": "path", "required": True},
+    "archive_path": {"type": "path", "required": True},
+    "digest": {"type": "str", "required": True},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+    result = ensure_release(Path(params["archive_path"]), params["digest"], Path(params["path"]), module.check_mode)
+    if result["outcome"] in {"proven", "planned"}:
+        module.exit_json(**result)
+    module.fail_json(msg=result["summary"], **result)
+
+
+if __name__ == "__main__":
+    main()

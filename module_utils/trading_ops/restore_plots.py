@@ -1,0 +1,45 @@
+"""The history of restore tests as one picture. Runs on the controller, where matplotlib is."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from .clock import parse_utc
+
+_SHOWN: Final = (("rpo_seconds", "RPO, s"), ("rto_seconds", "RTO, s"), ("bytes", "size, bytes"))
+_LAST: Final = 60
+
+
+def draw_history(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return RPO, RTO and size of the last tests as an SVG element. A test without a value has no point."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib.figure import Figure
+
+    # The same records give the same bytes: no random ids, no date.
+    with matplotlib.rc_context({"svg.hashsalt": "restore_test", "font.size": 8}):
+        figure = Figure(figsize=(8, 5))
+        for place, (key, title) in enumerate(_SHOWN, start=1):
+            axes = figure.add_subplot(len(_SHOWN), 1, place)
+            points = [
+                (parse_utc(r["finished_at"]), r[key], r["outcome"]) for r in records[-_LAST:] if _is_number(r.get(key))
+            ]
+            axes.plot([when for when, _, _ in points], [value for _, value, _ in points], color="#888", linewidth=1)
+            for good, color, marker in ((True, "#1a7f37", "o"), (False, "#cf222e", "x")):
+                own = [(when, value) for when, value, outcome in points if (outcome == "proven") == good]
+                axes.plot([when for when, _ in own], [v for _, v in own], marker, color=color, linestyle="none")
+            axes.set_ylabel(title)
+            axes.set_ylim(bottom=0)
+            axes.grid(alpha=0.3)
+        figure.autofmt_xdate()
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
