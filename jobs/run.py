@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 from trading_ops.clock import utc_now  # noqa: E402
 from trading_ops.durable import write_durably  # noqa: E402
 from trading_ops.job_results import RAN, RESULT_FILE, build_result, job_path, render_result  # noqa: E402
-from trading_ops.jobs import JOBS_PATH, Job, Jobs, JobsError, parse_document  # noqa: E402
+from trading_ops.jobs import JOBS_PATH, Job, Jobs, JobsError, build_arguments, parse_document  # noqa: E402
 
 from jobs.lock import Locked, held  # noqa: E402
 from jobs.processes import RUN_VARIABLE, end_processes  # noqa: E402
@@ -98,7 +98,7 @@ def _run(jobs: Jobs, job: Job, folder: Path, about: Mapping[str, str], is_shown:
     try:
         output, _, code = ansible_runner.run_command(
             str(ROOT / "runbook"),
-            list(job.arguments),
+            build_arguments(jobs, job),
             private_data_dir=str(folder),
             ident=about["run_id"],
             host_cwd=str(ROOT),

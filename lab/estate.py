@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that it also runs as a plain script, from any directory
 
-from lab import images, machines, project_tree, state  # noqa: E402
+from lab import images, machines, packages, project_tree, state  # noqa: E402
 from lab.machines import EstateError, Machine, Observed, run  # noqa: E402
 
 READY_TIMEOUT_SECONDS = 90
@@ -40,12 +40,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LabHost:
-    """A host of the lab: the images its engine holds, and whether a stack may be started on it."""
+    """A host of the lab: the images its engine holds, whether stacks may start on it, and whether it runs jobs."""
 
     name: str
     address: str
     images: tuple[str, ...] = ()
     runs_stacks: bool = False
+    runs_jobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ HOSTS = (
     LabHost("homelab1", "172.29.77.11", tuple(images.IMAGES), runs_stacks=True),
     LabHost("homelab2", "172.29.77.12", _BOT_IMAGES, runs_stacks=True),
     LabHost("restore1", "172.29.77.13", ("app", "bot", "prometheus", "timescaledb")),
-    LabHost("control1", "172.29.77.14"),
+    LabHost("control1", "172.29.77.14", runs_jobs=True),
 )
 ADDRESSES = {host.name: host.address for host in HOSTS}
 
@@ -98,7 +99,7 @@ def up(home: Path, say: Say) -> None:
     if machines.ensure_network():
         say(f"network: made {machines.NETWORK} {machines.SUBNET}")
     wanted = build_machines(home, host_image, references["app"])
-    ensure_machines(wanted, {host.name: state.host_files(home, host.name) for host in HOSTS}, say)
+    ensure_machines(wanted, {host.name: host_files(home, host) for host in HOSTS}, say)
     in_parallel(lambda host: wait_for_host(home, host.name), HOSTS)
     say(f"hosts: {len(HOSTS)} answer over ssh, each with its engine")
 
@@ -106,6 +107,7 @@ def up(home: Path, say: Say) -> None:
     variables = images.compose_variables(references)
     environment = project_tree.build_environment(variables, ADDRESSES["homelab1"], VENUE_ADDRESS)
     in_parallel(lambda host: ensure_project_tree(host, environment, variables, say), HOSTS)
+    in_parallel(lambda host: packages.ensure_on(host.name, say), [host for host in HOSTS if host.runs_jobs])
     in_parallel(wait_for_outside, OUTSIDES)
     say("lab: up")
 
@@ -126,9 +128,14 @@ def ensure_images(say: Say) -> tuple[str, dict[str, str]]:
 
 def build_machines(home: Path, host_image: str, app_image: str) -> list[Machine]:
     """Return every container the lab consists of. A new key makes a new host: its old one is pinned nowhere."""
-    identities = {host.name: state.digest(state.host_files(home, host.name)) for host in HOSTS}
+    identities = {host.name: state.digest(host_files(home, host)) for host in HOSTS}
     hosts = [machines.build_host(host.name, host.address, host_image, identities[host.name]) for host in HOSTS]
     return [*hosts, *(Machine(each.name, each.address, app_image, command=(each.program,)) for each in OUTSIDES)]
+
+
+def host_files(home: Path, host: LabHost) -> bytes:
+    """Return what the host gets before its first boot. Who runs jobs reaches the others as the operator does."""
+    return state.host_files(home, host.name, operates=host.runs_jobs)
 
 
 def ensure_machines(wanted: Sequence[Machine], files: Mapping[str, bytes], say: Say) -> None:

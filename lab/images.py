@@ -145,7 +145,7 @@ def ensure_site_packages(source: ImageSource, progress: Progress) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="site-packages-", dir=target.parent) as scratch:
         fetched = Path(scratch, "fetched")
-        argv = [_uv(), "pip", "install", "--target", str(fetched), "--require-hashes", "--no-deps"]
+        argv = [uv_path(), "pip", "install", "--target", str(fetched), "--require-hashes", "--no-deps"]
         argv += ["--only-binary", ":all:", "--python-version", _PYTHON_VERSION]
         argv += ["--python-platform", f"{machine}-manylinux_2_28", "--requirements", str(requirements)]
         _run(argv, title, progress, {})
@@ -196,7 +196,8 @@ def _strip(site_packages: Path) -> None:
     shutil.rmtree(site_packages / "bin", ignore_errors=True)
 
 
-def _uv() -> str:
+def uv_path() -> str:
+    """Return uv: beside this Python, where UV says, or on PATH."""
     beside = Path(sys.executable).with_name("uv")
     found = os.environ.get("UV") or (str(beside) if beside.exists() else shutil.which("uv"))
     if found is None:

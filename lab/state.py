@@ -94,12 +94,17 @@ def ssh_argv(home: Path, name: str, command: str) -> list[str]:
     return ["ssh", "-F", str(home / "ssh_config"), name, command]
 
 
-def host_files(home: Path, name: str) -> bytes:
-    """Return a tar for the host's root: its key, and who may log in."""
+def host_files(home: Path, name: str, operates: bool = False) -> bytes:
+    """Return a tar for the host's root: its key, who may log in, and what an operator has, where it is one as well."""
     contents = {
         _HOST_KEY: (0o600, _host_key(home, name).read_bytes()),
         "authorized_keys": (0o644, (home / "id_ed25519.pub").read_bytes()),
     }
+    if operates:
+        contents |= {
+            "id_ed25519": (0o600, (home / "id_ed25519").read_bytes()),
+            "known_hosts": (0o644, (home / "known_hosts").read_bytes()),
+        }
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         folder = tarfile.TarInfo(HOST_FILES)

@@ -32,6 +32,9 @@ options:
     description: Environment variables of every job. No secrets, everybody can read units.
     type: dict
     default: {}
+  variables_path:
+    description: File on this host with variables for every run, secrets among them; C(-e @file) of every command.
+    type: path
   ping_url_path:
     description: File on this host with the address to ask for after each success of a job with C(ping_on_success).
     type: path
@@ -90,6 +93,7 @@ ARGUMENT_SPEC = {
     "probe": {"type": "str", "required": True},
     "checkout_path": {"type": "path", "required": True},
     "environment": {"type": "dict", "default": {}},
+    "variables_path": {"type": "path"},
     "ping_url_path": {"type": "path"},
     "state_path": {"type": "path", "default": "/var/lib/trading-core"},
 }

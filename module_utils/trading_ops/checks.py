@@ -22,7 +22,9 @@ CONDITIONS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
     "==": operator.eq,
 }
-GROUPS: Final = frozenset({"feed", "data_quality", "bots", "strategy", "drift", "hosts", "monitoring", "paper_kpi"})
+GROUPS: Final = frozenset(
+    {"feed", "data_quality", "bots", "strategy", "drift", "hosts", "monitoring", "backup", "paper_kpi"}
+)
 SEVERITIES: Final = frozenset({"critical", "warning"})
 ACTIONS: Final = frozenset({"stop_bots", "stop_live", "pause_deploys", "none"})
 GATES: Final = frozenset({"feed", "start", "watch", "live"})

@@ -24,6 +24,7 @@ _GROUP_TITLES: Final = {
     "drift": "Drift",
     "hosts": "Hosts",
     "monitoring": "Monitoring",
+    "backup": "Backups",
     "paper_kpi": "Paper KPIs",
 }
 
@@ -38,7 +39,7 @@ class Dashboard:
 
 
 DASHBOARDS: Final = (
-    Dashboard("trading_core_system_health", "System Health", ("hosts", "monitoring")),
+    Dashboard("trading_core_system_health", "System Health", ("hosts", "monitoring", "backup")),
     Dashboard("trading_core_feed", "Feed", ("feed", "data_quality")),
     Dashboard("trading_core_trading", "Trading", ("bots", "strategy", "drift", "paper_kpi")),
 )

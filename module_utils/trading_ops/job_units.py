@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from .jobs import Job, JobsError, is_plain
+from .jobs import Job, Jobs, JobsError, build_arguments, is_plain
 
 UNIT_PREFIX: Final = "trading-core-job-"
 NOTICE_UNIT: Final = "trading-core-notice@.service"
@@ -15,14 +15,14 @@ _AFTER_LIMIT_SECONDS: Final = 120
 _STOP_SECONDS: Final = 60
 
 
-def build_units(jobs: tuple[Job, ...], checkout_path: str, environment: Mapping[str, str]) -> dict[str, str]:
+def build_units(jobs: Jobs, checkout_path: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the text of each unit by its file name. Raises JobsError where a value can not stand in a unit."""
-    for text in (checkout_path, *environment, *environment.values()):
+    for text in (checkout_path, jobs.variables_path, *environment, *environment.values()):
         if not is_plain(text):
             raise JobsError(f'A unit takes no quotes, no line ends and none of \\ % $, see "{text}".')
     common = _common(checkout_path, environment)
-    units = {NOTICE_UNIT: _notice(common, checkout_path)}
-    for job in jobs:
+    units = {NOTICE_UNIT: _notice(jobs, common, checkout_path)}
+    for job in jobs.jobs:
         units[service_of(job.name)] = _service(job, common, checkout_path)
         if job.calendar:
             units[timer_of(job.name)] = _timer(job)
@@ -67,11 +67,12 @@ def _timer(job: Job) -> str:
     )
 
 
-def _notice(common: str, checkout_path: str) -> str:
+def _notice(jobs: Jobs, common: str, checkout_path: str) -> str:
+    command = build_arguments(jobs, Job("notice", ("job_notice", "-e", "job=%i"), _NOTICE_SECONDS))
     return (
         "[Unit]\nDescription=AI_TRADING_CORE runbooks: tell that %i failed\n"
         "Wants=network-online.target\nAfter=network-online.target\n\n"
         f"[Service]\n{common}"
-        f"ExecStart={checkout_path}/runbook job_notice -e job=%i\n"
+        f"ExecStart={checkout_path}/runbook {' '.join(command)}\n"
         f"TimeoutStartSec={_NOTICE_SECONDS}\nMemoryMax=1024M\n"
     )

@@ -51,10 +51,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Jobs:
-    """What a control host runs, and where it keeps what came of it."""
+    """What a control host runs, and where it keeps what came of it.
+
+    variables_path: file on the host with variables for every run, secrets among them; empty for none.
+    ping_url_path: file on the host with the address of the dead-man's switch; empty for none.
+    """
 
     jobs: tuple[Job, ...]
     state_path: str
+    variables_path: str = ""
     ping_url_path: str = ""
 
     def find(self, name: str) -> Job:
@@ -76,15 +81,26 @@ def parse_document(text: str) -> Jobs:
     """Return what the file JOBS_PATH says. Raises JobsError."""
     try:
         document = json.loads(text)
-        return Jobs(parse_jobs(document["jobs"]), str(document["state_path"]), str(document["ping_url_path"]))
+        paths = (str(document[key]) for key in ("state_path", "variables_path", "ping_url_path"))
+        return Jobs(parse_jobs(document["jobs"]), *paths)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise JobsError(f"The definitions can not be read: {error!r}.") from error
 
 
 def render_document(jobs: Jobs, definitions: Mapping[str, Any]) -> str:
     """Return the file JOBS_PATH for definitions that parse_jobs has taken."""
-    document = {"jobs": definitions, "state_path": jobs.state_path, "ping_url_path": jobs.ping_url_path}
+    document = {
+        "jobs": definitions,
+        "state_path": jobs.state_path,
+        "variables_path": jobs.variables_path,
+        "ping_url_path": jobs.ping_url_path,
+    }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def build_arguments(jobs: Jobs, job: Job) -> list[str]:
+    """Return the arguments of `./runbook` for a run of the job."""
+    return [*job.arguments, *(["-e", f"@{jobs.variables_path}"] if jobs.variables_path else [])]
 
 
 def is_plain(text: str) -> bool:

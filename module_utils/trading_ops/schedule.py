@@ -32,9 +32,14 @@ class ControlHost:
 def install(host: ControlHost, params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
     """Return the module result for a module's parameters."""
     try:
-        jobs = Jobs(parse_jobs(params["jobs"]), params["state_path"], params["ping_url_path"] or "")
+        jobs = Jobs(
+            parse_jobs(params["jobs"]),
+            params["state_path"],
+            params["variables_path"] or "",
+            params["ping_url_path"] or "",
+        )
         jobs.find(params["probe"])
-        units = build_units(jobs.jobs, params["checkout_path"], params["environment"])
+        units = build_units(jobs, params["checkout_path"], params["environment"])
     except JobsError as error:
         return _result("usage", str(error), False, [], {"before": "", "after": ""})
     files = [

@@ -111,6 +111,11 @@ def metrics(start: float) -> list[Metric]:
             node_time_seconds=clock,
         ),
         *of(disks, node_filesystem_avail_bytes=steady(5e10), node_filesystem_size_bytes=steady(1e11)),
+        *of(
+            nodes[-1:],
+            trading_core_backup_last_success_timestamp_seconds=lambda scrape: start - 40_000,
+            trading_core_restore_test_last_success_timestamp_seconds=lambda scrape: start - 1_000_000,
+        ),
         *of([{"rule_group": "any"}], prometheus_rule_evaluation_failures_total=steady(0)),
         Metric(
             "ALERTS",
