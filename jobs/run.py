@@ -8,6 +8,7 @@ ended, and a sign of life to the dead-man's switch. On a terminal the output is 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -35,6 +36,8 @@ from jobs.processes import RUN_VARIABLE, end_processes  # noqa: E402
 
 KEPT_RUNS = 30
 PING_SECONDS = 10
+LOOK_SECONDS = 1
+"""How often a run is looked at whether it is to end."""
 
 # What a run may know of the shell it was started from: ansible-runner writes the environment of each run to its folder.
 _PASSED_ON = re.compile(
@@ -93,6 +96,9 @@ def run_job(jobs: Jobs, job: Job, by: str, is_shown: bool) -> tuple[int, str]:
 
 
 def _run(jobs: Jobs, job: Job, folder: Path, about: Mapping[str, str], is_shown: bool) -> dict[str, Any]:
+    # From a file: given as an argument it is lost where there is no such file.
+    (folder / "env").mkdir(mode=0o700, exist_ok=True)
+    (folder / "env" / "settings").write_text(json.dumps({"pexpect_timeout": LOOK_SECONDS}), encoding="utf-8")
     begun, limit = time.monotonic(), Limit(about["run_id"], time.monotonic() + job.timeout_seconds)
     before = {number: signal.signal(number, limit.ask) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
