@@ -20,7 +20,9 @@ from lab.machines import run
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST_FOLDER = "/var/cache/trading-core-lab"
-_PYTHON_VERSION = "3.13"  # of Debian 13, which the hosts are made of
+# Of Debian 13, which the hosts are made of. uv there takes the newest wheel that the C library carries, so this has to.
+_PYTHON_VERSION = "3.13"
+_SYSTEM = f"{platform.machine()}-manylinux_2_40"
 _LIMIT_SECONDS = 600
 _MARK = ".key"
 
@@ -29,7 +31,7 @@ Say = Callable[[str], None]
 
 def key() -> str:
     """Return what names the packages: the locked ones, for this machine's processor."""
-    digest = hashlib.sha256(f"{platform.machine()} {_PYTHON_VERSION}".encode())
+    digest = hashlib.sha256(f"{_SYSTEM} {_PYTHON_VERSION}".encode())
     for name in ("bootstrap.txt", "uv.lock"):
         digest.update(b"\0" + (ROOT / name).read_bytes())
     return digest.hexdigest()[:12]
@@ -63,13 +65,12 @@ def ensure_fetched(say: Say) -> Path:
             Path(scratch, "fetched"),
             {**os.environ, "UV_CACHE_DIR": str(Path(scratch, "fetched/uv"))},
         )
-        system = f"{platform.machine()}-manylinux_2_28"
         requirements = Path(scratch, "requirements.txt")
         _run([uv_path(), "export", "--quiet", "--locked", "--no-dev", "--output-file", str(requirements)], environment)
         _run(
             [
                 *(uv_path(), "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:"),
-                *("--python-version", _PYTHON_VERSION, "--python-platform", system),
+                *("--python-version", _PYTHON_VERSION, "--python-platform", _SYSTEM),
                 *("--target", str(Path(scratch, "thrown-away")), "--requirements", str(requirements)),
             ],
             environment,
