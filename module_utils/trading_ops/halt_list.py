@@ -68,6 +68,17 @@ def ssh_argv(options: Mapping[str, Any], host: str) -> tuple[str, ...]:
     return (*words, *_FALLBACK, str(options.get("host") or host))
 
 
+STOP_VARIABLES: Final = (
+    "trading_core_bot_services",
+    "trading_core_bot_projects",
+    "trading_core_bot_images",
+    "trading_core_grace_period_seconds",
+    "trading_core_state_path",
+    "trading_core_docker_url",
+)
+"""All of the estate that a stop needs. Another one may be a secret in a vault that is not open, and is not looked at."""
+
+
 def trading_halt_options(variables: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the options that tell trading-halt this estate's rules; what makes no sense is left to its own default."""
     rules = BotRules()

@@ -32,7 +32,7 @@ ESTATE_DEFAULTS = ROOT / "roles" / "estate" / "defaults" / "main.yml"
 
 sys.path.insert(0, str(ROOT / "module_utils"))
 
-from trading_ops.halt_list import HaltHost, format_halt_list, ssh_argv, trading_halt_options
+from trading_ops.halt_list import STOP_VARIABLES, HaltHost, format_halt_list, ssh_argv, trading_halt_options
 
 HALT_LIST = "TRADING_CORE_HALT_LIST"
 FINGERPRINT = "TRADING_CORE_HALT_FINGERPRINT"
@@ -95,7 +95,7 @@ def _halt_host(name: str, templar: Templar) -> HaltHost:
     known = templar.available_variables
     connection = str(resolved("ansible_connection")) if "ansible_connection" in known else "ssh"
     connection = "ssh" if connection.removeprefix("ansible.builtin.") in SSH else connection
-    estate = {key: resolved(key) for key in known if str(key).startswith("trading_core_")}
+    estate = {key: resolved(key) for key in STOP_VARIABLES if key in known}
     return HaltHost(
         name=name,
         connection=connection.removeprefix("ansible.builtin."),

@@ -93,6 +93,18 @@ def test_list_is_for_its_owner_only(write):
     assert write(ROOT / "inventories" / "lab").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_variable_that_no_stop_needs_may_be_a_secret_that_is_not_there(write, tmp_path):
+    """A vault that is not open, as in every stop."""
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        "trading_hosts:\n  vars: {trading_core_grace_period_seconds: 3, trading_core_mlflow_password: '{{ vault_x }}'}\n"
+        "  hosts: {good: {ansible_host: 10.0.0.1}}\n"
+    )
+    found = listed(write(inventory))["good"]
+    options = dict(zip(found["option"][::2], found["option"][1::2], strict=True))
+    assert options["--grace-seconds"] == "3"
+
+
 def test_host_whose_variables_break_is_on_the_list_with_defaults(write, tmp_path):
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(

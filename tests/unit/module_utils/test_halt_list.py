@@ -1,5 +1,12 @@
 import pytest
-from trading_ops.halt_list import FIRST_LINE, HaltHost, format_halt_list, ssh_argv, trading_halt_options
+from trading_ops.halt_list import (
+    FIRST_LINE,
+    STOP_VARIABLES,
+    HaltHost,
+    format_halt_list,
+    ssh_argv,
+    trading_halt_options,
+)
 
 
 def test_list_is_one_word_and_value_a_line_and_counts_its_hosts():
@@ -71,3 +78,15 @@ def test_ssh_goes_where_the_inventory_says():
 def test_options_of_trading_halt(variables, option, value):
     words = trading_halt_options(variables)
     assert words[words.index(option) + 1] == value
+
+
+def test_every_variable_that_a_stop_needs_is_looked_at_and_no_other():
+    asked: set[str] = set()
+
+    class Variables(dict):
+        def get(self, key, default=None):
+            asked.add(key)
+            return default
+
+    trading_halt_options(Variables())
+    assert asked == {*STOP_VARIABLES}
