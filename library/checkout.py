@@ -8,8 +8,9 @@ DOCUMENTATION = r"""
 module: checkout
 short_description: Have a packed checkout of this project on a control host, as the current release
 description:
-  - Unpacks the archive into a folder of its own under C(releases) and lets the link C(current) lead to it, in one step.
-    A job that runs goes on in the folder it was started from. The release before is kept, older ones are removed.
+  - Unpacks the archive into a folder of its own under C(releases), has it make its environment, and lets the link
+    C(current) lead to it, in one step. A job that runs goes on in the folder it was started from.
+  - The release before is kept, older ones are removed.
 options:
   path:
     description: Directory that gets C(releases) and C(current).
@@ -23,6 +24,10 @@ options:
     description: What the archive has to be.
     type: str
     required: true
+  environment:
+    description: Environment variables for making the release's environment.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -62,19 +67,28 @@ release_path:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.checkout import ensure_release
+from ansible.module_utils.trading_ops.checkout import CheckoutError, ensure_release
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},
     "archive_path": {"type": "path", "required": True},
     "digest": {"type": "str", "required": True},
+    "environment": {"type": "dict", "default": {}},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-    result = ensure_release(Path(params["archive_path"]), params["digest"], Path(params["path"]), module.check_mode)
+
+    def prepare(release: Path) -> None:
+        environment = {key: str(value) for key, value in params["environment"].items()}
+        code, out, err = module.run_command([str(release / "runbook"), "job", "--help"], environ_update=environment)
+        if code != 0:
+            raise CheckoutError(f"its environment could not be made ({code}): {' '.join((out + err).split())}")
+
+    archive_path, path = Path(params["archive_path"]), Path(params["path"])
+    result = ensure_release(archive_path, params["digest"], path, prepare, module.check_mode)
     if result["outcome"] in {"proven", "planned"}:
         module.exit_json(**result)
     module.fail_json(msg=result["summary"], **result)

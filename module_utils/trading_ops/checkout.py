@@ -84,10 +84,13 @@ def digest_of(archive: bytes) -> str:
     return hashlib.sha256(archive).hexdigest()[:12]
 
 
-def ensure_release(archive_path: Path, digest: str, path: Path, dry_run: bool) -> dict[str, Any]:
+def ensure_release(
+    archive_path: Path, digest: str, path: Path, prepare: Callable[[Path], None], dry_run: bool
+) -> dict[str, Any]:
     """Return the module result of the archive unpacked below `path` and being the current release.
 
     digest: what the archive has to be. In a dry run there need not be one.
+    prepare: makes the release ready, before the first job can start from it; raises CheckoutError.
     """
     release, current = path / RELEASES / digest, path / CURRENT
     is_there, before = (release / _MARK).is_file(), current.resolve().name if current.is_symlink() else "none"
@@ -101,10 +104,11 @@ def ensure_release(archive_path: Path, digest: str, path: Path, dry_run: bool) -
             if digest_of(archive) != digest:
                 raise OSError(f"{archive_path} is {digest_of(archive)}")
             _unpack(archive, release)
+        prepare(release)
         if changed:
             _change_over(current, release)
         _prune(path / RELEASES, digest)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, tarfile.TarError, CheckoutError) as error:
         return _result("failed", f"{release} could not be made the current release: {error}", changed, release)
     if current.resolve() != release.resolve() or not (release / _MARK).is_file():
         return _result("failed", f"{current} does not lead to {release}.", changed, release)

@@ -117,12 +117,13 @@ def _verify(host: ControlHost, files: Sequence[HostFile]) -> None:
 
 def _probe(host: ControlHost, jobs: Jobs, probe: str) -> str:
     """Run the probe as systemd will run every job; return what it says. Raises HostFileError where it failed."""
-    code, output = host.run(["systemctl", "start", service_of(probe)])
     path = job_path(jobs.state_path, probe) / RESULT_FILE
-    said = describe_result(probe, read_text(path) or None)["summary"]
+    before = read_text(path)
+    code, output = host.run(["systemctl", "start", service_of(probe)])
     if code != 0:
-        words = f"{said} {output.strip()}".strip()
-        raise HostFileError(f"Jobs do not work here yet, so no timer was enabled: {words}")
+        after = read_text(path)
+        said = describe_result(probe, after)["summary"] if after != before else f"Job {probe} did not come to a record."
+        raise HostFileError(f"Jobs do not work here yet, so no timer was enabled: {said} {' '.join(output.split())}")
     return f"job {probe} ran here and ended with 0"
 
 
