@@ -65,8 +65,8 @@ def build_tables(record: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, .
                 *(tuple(_text(failure.get(key)) for key in ("name", "kind", "what_to_do")) for failure in failures),
             ],
         ),
-        ("Phases", [("phase", "took"), *((str(name), _seconds(value)) for name, value in phases.items())]),
-        ("Versions", [("what", "version"), *((str(name), _text(value)) for name, value in versions.items())]),
+        ("Phases", [("phase", "took"), *((_text(name), _seconds(value)) for name, value in phases.items())]),
+        ("Versions", [("what", "version"), *((_text(name), _text(value)) for name, value in versions.items())]),
     ]
 
 
@@ -157,7 +157,9 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str:
-    return _UNKNOWN if value is None or value == "" else " ".join(str(value).split())
+    if value is None or value == "":
+        return _UNKNOWN
+    return "".join(letter for letter in " ".join(str(value).split()) if letter.isprintable())
 
 
 def _seconds(value: object) -> str:
