@@ -88,6 +88,8 @@ CHECKED = [
     ("controlled_restart", "-e", "incident_id=INC-20261121-013000-none"),
     ("strategy_change", "-e", "reason=test", "-e", "changes=sizing.position_ratio=0.05"),
     ("drift_log",),
+    ("schedule_setup",),
+    ("job_notice", "-e", "job=backup"),
     ("incident_note", "-e", "incident_id=INC-20261121-013000-none", "-e", "text=test"),
     ("incident_info",),
     ("incident_verify", "-e", "incident_id=INC-20261121-013000-none"),

@@ -97,8 +97,8 @@ def test_a_variable_that_no_stop_needs_may_be_a_secret_that_is_not_there(write, 
     """A vault that is not open, as in every stop."""
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(
-        "trading_hosts:\n  vars: {trading_core_grace_period_seconds: 3, trading_core_mlflow_password: '{{ vault_x }}'}\n"
-        "  hosts: {good: {ansible_host: 10.0.0.1}}\n"
+        "trading_hosts:\n  hosts: {good: {ansible_host: 10.0.0.1}}\n"
+        "  vars: {trading_core_grace_period_seconds: 3, trading_core_mlflow_password: '{{ vault_x }}'}\n"
     )
     found = listed(write(inventory))["good"]
     options = dict(zip(found["option"][::2], found["option"][1::2], strict=True))
