@@ -338,3 +338,25 @@ def test_promtool_says_of_single_series_what_the_checks_have_to_say(image):
         "buckets that end at ten",
         "a feed whose clock is slow",
     ]
+
+
+def test_promtool_raises_the_alarm_once_the_last_good_backup_or_restore_test_is_too_old(image):
+    """The success is at 0 h, and after that nothing runs any more: what a masked timer leaves."""
+    checks = [check for check in catalogue("lab") if check.group == "backup"]
+    series = [{"series": f'{check.source}{{host="control1"}}', "values": "0x1000"} for check in checks]
+    asked = []
+    for check in checks:
+        limit_hours = round(check.threshold / 3600)
+        fires = f'count(ALERTS{{alertname="{alert_name(check.id)}",alertstate="firing"}}) or vector(0)'
+        for hours, count in ((limit_hours - 1, 0), (limit_hours + 2, 1)):
+            asked.append({"expr": fires, "eval_time": f"{hours}h", "exp_samples": [{"labels": "{}", "value": count}]})
+    assert [each["eval_time"] for each in asked] == ["25h", "28h", "839h", "842h"]
+    tests = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": "1h",
+        "tests": [{"interval": "1h", "input_series": series, "promql_expr_test": asked}],
+    }
+    rules_alone = build_rules(checks, LIMITS.scrape_interval_seconds)
+    files = {"rules.yml": render_document(rules_alone), "tests.yml": json.dumps(tests)}
+    tested = promtool(image, files, "test", "rules", "tests.yml")
+    assert tested.returncode == 0, tested.stdout + tested.stderr

@@ -16,7 +16,7 @@ JOBS = {
 
 
 class World:
-    """A control host on a folder. `probe` is the exit code of the job that is tried, `sick` what timers show instead."""
+    """A control host on a folder. `probe`: the exit code of the job that is tried; `sick`: what timers show instead."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -1,0 +1,109 @@
+"""Jobs on the lab's control host: a timer that fires, one run at a time, a death that is told of, report and metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.lab.estate import command, docker, now, on, runbook, wait_until
+
+CONTROL = "control1"
+JOBS = "/var/lib/trading-core/jobs"
+CURRENT = "/opt/trading-core-runbooks/current"
+ACCESS = {"arguments": ["status"], "timeout_seconds": 300, "notice_on_failure": False}
+
+
+def set_up(jobs: dict[str, Any], *options: str) -> Any:
+    return runbook("schedule_setup", "-e", json.dumps({"trading_core_jobs": {"access": ACCESS, **jobs}}), *options)
+
+
+def last(job: str) -> dict[str, Any]:
+    text = on(CONTROL, f"cat {JOBS}/{job}/last.json 2>/dev/null || true")
+    return json.loads(text) if text else {"started_at": "", "exit_code": None}
+
+
+def hold(job: str) -> str:
+    """Start a job and stop its process in the middle of the run; return the process' id."""
+    on(CONTROL, f"systemctl start --no-block trading-core-job-{job}")
+    holder = json.loads(wait_until(lambda: on(CONTROL, f"cat {JOBS}/{job}/lock 2>/dev/null || true"), 60, "the lock"))
+    pid = holder["run_id"].rpartition("-")[2]
+    on(CONTROL, f"kill -STOP {pid}")
+    return pid
+
+
+@pytest.fixture
+def gone(stacks: None) -> Iterator[None]:
+    yield
+    on(
+        CONTROL,
+        "systemctl disable --now 'trading-core-job-*.timer' 2>/dev/null; rm -f /etc/systemd/system/trading-core-job-*",
+    )
+    on(CONTROL, "systemctl daemon-reload")
+
+
+def test_a_timer_starts_its_job_and_a_second_start_at_once_is_told_of_the_first(gone):
+    every_15_seconds = {"probe": {"arguments": ["status"], "calendar": "*:*:0/15", "timeout_seconds": 120}}
+    dry = set_up(every_15_seconds, "--check")
+    assert (dry.code, "DRY RUN: nothing was changed" in dry.verdict) == (0, True)
+    assert on(CONTROL, "ls /etc/systemd/system | grep trading-core-job || true") == ""
+    first = set_up(every_15_seconds)
+    assert (first.code, "1 timers wait (probe" in first.verdict, "changed=" in first.output) == (0, True, True)
+    again = set_up(every_15_seconds)
+    assert (again.code, "changed=0" in again.output) == (0, True)
+    since = now()
+    wait_until(
+        lambda: last("probe")["started_at"] > since and last("probe")["exit_code"] == 0, 90, "a run by the timer"
+    )
+
+    on(CONTROL, "systemctl stop trading-core-job-probe.timer")
+    wait_until(lambda: on(CONTROL, f"cat {JOBS}/probe/lock") == "", 60, "the end of the run")
+    pid = hold("probe")
+    second = command("docker", "exec", CONTROL, f"{CURRENT}/runbook", "job", "probe")
+    on(CONTROL, f"kill -CONT {pid}")
+    assert (second.code, "LOCKED: schedule@control1 started it at" in second.verdict) == (75, True), second.verdict
+    wait_until(lambda: last("probe")["exit_code"] == 0, 60, "the end of the first")
+    left = on(CONTROL, f"stat -c %a {JOBS}/probe; find {JOBS}/probe -path '*/job_events/*'").split()
+    assert left == ["700"]
+
+
+@pytest.mark.faults
+def test_a_job_that_dies_without_a_word_is_told_of(gone):
+    assert set_up({"probe": {"arguments": ["status"], "timeout_seconds": 120}}).code == 0
+    pid = hold("probe")
+    on(CONTROL, f"kill -KILL {pid}")
+
+    def told() -> bool:
+        return "Job probe began at" in command("curl", "-s", "http://172.29.77.21:8910/messages").output
+
+    wait_until(told, 60, "a message on the channel")
+    assert on(CONTROL, "pgrep -f ansible-playbook || true") == ""
+
+
+@pytest.mark.faults
+def test_a_scheduled_backup_and_restore_test_leave_report_and_metrics(gone):
+    def soon(seconds: float) -> str:
+        return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+    before = now()
+    assert set_up({"backup": {"arguments": ["backup"], "calendar": soon(60), "timeout_seconds": 600}}).code == 0
+    wait_until(
+        lambda: last("backup")["started_at"] > before and last("backup")["exit_code"] is not None, 300, "a backup"
+    )
+    assert last("backup")["exit_code"] == 0, last("backup")
+    tested = {"restore_test": {"arguments": ["restore_test"], "calendar": soon(60), "timeout_seconds": 1200}}
+    assert set_up(tested).code == 0
+    wait_until(lambda: last("restore_test").get("exit_code") is not None, 900, "a restore test")
+    assert last("restore_test")["exit_code"] == 0, last("restore_test")
+    reports = "/var/lib/trading-core/reports/restore_tests"
+    assert "GOOD" in on(CONTROL, f"cat {reports}/index.md")
+    exported = on(CONTROL, "curl -s http://127.0.0.1:9100/metrics | grep ^trading_core_")
+    values = {name: float(value) for name, value in (line.split() for line in exported.splitlines())}
+    for kind in ("backup", "restore_test"):
+        age = datetime.now(UTC).timestamp() - values[f"trading_core_{kind}_last_success_timestamp_seconds"]
+        assert 0 <= age < 1800, kind
+    assert values["trading_core_restore_test_rto_seconds"] > 0
+    assert docker("exec", CONTROL, "sh", "-c", f"find {JOBS} -name stdout").strip()
