@@ -1,4 +1,4 @@
-"""Jobs on the lab's control host: a timer that fires, one run at a time, a death that is told of, report and metrics."""
+"""Jobs on the lab's control host: a timer that fires, one run at a time, a death that is told, report and metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def last(job: str) -> dict[str, Any]:
 
 def hold(job: str) -> str:
     """Start a job and stop its process in the middle of the run; return the process' id."""
-    on(CONTROL, f"systemctl start --no-block trading-core-job-{job}")
+    unit = f"trading-core-job-{job}"
+    # One that is still ending would be all that this start joins.
+    wait_until(lambda: "activating" not in on(CONTROL, f"systemctl is-active {unit} || true"), 60, "the end of the run")
+    on(CONTROL, f"systemctl start --no-block {unit}")
     holder = json.loads(wait_until(lambda: on(CONTROL, f"cat {JOBS}/{job}/lock 2>/dev/null || true"), 60, "the lock"))
     pid = holder["run_id"].rpartition("-")[2]
     on(CONTROL, f"kill -STOP {pid}")
@@ -60,7 +63,6 @@ def test_a_timer_starts_its_job_and_a_second_start_at_once_is_told_of_the_first(
     )
 
     on(CONTROL, "systemctl stop trading-core-job-probe.timer")
-    wait_until(lambda: on(CONTROL, f"cat {JOBS}/probe/lock") == "", 60, "the end of the run")
     pid = hold("probe")
     second = command("docker", "exec", CONTROL, f"{CURRENT}/runbook", "job", "probe")
     on(CONTROL, f"kill -CONT {pid}")
