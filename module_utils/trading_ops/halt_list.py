@@ -76,7 +76,7 @@ STOP_VARIABLES: Final = (
     "trading_core_state_path",
     "trading_core_docker_url",
 )
-"""All of the estate that a stop needs. Another one may be a secret in a vault that is not open, and is not looked at."""
+"""All of the estate that a stop needs. Any other may be a secret in a vault that is not open: it is not looked at."""
 
 
 def trading_halt_options(variables: Mapping[str, Any]) -> tuple[str, ...]:
