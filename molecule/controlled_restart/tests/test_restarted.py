@@ -12,11 +12,14 @@ def test_feed_prometheus_and_grafana_run_again(host):
     states = [(seen["State"]["Status"], seen["State"]["Health"]["Status"]) for seen in shown]
     assert states == [("running", "healthy")] * 3
     desired = json.loads(host.check_output("cat /var/lib/trading-core/desired.json"))["services"]
-    for service in ("live_connector", "prometheus", "grafana"):
-        assert (
-            f"controlled restart after {INCIDENT}, evidence waived: molecule"
-            in desired[f"ai_trading_core/{service}"]["why"]
-        )
+    assert {desired[f"ai_trading_core/{name}"]["state"] for name in ("live_connector", "prometheus", "grafana")} == {
+        "started"
+    }
+    purposes = [
+        json.loads(line).get("purpose")
+        for line in host.file("/var/lib/trading-core/audit.jsonl").content_string.splitlines()
+    ]
+    assert f"controlled restart after {INCIDENT}, evidence waived: molecule" in purposes
 
 
 def test_gate_is_open_halt_is_engaged_and_no_bot_runs(host):
