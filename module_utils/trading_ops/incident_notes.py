@@ -17,6 +17,8 @@ from .verdict import GOOD, STOP_PROOFS, Result, Run, judge
 
 TEXT_CHARACTERS: Final = 2000
 _STOPS_AND_OPENS: Final = frozenset({"failsafe_stop", "incident"})
+_STOPS: Final = _STOPS_AND_OPENS | {"bot_stop", "feed_stop"}
+"""What begins with a stop, which waits for no disk and for nobody's lock: its first note is written when it is over."""
 
 
 @dataclass
@@ -46,11 +48,12 @@ class Notes:
         """Note that a play begins; return what could not be done."""
         self._step, self._began_at = step, self.now()
         self.incident_id = self.incident_id or self.given_id
+        is_the_stop = not self._count and self.procedure in _STOPS
         if not self._count and self.procedure in _STOPS_AND_OPENS:
             said = {"record": {"reason": self.reason}} if self.reason else {}
             self._add("detection", text=f"Noticed: {self.reason or 'no reason given'}", facts=said, step="")
         self._add("step", text="begins")
-        return self.write() if self.incident_id else []
+        return self.write() if self.incident_id and not is_the_stop else []
 
     def see(self, result: Result) -> None:
         """Take the incident's id from a halt, where nobody has named one: a stop can join one that is there."""

@@ -95,6 +95,12 @@ CHECKED = [
     ("incident_verify", "-e", "incident_id=INC-20261121-013000-none"),
     ("incident_classify", "-e", "incident_id=INC-20261121-013000-none"),
     ("incident_close", "-e", "incident_id=INC-20261121-013000-none"),
+    ("incident", "-e", "reason=test"),
+    ("inform", "-e", "incident_id=INC-20261121-013000-none", "-e", "reason=test"),
+    ("escalate", "-e", "incident_id=INC-20261121-013000-none", "-e", "reason=test"),
+    ("evidence_collection", "-e", "rehearsal=true"),
+    ("mitigate", "-e", "incident_id=INC-20261121-013000-none", "-e", "reason=test", "-e", "disable=venue"),
+    ("service_restart", "-e", "services=grafana", "-e", "reason=test"),
 ]
 
 

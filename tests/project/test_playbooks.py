@@ -165,7 +165,13 @@ def test_a_restart_goes_one_host_at_a_time_and_never_touches_the_halt():
     assert not {"halt_release", "bot_start"} & {*roles}
 
 
-@pytest.mark.parametrize("name", ["halt_release", "controlled_restart", "strategy_change", "incident_note"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("halt_release", "controlled_restart", "strategy_change", "incident_note"),
+        *("inform", "escalate", "evidence_collection", "mitigate", "service_restart"),
+    ],
+)
 def test_what_belongs_to_an_incident_ends_with_bringing_its_record_home(name):
     last = plays(ROOT / "playbooks" / f"{name}.yml")[-1]
     assert (last["hosts"], last["vars"]["side_job"]) == ("control", True)

@@ -76,6 +76,17 @@ def test_an_id_that_was_given_is_the_one_whatever_a_latch_says(notes):
     assert len(written(notes, OLDER)) == 2
 
 
+@pytest.mark.parametrize("procedure", ["failsafe_stop", "incident", "bot_stop", "feed_stop"])
+def test_a_stop_whose_incident_is_given_writes_nothing_before_it_is_over(notes, procedure):
+    notes.given_id, notes.procedure = OLDER, procedure
+    assert notes.begin("4.1 Stop") == []
+    assert list(notes.incidents_path.iterdir()) == [], "a disk that hangs would hold the stop up"
+    notes.end("proven", "", {})
+    assert ("step", "4.1 Stop", "", "begins") in written(notes, OLDER)
+    notes.begin("4.3 Inform")
+    assert ("step", "4.3 Inform", "", "begins") in written(notes, OLDER)
+
+
 def test_a_run_that_belongs_to_no_incident_writes_nothing(notes):
     notes.fallback_id, notes.procedure = "", "feed_start"
     notes.begin("2 Start")
@@ -97,7 +108,8 @@ def test_a_start_that_halts_everything_becomes_an_incident_with_all_that_came_be
 @pytest.mark.parametrize("given", ["../x", "INC 1"])
 def test_what_can_not_be_written_is_said_and_raises_nothing(notes, given):
     notes.given_id = given
-    assert "is no incident id" in notes.begin("4.1 Stop")[0]
+    notes.begin("4.1 Stop")
+    assert "is no incident id" in notes.end("proven", "", {})[0]
     assert list(notes.incidents_path.iterdir()) == []
 
 
