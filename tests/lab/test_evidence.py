@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from trading_ops.evidence_bundle import verify
 
+from tests.lab.conftest import release_halt
 from tests.lab.estate import HOSTS, TRADING_HOSTS, Run, containers, docker, now, on, runbook
 from tests.planted import PATTERNED, encodings
 
@@ -86,7 +87,8 @@ def test_both_hosts_are_kept_without_secrets_and_nothing_on_them_changes(inciden
 
 
 @pytest.mark.faults
-def test_two_hundred_planted_secrets_are_found_nowhere(incidents):
+@pytest.mark.timeout(500)
+def test_two_hundred_planted_secrets_are_found_nowhere_after_a_whole_incident(incidents):
     dice = random.Random(5)
     letters = string.ascii_letters + string.digits + "!#%&()*+,-./:;<=>?@^_{|}~\\"
     secrets = ["".join(dice.choices(letters, k=dice.randint(12, 40))) for _ in range(200)]
@@ -104,29 +106,42 @@ def test_two_hundred_planted_secrets_are_found_nowhere(incidents):
     labels = f"--label note={shlex.quote(secrets[6])} --label {shlex.quote('api-key=' + secrets[7])}"
     on(
         HOST,
-        f"docker run -d --name evidence-planted {labels} --env-file {PLANTED}/env -v {PLANTED}:/p:ro "
-        f"--entrypoint sh {IMAGE} -c 'cat /p/log; sleep 3600' {arguments}",
+        # A bot, so that the stop has to do with it as well.
+        f"docker run -d --name evidence-planted --label com.docker.compose.service=bot --label trading-core.mode=paper "
+        f"{labels} --env-file {PLANTED}/env -v {PLANTED}:/p:ro --entrypoint sh {IMAGE} "
+        f"-c 'trap \"exit 0\" TERM; cat /p/log; sleep 3600 & wait' {arguments}",
     )
     begun = on(HOST, "date +%s").strip()
     try:
-        run = collect(*services(evidence_planted=100_000))
+        run = runbook("incident", "-vvv", "-e", "reason=planted", *services(evidence_planted=100_000), timeout=400)
     finally:
         on(HOST, "rm -f /etc/trading-core/planted-password")
+        release_halt()
     assert run.code == 0, run.verdict
+    assert not on(HOST, "docker ps -q --filter name=evidence-planted")
     kept = {str(path): path.read_text(errors="replace") for path in incidents.rglob("*") if path.is_file()}
     kept["output"] = run.output
-    kept["copy on the host"] = on(HOST, "cat /opt/ai_trading_core/logs/incident_*evidence-planted*")
     for host in HOSTS:
-        kept[f"journal of {host}"] = on(
-            host, f"journalctl --no-pager -o cat --since @{begun} -t python3 -t sudo -t ansible"
+        kept[f"journal of {host}"] = printable(host, f"journalctl --no-pager -o cat --since @{begun}")
+        # Records, state, copies of logs, what Ansible left: whatever was written since, but for what was planted.
+        written = "/var/lib/trading-core /opt/ai_trading_core /tmp /var/tmp /root /home /etc/trading-core"
+        kept[f"files of {host}"] = printable(
+            host, f"find {written} -path {PLANTED} -prune -o -type f -newermt @{begun} -exec cat {{}} +"
         )
+    assert len(kept[f"files of {HOST}"]) > 100_000 and len(kept["files of control1"]) > 100_000
     leaks = [(name, text) for name, content in kept.items() for text in texts if text in content]
     squeezed = {name: "".join(content.split()) for name, content in kept.items()}
     leaks += [
         (name, secret) for name, content in squeezed.items() for secret in secrets if "".join(secret.split()) in content
     ]
     assert leaks == []
-    assert log(incidents, "evidence-planted").count("(redacted: known: ") >= 200 * len(encodings("x"))
+    (bundled,) = incidents.glob(f"{run.incident_id}/evidence/{HOST}/logs/evidence-planted.log")
+    assert bundled.read_text(errors="replace").count("(redacted: known: ") >= 200 * len(encodings("x"))
+    on("control1", f"rm -rf /var/lib/trading-core/incidents/{run.incident_id}")
+
+
+def printable(host: str, shell: str) -> str:
+    return on(host, f"{shell} | tr -cd '\\11\\12\\15\\40-\\176'")
 
 
 def write(path: str, text: str) -> None:

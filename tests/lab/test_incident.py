@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shlex
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,8 @@ from tests.lab.estate import (
 TEXT = "Incident på AI_TRADING_CORE – bot/feed stoppet midlertidigt, årsag: gaps."
 PICTURES = {"feed latency", "data quality", "PnL", "DD", "TE"}
 CONFIG = "/opt/ai_trading_core/config/trading.yml"
+HOME = "/var/lib/trading-core/incidents"
+NOTIFICATION_SECONDS = 10
 
 
 @pytest.fixture
@@ -49,9 +53,13 @@ def record(run: Run) -> Path:
 
 
 def timeline(run: Run) -> list[dict]:
+    return timeline_of(run.incident_id)
+
+
+def timeline_of(incident_id: str) -> list[dict]:
     lines = []
     for name in ("timeline.jsonl", "pending.jsonl"):
-        path = record(run) / name
+        path = Path(os.environ["TRADING_CORE_INCIDENTS_PATH"]) / incident_id / name
         lines += path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
 
@@ -96,15 +104,27 @@ def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_reco
 
 @pytest.mark.faults
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("fault", ["slow", "down"])
-def test_a_channel_that_is_slow_or_dead_costs_its_limit_and_is_named_as_missed(feed, fault):
-    receiver_fault(fault)
-    run = runbook("incident", "-e", "reason=gaps")
-    why = "no answer within 10 s" if fault == "slow" else "the service answered 503"
+@pytest.mark.parametrize(
+    ("fault", "channel", "why"),
+    [
+        ("slow", "172.29.77.21:8910", "no answer within 10 s"),
+        ("down", "172.29.77.21:8910", "the service answered 503"),
+        ("", "172.29.77.21:1", ""),  # nothing listens
+        ("", "172.29.77.251:8910", ""),  # nobody has that address
+    ],
+    ids=["slow", "an error", "refused", "no such host"],
+)
+def test_a_channel_that_is_slow_or_dead_costs_its_limit_and_is_named_as_missed(feed, fault, channel, why):
+    if fault:
+        receiver_fault(fault)
+    urls = json.dumps({"trading_core_notification_urls": [f"ops=json://{channel}/ops"]})
+    run = runbook("incident", "-e", "reason=gaps", "-e", urls)
     assert (run.code, f"missed: 4.3 Inform (told on 0 of 1 channels; ops (json): {why}" in run.verdict) == (0, True)
-    began, ended = (e["at"] for e in timeline(run) if e["step"].startswith("4.3") and e["kind"] == "step")
-    assert ended > began
+    inform = [e["at"] for e in timeline(run) if e["step"].startswith("4.3") and e["kind"] == "step"]
+    began, ended = map(datetime.fromisoformat, inform)
+    assert (ended - began).total_seconds() <= NOTIFICATION_SECONDS + 5
     assert [entry["outcome"] for entry in timeline(run) if entry["kind"] == "notification"] == ["failed"]
+    assert run.seconds <= 60
 
 
 @pytest.mark.faults
@@ -155,29 +175,126 @@ def test_escalation_tells_one_contact_after_the_other_and_says_who_was_told_when
 
 @pytest.mark.faults
 @pytest.mark.timeout(400)
-def test_running_bots_obey_a_fix_and_what_it_prints_restores_the_bytes(trading):
-    before = {host: on(host, f"sha256sum {CONFIG}") for host in TRADING_HOSTS}
-    incident = ("-e", "incident_id=INC-20261121-000000-fix", "-e", "reason=it rejects")
-    shown = runbook("mitigate", "--check", "--diff", *incident, "-e", "orders_per_minute=6")
-    assert (shown.code, "+load.orders_per_minute: 6" in shown.output) == (0, True)
-    assert {host: on(host, f"sha256sum {CONFIG}") for host in TRADING_HOSTS} == before
+def test_whatever_is_changed_in_a_record_afterwards_is_named(feed):
+    run = runbook("incident", "-e", "reason=gaps", "-e", "stop_prometheus=true")
+    assert run.code == 0
+    assert "prometheus" not in on(FEED_HOST, "docker ps --format '{{.Names}}'")
+    home = f"{HOME}/{run.incident_id}"
+    assert runbook("incident_verify", "-e", f"incident_id={run.incident_id}").code == 0
+    on(
+        "control1",
+        f"cd {home}/evidence/homelab1 && sed -i '0,/trading/s//trAding/' logs/live_connector.log"
+        " && sed -i '0,/./s//!/' logs/prometheus.log"
+        " && mv logs/trading-paper-bot-1.log logs/another.log && rm host/memory* && echo more >logs/more.log"
+        f" && cd {home} && sed -i '2s/begins/began/' timeline.jsonl",
+    )
+    found = runbook("incident_verify", "-e", f"incident_id={run.incident_id}")
+    assert found.code == 1
+    evidence = "evidence/homelab1"
+    for named in (
+        f"{evidence}/logs/prometheus.log: it was changed since it was collected",
+        f"{evidence}/logs/trading-paper-bot-1.log: it was renamed to {evidence}/logs/another.log",
+        f"{evidence}/host/memory.txt: it was removed",
+        f"{evidence}/logs/more.log: it was added, no manifest names it",
+        "timeline.jsonl line 2: ",
+    ):
+        assert named in found.output, named
 
-    fixed = runbook("mitigate", *incident, "-e", "orders_per_minute=6")
+
+FIXES = [
+    ("disable=venue", "+venue.enabled: false", "may_enter=False"),
+    ("disable=RefStrat_01", "+strategies.RefStrat_01.enabled: false", "may_enter=False"),
+    ("disable=BTCUSDT", "+symbols.BTCUSDT.enabled: false", "may_enter=False"),
+    ("scale_sizing=0.5", "+sizing.position_ratio: 0.05", ", position_ratio=0.05,"),
+    ("orders_per_minute=6", "+load.orders_per_minute: 6", "orders_per_minute=6.0"),
+    ("changes=risk_limits.drawdown_ratio=0.03", "+risk_limits.drawdown_ratio: 0.03", "drawdown_ratio=0.03"),
+]
+
+
+def configs() -> dict[str, str]:
+    return {host: on(host, f"sha256sum {CONFIG}; stat -c '%a %U %G' {CONFIG}") for host in TRADING_HOSTS}
+
+
+def mitigate(*options: str) -> Run:
+    return runbook("mitigate", "-e", "incident_id=INC-20261121-000000-fix", "-e", "reason=it rejects", *options)
+
+
+def undo(fixed: Run) -> Run:
+    (printed,) = set(re.findall(r"undo: (\./runbook mitigate .*? -e reason=undo)", fixed.verdict))
+    return runbook(*shlex.split(printed)[1:])
+
+
+def settings(host: str, mode: str) -> str:
+    """Return what the bot last said that it read."""
+    said = on(host, f"docker logs trading-{mode}-bot-1 2>&1 | grep 'settings read' | tail -1")
+    return said.partition("settings read: ")[2]
+
+
+def wait_for_bots(words: str, what: str) -> None:
+    for host, mode in zip(TRADING_HOSTS, ("paper", "live"), strict=True):
+        wait_until(lambda host=host, mode=mode: words in settings(host, mode), 30, f"the {mode} bot: {what}")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("fix", "line", "obeyed"), FIXES, ids=[fix for fix, *_ in FIXES])
+def test_a_fix_shows_its_diff_bots_obey_it_and_what_it_prints_restores_the_bytes(trading, fix, line, obeyed):
+    before = configs()
+    former = settings("homelab1", "paper")
+    shown = mitigate("--check", "--diff", "-e", fix)
+    assert (shown.code, shown.output.count(line)) == (0, len(TRADING_HOSTS))
+    assert configs() == before
+
+    fixed = mitigate("-e", fix)
     assert fixed.code == 0
-    begun = now()
-    wait_until(lambda: now() > begun[:17] + "59", 70, "a minute goes by")
-    begun = now()
-    wait_until(lambda: now()[:16] > begun[:16] and now()[17:19] >= "30", 100, "more than half a minute goes by")
-    assert len(orders(begun)) <= 2 * 12
+    wait_for_bots(obeyed, fix)
+    if "may_enter=False" in obeyed:
+        no_order_for(8, {"buy"}, most=0)
+    if "orders_per_minute" in fix:
+        no_order_for(20, {"buy", "sell"}, most=2 * 5)  # forty, without it
 
-    (undo,) = set(re.findall(r"undo: (\./runbook mitigate .*? -e reason=undo)", fixed.verdict))
-    undone = runbook(*shlex.split(undo)[1:])
-    assert (undone.code, {host: on(host, f"sha256sum {CONFIG}") for host in TRADING_HOSTS}) == (0, before)
-
-    off = runbook("mitigate", *incident, "-e", "disable=venue")
-    wait_until(lambda: not [o for o in orders(now()) if o["side"] == "buy"], 20, "no new position")
-    (undo,) = set(re.findall(r"undo: (\./runbook mitigate .*? -e reason=undo)", off.verdict))
-    assert runbook(*shlex.split(undo)[1:]).code == 0
+    undone = undo(fixed)
+    assert (undone.code, configs()) == (0, before)
+    wait_for_bots(former, "its former settings")
     begun = now()
     wait_until(lambda: len(clients_with_orders(begun)) == 2, 60, "both bots trade again")
-    assert {host: on(host, f"sha256sum {CONFIG}") for host in TRADING_HOSTS} == before
+    entries = [e for e in timeline_of("INC-20261121-000000-fix") if e["kind"] == "mitigation"]
+    assert {entry["facts"]["host"] for entry in entries[-4:]} == set(TRADING_HOSTS)
+
+
+def no_order_for(seconds: float, sides: set[str], most: int) -> None:
+    """Watch the venue for a while, once what was on its way has arrived."""
+    time.sleep(3)
+    begun = now()
+    time.sleep(seconds)
+    assert len([order for order in orders(begun) if order["side"] in sides]) <= most
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(400)
+def test_what_was_disabled_is_enabled_again_and_an_undo_of_that_disables_it(trading):
+    before = configs()
+    off = mitigate("-e", "disable=venue")
+    disabled = configs()
+    again = mitigate("-e", "enable=venue")
+    assert (off.code, again.code) == (0, 0)
+    wait_for_bots("may_enter=True", "enabled")
+    assert (undo(again).code, configs()) == (0, disabled)
+    wait_for_bots("may_enter=False", "disabled")
+    assert (undo(off).code, configs()) == (0, before)
+    wait_for_bots("may_enter=True", "as before")
+
+
+@pytest.mark.faults
+def test_a_service_is_restarted_as_it_is_and_the_feed_only_through_its_gate(stacks):
+    def of(name: str) -> list[str]:
+        return on(FEED_HOST, f"docker inspect -f '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {name}").split()
+
+    feed, (grafana, started_at) = of("live_connector"), of("grafana")
+    asked = ("service_restart", "-e", "reason=no panel loads", "-e")
+    assert runbook(*asked, "services=grafana", "--check").code == 0
+    assert of("grafana") == [grafana, started_at]
+    assert runbook(*asked, "services=grafana").code == 0
+    assert (of("grafana")[0], of("grafana")[1] > started_at) == (grafana, True)
+    refused = runbook(*asked, "services=live_connector")
+    assert (refused.code, "through its gate only" in refused.verdict, of("live_connector")) == (13, True, feed)
