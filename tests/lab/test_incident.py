@@ -185,7 +185,7 @@ def test_whatever_is_changed_in_a_record_afterwards_is_named(feed):
         "control1",
         f"cd {home}/evidence/homelab1 && sed -i '0,/trading/s//trAding/' logs/live_connector.log"
         " && sed -i '0,/./s//!/' logs/prometheus.log"
-        " && mv logs/trading-paper-bot-1.log logs/another.log && rm host/memory* && echo more >logs/more.log"
+        " && mv logs/trading-paper-bot-1.log logs/another.log && rm host/meminfo.txt && echo more >logs/more.log"
         f" && cd {home} && sed -i '2s/begins/began/' timeline.jsonl",
     )
     found = runbook("incident_verify", "-e", f"incident_id={run.incident_id}")
@@ -194,7 +194,7 @@ def test_whatever_is_changed_in_a_record_afterwards_is_named(feed):
     for named in (
         f"{evidence}/logs/prometheus.log: it was changed since it was collected",
         f"{evidence}/logs/trading-paper-bot-1.log: it was renamed to {evidence}/logs/another.log",
-        f"{evidence}/host/memory.txt: it was removed",
+        f"{evidence}/host/meminfo.txt: it was removed",
         f"{evidence}/logs/more.log: it was added, no manifest names it",
         "timeline.jsonl line 2: ",
     ):
