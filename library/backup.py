@@ -116,6 +116,10 @@ phases:
   description: Seconds by phase, of those that were reached.
   returned: always
   type: dict
+record:
+  description: How it ended, as M(run_record) takes it.
+  returned: always
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -143,7 +147,8 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = back_up_this_host(module.params, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
+    # One that took no set has to go on record as well; only where another is at work there was none.
+    if result["outcome"] != "locked":
         module.exit_json(**result)
     module.fail_json(msg=result["summary"], **result)
 

@@ -37,7 +37,7 @@ from .backup_manifest import (
     parse_registry,
     render_manifest,
 )
-from .clock import format_utc
+from .clock import format_utc, utc_now
 from .engine import Engine, EngineError, docker_engine
 from .postgres import Server
 from .programs import LocalPrograms, ProgramError, Programs, checked
@@ -109,6 +109,7 @@ class Ports:
 class _Run:
     """What a run has found out so far: this much is told whatever becomes of it."""
 
+    started_at: str
     phases: dict[str, float] = field(default_factory=dict)
     manifest: Manifest | None = None
     snapshot_id: str = ""
@@ -126,7 +127,8 @@ def back_up_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any
             None if dry_run else scratch_path / CACHE,
         )
     except (ValueError, OSError) as error:
-        return _result("refused", f"No new set: {error}.", _Run(), "./runbook backup_setup")
+        now = utc_now()
+        return _result("refused", f"No new set: {error}.", _Run(now), now, "./runbook backup_setup")
     request = Request(
         project=params["project_name"],
         database_service=params["database_service"],
@@ -153,20 +155,26 @@ def back_up_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any
 
 def ensure_backup(request: Request, ports: Ports, dry_run: bool) -> dict[str, Any]:
     """Return the module result of taking a set and seeing it in the repository. Never raises for what can go wrong."""
-    run = _Run()
+    run = _Run(format_utc(ports.now()))
+    outcome, words, next_command = _told(request, ports, run, dry_run)
+    return _result(outcome, words, run, format_utc(ports.now()), next_command)
+
+
+def _told(request: Request, ports: Ports, run: _Run, dry_run: bool) -> tuple[str, str, str]:
+    """Return outcome, sentence and next command of a backup."""
     try:
         words = _backup(request, ports, run, dry_run)
-        return _result("planned" if dry_run else "proven", words, run)
+        return ("planned" if dry_run else "proven"), words, ""
     except BackupError as error:
-        return _result(error.outcome, str(error), run, error.next_command)
+        return error.outcome, str(error), error.next_command
     except ResticError as error:
-        return _result(error.outcome, f"No new set. {error}", run, "./runbook backup_check")
+        return error.outcome, f"No new set. {error}", "./runbook backup_check"
     except EngineError as error:
-        return _result("unknown", f"No new set. {error}", run, "docker info (on the host)")
+        return "unknown", f"No new set. {error}", "docker info (on the host)"
     except (ProgramError, ChecksumError, ManifestError, ValueError) as error:
-        return _result("failed", f"No new set. {str(error).rstrip('.')}.", run)
+        return "failed", f"No new set. {str(error).rstrip('.')}.", ""
     except OSError as error:
-        return _result("failed", f"No new set, the host's disk did not take it: {error}.", run, "df -h (on the host)")
+        return "failed", f"No new set, the host's disk did not take it: {error}.", "df -h (on the host)"
 
 
 def _backup(request: Request, ports: Ports, run: _Run, dry_run: bool) -> str:
@@ -394,8 +402,9 @@ def _timed(run: _Run, ports: Ports, phase: str) -> Iterator[None]:
         run.phases[phase] = round(ports.clock() - begun, 3)
 
 
-def _result(outcome: str, summary: str, run: _Run, next_command: str = "") -> dict[str, Any]:
+def _result(outcome: str, summary: str, run: _Run, now: str, next_command: str = "") -> dict[str, Any]:
     manifest = run.manifest
+    size = sum(facts.bytes for facts in manifest.files.values()) if manifest else 0
     return {
         "changed": run.snapshot_id != "" or outcome == "planned",
         "outcome": outcome,
@@ -404,11 +413,19 @@ def _result(outcome: str, summary: str, run: _Run, next_command: str = "") -> di
         "set": {
             "id": manifest.id if manifest else "",
             "snapshot_id": run.snapshot_id,
-            "bytes": sum(facts.bytes for facts in manifest.files.values()) if manifest else 0,
+            "bytes": size,
             "rows": manifest.rows if manifest else 0,
             "snapshot_at": {name: item.snapshot_at for name, item in manifest.databases.items()} if manifest else {},
         },
         "phases": run.phases,
+        "record": {
+            "outcome": outcome,
+            "summary": summary,
+            "set": manifest.id if manifest else "",
+            "bytes": size,
+            "started_at": run.started_at,
+            "finished_at": now,
+        },
         "lines": [f"{phase}: {seconds:.1f} s" for phase, seconds in run.phases.items()] if manifest else [],
     }
 

@@ -6,6 +6,7 @@ Not the lease: a test takes longer than anybody should wait for a start, and a l
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from typing import Any, Final
 
 LOCK_FILE: Final = "restore_test.lock"
 
-_LEASHED: Final = ("setpriv", "--pdeathsig", "TERM", "--")
-"""A program ends with the run that began it, also where that run is killed."""
+_LEASHED: Final = ("setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+"""A program ends with the run that began it, also where that run is killed. The shell looks whether it was killed before
+the kernel knew of this; its `$0` is the run's process."""
 
 
 class RestoreTestLocked(Exception):
@@ -42,6 +44,6 @@ def leashed(descriptor: int) -> Callable[..., Any]:
     """Return a Popen whose programs hold the lock too: who gets it next finds nothing of this run still at work."""
 
     def popen(argv: Sequence[str], **options: Any) -> Any:
-        return subprocess.Popen([*_LEASHED, *argv], pass_fds=(descriptor,), **options)
+        return subprocess.Popen([*_LEASHED, str(os.getpid()), *argv], pass_fds=(descriptor,), **options)
 
     return popen

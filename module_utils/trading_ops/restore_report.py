@@ -35,8 +35,9 @@ def report_id(record: Mapping[str, Any]) -> str:
 
 def build_tables(record: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, ...]]]]:
     """Return what a report says: titles with tables, the first row of each being its head."""
-    failures = [failure for failure in record.get("failures") or [] if isinstance(failure, Mapping)]
-    phases, versions = (_mapping(record.get(key)) for key in ("phases", "versions"))
+    failures, compared, checks = (_listed(record.get(key)) for key in ("failures", "comparison", "checks"))
+    phases, versions, model, bot = (_mapping(record.get(key)) for key in ("phases", "versions", "model", "bot"))
+    failed = ("name", "kind", "detail", "what_to_do")
     return [
         (
             "Verdict",
@@ -61,8 +62,37 @@ def build_tables(record: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, .
         (
             "Failures",
             [
-                ("name", "kind", "what to do"),
-                *(tuple(_text(failure.get(key)) for key in ("name", "kind", "what_to_do")) for failure in failures),
+                ("name", "kind", "what was seen", "what to do"),
+                *(tuple(_text(failure.get(key)) for key in failed) for failure in failures),
+            ],
+        ),
+        (
+            "Tables",
+            [
+                ("database", "table", "rows in the manifest", "rows and checksum"),
+                *(
+                    (
+                        *(_text(table.get(key)) for key in ("database", "table", "rows")),
+                        "equal" if table.get("is_equal") is True else "NOT EQUAL",
+                    )
+                    for table in compared
+                ),
+            ],
+        ),
+        ("Model", [("what", "seen"), *((_text(name), _text(value)) for name, value in model.items())]),
+        (
+            "Bot on the restored data",
+            [
+                ("what", "seen"),
+                *([("watched", _seconds(bot["seconds"]))] if "seconds" in bot else []),
+                *((f"rows written to {_text(name)}", _text(rows)) for name, rows in _mapping(bot.get("rows")).items()),
+            ],
+        ),
+        (
+            "Checks",
+            [
+                ("check", "outcome", "value"),
+                *(tuple(_text(check.get(key)) for key in ("id", "outcome", "value")) for check in checks),
             ],
         ),
         ("Phases", [("phase", "took"), *((_text(name), _seconds(value)) for name, value in phases.items())]),
@@ -148,8 +178,11 @@ def _write(path: Path, files: Mapping[str, str]) -> bool:
 
 
 def _names(record: Mapping[str, Any]) -> str:
-    failures = [each for each in record.get("failures") or [] if isinstance(each, Mapping)]
-    return ", ".join(_text(each.get("name")) for each in failures) or _text(record.get("outcome"))
+    return ", ".join(_text(each.get("name")) for each in _listed(record.get("failures"))) or _text(record.get("outcome"))
+
+
+def _listed(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

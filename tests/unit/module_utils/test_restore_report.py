@@ -20,6 +20,10 @@ RESULT = {
     "rto_seconds": 42.0,
     "tables": 9,
     "rows": 12345,
+    "comparison": [{"database": "trading", "table": "public.bars", "rows": 9876, "is_equal": True}],
+    "model": {"name": "RefStrat_01", "alias": "champion", "version": "3", "prediction": 0.25},
+    "bot": {"seconds": 60, "rows": {"public.orders.time": 17}},
+    "checks": [{"id": "feed_up", "outcome": "pass", "value": 1}],
     "bytes": 1_000_000,
     "versions": {"postgresql": "17.5", "timescaledb": "2.19.3"},
     "manifest_sha256": "a1" * 32,
@@ -32,7 +36,9 @@ RED = {
     **RESULT,
     "outcome": "failed",
     "finished_at": "2026-11-22T03:05:00.000Z",
-    "failures": [{"name": "row deleted", "kind": "data", "what_to_do": "take an older set"}],
+    "failures": [
+        {"name": "row deleted", "kind": "data", "detail": "public.bars has 9875 rows", "what_to_do": "take an older set"}
+    ],
 }
 NAME = "restore_test_20261121-030500"
 
@@ -61,10 +67,29 @@ def test_a_report_has_verdict_versions_counts_who_when_and_the_hash_that_signs_i
             assert words in text, (name, words)
 
 
+def test_a_report_shows_each_table_equal_the_model_what_the_bot_wrote_and_the_checks(tmp_path):
+    write(tmp_path)
+    text = (tmp_path / NAME / "report.md").read_text().replace("\\", "")
+    for row in (
+        "| trading | public.bars | 9876 | equal |",
+        "| version | 3 |",
+        "| prediction | 0.25 |",
+        "| rows written to public.orders.time | 17 |",
+        "| feed_up | pass | 1 |",
+    ):
+        assert row in text
+    unequal = {**RESULT, "comparison": [{**RESULT["comparison"][0], "is_equal": False}, {"table": "public.odd"}]}
+    write(tmp_path, unequal)
+    text = (tmp_path / NAME / "report.md").read_text().replace("\\", "")
+    assert "| trading | public.bars | 9876 | NOT EQUAL |" in text
+    assert "| unknown | public.odd | unknown | NOT EQUAL |" in text
+
+
 def test_a_red_one_names_the_cause_and_what_to_do(tmp_path):
     write(tmp_path, RED, [RESULT])
     text = (tmp_path / "restore_test_20261122-030500" / "report.md").read_text()
     assert "NOT GOOD" in text and "row deleted" in text and "take an older set" in text
+    assert "has 9875 rows" in text
     index = (tmp_path / "index.md").read_text()
     assert "NOT GOOD: row deleted" in index
 
@@ -95,8 +120,10 @@ HOSTILE = "<script>alert(1)</script> | `x` [a](javascript:b) {{ 7*7 }} \x1b[31m\
 
 
 def test_text_from_elsewhere_stays_text(tmp_path):
-    failures = [{"name": HOSTILE, "kind": HOSTILE, "what_to_do": HOSTILE}]
+    failures = [{"name": HOSTILE, "kind": HOSTILE, "detail": HOSTILE, "what_to_do": HOSTILE}]
     hostile = {**RED, "by": HOSTILE, "set": HOSTILE, "versions": {HOSTILE: HOSTILE}, "phases": {HOSTILE: HOSTILE}}
+    hostile |= {"comparison": [{"table": HOSTILE}], "model": {HOSTILE: HOSTILE}, "checks": [{"id": HOSTILE}]}
+    hostile["bot"] = {"seconds": HOSTILE, "rows": {HOSTILE: HOSTILE}}
     write(tmp_path, {**hostile, "failures": failures})
     tags: set[str] = set()
 
@@ -113,7 +140,7 @@ def test_text_from_elsewhere_stays_text(tmp_path):
         for line in path.read_text().splitlines():
             assert "<script" not in line.replace("\\<", "") and line.isprintable(), line
             columns = len(re.findall(r"(?<!\\)\|", line))
-            assert columns in {0, 3, 4, 8}, line
+            assert columns in {0, 3, 4, 5, 8}, line
 
 
 @pytest.mark.parametrize("value", [None, -1, "12", True, 1e12, []])
