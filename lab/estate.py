@@ -90,7 +90,7 @@ class Probe:
     trouble: str = ""
 
 
-def up(home: Path, say: Say) -> None:
+def up(home: Path, say: Say, with_jobs: bool = False) -> None:
     """Bring the whole lab up; EstateError or BuildFailed says what did not come."""
     host_image, references = ensure_images(say)
     say(f"images: {len(references) + 1} present")
@@ -107,7 +107,8 @@ def up(home: Path, say: Say) -> None:
     variables = images.compose_variables(references)
     environment = project_tree.build_environment(variables, ADDRESSES["homelab1"], VENUE_ADDRESS)
     in_parallel(lambda host: ensure_project_tree(host, environment, variables, say), HOSTS)
-    in_parallel(lambda host: packages.ensure_on(host.name, say), [host for host in HOSTS if host.runs_jobs])
+    if with_jobs:
+        in_parallel(lambda host: packages.ensure_on(host.name, say), [host for host in HOSTS if host.runs_jobs])
     in_parallel(wait_for_outside, OUTSIDES)
     say("lab: up")
 
@@ -391,7 +392,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 only if it is as it should be."""
     parser = argparse.ArgumentParser(description="The lab estate on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="make what is missing, replace what differs")
+    building = commands.add_parser("up", help="make what is missing, replace what differs")
+    building.add_argument("--jobs", action="store_true", help="also what ./runbook schedule_setup needs: 200 MB of PyPI")
     commands.add_parser("status", help="hosts, addresses, engines, how to look around; 0 only if all is up")
     removal = commands.add_parser("down", help="remove hosts, network, volumes and keys")
     removal.add_argument("--images", action="store_true", help="the images too, so that the next up is a cold one")
@@ -407,7 +409,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0 if status(home, say) else 1
         with state.lab_lock(home):
             if options.command == "up":
-                up(home, say)
+                up(home, say, options.jobs)
             else:
                 down(home, options.images, say)
     except (EstateError, images.BuildFailed) as error:

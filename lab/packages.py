@@ -45,7 +45,7 @@ def ensure_on(host: str, say: Say) -> None:
     archive = ensure_fetched(say)
     run([*into_host, "sh", "-c", f"rm -rf {HOST_FOLDER} && mkdir -p {HOST_FOLDER}"])
     with open(archive, "rb") as file:
-        argv = [*into_host, "tar", "--extract", "--gzip", f"--directory={HOST_FOLDER}"]
+        argv = [*into_host, "tar", "--extract", f"--directory={HOST_FOLDER}"]
         ended = subprocess.run(argv, stdin=file, capture_output=True, timeout=_LIMIT_SECONDS, check=False)
     if ended.returncode != 0:
         raise BuildFailed(f"{host} did not take the packages: {ended.stderr.decode(errors='replace').strip()}")
@@ -55,7 +55,7 @@ def ensure_on(host: str, say: Say) -> None:
 
 def ensure_fetched(say: Say) -> Path:
     """Return an archive with uv's wheel (`wheels`) and the locked packages (`uv`), fetched once per lock."""
-    target = cache_folder() / f"python-packages-{key()}.tar.gz"
+    target = cache_folder() / f"python-packages-{key()}.tar"
     if target.is_file():
         return target
     say("packages for jobs: fetching by hash")
@@ -84,7 +84,8 @@ def ensure_fetched(say: Say) -> Path:
             ],
             environment,
         )
-        made = shutil.make_archive(str(Path(scratch, "packages")), "gztar", fetched)
+        # Not compressed: it never leaves this machine, and packing it smaller would take longer than everything else.
+        made = shutil.make_archive(str(Path(scratch, "packages")), "tar", fetched)
         Path(made).rename(target)
     return target
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.lab.estate import command, docker, now, on, runbook, wait_until
+from tests.lab.estate import ROOT, command, docker, now, on, runbook, wait_until
+
+pytestmark = pytest.mark.faults
 
 CONTROL = "control1"
 JOBS = "/var/lib/trading-core/jobs"
@@ -38,8 +42,14 @@ def hold(job: str) -> str:
     return pid
 
 
+@pytest.fixture(scope="module")
+def packages(lab: None) -> None:
+    """What a job's environment is made from, on a host without a way to PyPI."""
+    subprocess.run([sys.executable, str(ROOT / "lab" / "estate.py"), "up", "--jobs"], check=True, timeout=900)
+
+
 @pytest.fixture
-def gone(stacks: None) -> Iterator[None]:
+def gone(stacks: None, packages: None) -> Iterator[None]:
     yield
     on(
         CONTROL,
@@ -72,7 +82,6 @@ def test_a_timer_starts_its_job_and_a_second_start_at_once_is_told_of_the_first(
     assert left == ["700"]
 
 
-@pytest.mark.faults
 def test_a_job_that_dies_without_a_word_is_told_of(gone):
     assert set_up({"probe": {"arguments": ["status"], "timeout_seconds": 120}}).code == 0
     pid = hold("probe")
@@ -85,7 +94,6 @@ def test_a_job_that_dies_without_a_word_is_told_of(gone):
     assert on(CONTROL, "pgrep -f ansible-playbook || true") == ""
 
 
-@pytest.mark.faults
 def test_a_scheduled_backup_and_restore_test_leave_report_and_metrics(gone):
     def soon(seconds: float) -> str:
         return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%d %H:%M:%S UTC")
