@@ -8,6 +8,7 @@ ended, and a sign of life to the dead-man's switch. On a terminal the output is 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import re
@@ -38,6 +39,7 @@ KEPT_RUNS = 30
 PING_SECONDS = 10
 LOOK_SECONDS = 1
 """How often a run is looked at whether it is to end."""
+NO_VERDICT = "without a verdict"
 
 # What a run may know of the shell it was started from: ansible-runner writes the environment of each run to its folder.
 _PASSED_ON = re.compile(
@@ -65,7 +67,9 @@ class Limit:
             self.why = f"stopped ({signal.Signals(self.asked[0]).name})"
         elif time.monotonic() > self.deadline:
             self.why = "over its time limit"
-        return bool(self.why) and (end_processes(self.run_id) or True)
+        if self.why:
+            end_processes(self.run_id)
+        return bool(self.why)
 
 
 def run_job(jobs: Jobs, job: Job, by: str, is_shown: bool) -> tuple[int, str]:
@@ -121,13 +125,13 @@ def _run(jobs: Jobs, job: Job, folder: Path, about: Mapping[str, str], is_shown:
             event_handler=lambda event: False,
         )
     finally:
+        is_all_ended = end_processes(about["run_id"])
         for number, handler in before.items():
             signal.signal(number, handler)
-    end_processes(about["run_id"])
     verdict = _last_verdict(output)
-    how = limit.why or (RAN if verdict else "without a verdict")
+    how = limit.why or _describe_end(verdict, code, is_all_ended)
     if how != RAN:
-        code = code if how == "without a verdict" and code else 1
+        code = code if how == NO_VERDICT and code else 1
         shown = folder / "artifacts" / about["run_id"] / "stdout"
         verdict = _verdict(code, job, f"NOT PROVEN: {how}, after {time.monotonic() - begun:.0f} s.", f"less {shown}")
     return {
@@ -137,6 +141,15 @@ def _run(jobs: Jobs, job: Job, folder: Path, about: Mapping[str, str], is_shown:
         "seconds": round(time.monotonic() - begun, 1),
         "finished_at": utc_now(),
     }
+
+
+def _describe_end(verdict: str, code: int | None, is_all_ended: bool) -> str:
+    """Return RAN only where the verdict and the exit code agree: a run that was killed has no code."""
+    if not verdict:
+        return NO_VERDICT
+    if not verdict.startswith(f"VERDICT {code} "):
+        return f"ended with {'a signal' if code is None else code} after {' '.join(verdict.split()[:3])}"
+    return RAN if is_all_ended else "some of its processes could not be ended"
 
 
 def _last_verdict(output: str) -> str:
@@ -158,7 +171,7 @@ def _ping(url_path: str) -> None:
         return
     try:
         urllib.request.urlopen(Path(url_path).read_text(encoding="utf-8").strip(), timeout=PING_SECONDS).close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         # Not its text: that can hold the address, which is a secret.
         print(f"job: the dead-man's switch was not reached ({type(error).__name__})", file=sys.stderr)
 
@@ -182,6 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 12
     for name in [name for name in os.environ if not _PASSED_ON.fullmatch(name)]:
         del os.environ[name]
+    # By hand it is the job that systemd starts: its inventory is that of the host, and not the lab.
+    os.environ.update(jobs.environment)
     by = os.environ.get("TRADING_CORE_OPERATOR") or f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"
     is_shown = sys.stdout.isatty()
     code, verdict = run_job(jobs, job, by, is_shown)

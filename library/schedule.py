@@ -29,9 +29,13 @@ options:
     type: path
     required: true
   environment:
-    description: Environment variables of every job. No secrets, everybody can read units.
+    description: Environment variables of every job, also of one by hand. No secrets, everybody can read units.
     type: dict
     default: {}
+  by:
+    description: Who jobs say has started them, where systemd does.
+    type: str
+    default: schedule
   variables_path:
     description: File on this host with variables for every run, secrets among them; C(-e @file) of every command.
     type: path
@@ -93,6 +97,7 @@ ARGUMENT_SPEC = {
     "probe": {"type": "str", "required": True},
     "checkout_path": {"type": "path", "required": True},
     "environment": {"type": "dict", "default": {}},
+    "by": {"type": "str", "default": "schedule"},
     "variables_path": {"type": "path"},
     "ping_url_path": {"type": "path"},
     "state_path": {"type": "path", "default": "/var/lib/trading-core"},

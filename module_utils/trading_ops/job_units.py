@@ -8,6 +8,7 @@ from typing import Final
 from .jobs import Job, Jobs, JobsError, build_arguments, is_plain
 
 UNIT_PREFIX: Final = "trading-core-job-"
+OPERATOR: Final = "TRADING_CORE_OPERATOR"
 NOTICE_UNIT: Final = "trading-core-notice@.service"
 _NOTICE_SECONDS: Final = 300
 _AFTER_LIMIT_SECONDS: Final = 120
@@ -15,8 +16,12 @@ _AFTER_LIMIT_SECONDS: Final = 120
 _STOP_SECONDS: Final = 60
 
 
-def build_units(jobs: Jobs, checkout_path: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the text of each unit by its file name. Raises JobsError where a value can not stand in a unit."""
+def build_units(jobs: Jobs, checkout_path: str, by: str) -> dict[str, str]:
+    """Return the text of each unit by its file name. Raises JobsError where a value can not stand in a unit.
+
+    by: who its runs say has started them.
+    """
+    environment = {**jobs.environment, OPERATOR: by}
     for text in (checkout_path, jobs.variables_path, *environment, *environment.values()):
         if not is_plain(text):
             raise JobsError(f'A unit takes no quotes, no line ends and none of \\ % $, see "{text}".')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 JOBS_PATH: Final = "/etc/trading-core/jobs.json"
@@ -53,6 +53,7 @@ class Job:
 class Jobs:
     """What a control host runs, and where it keeps what came of it.
 
+    environment: environment variables of every run, also of one by hand; no secrets.
     variables_path: file on the host with variables for every run, secrets among them; empty for none.
     ping_url_path: file on the host with the address of the dead-man's switch; empty for none.
     """
@@ -61,6 +62,7 @@ class Jobs:
     state_path: str
     variables_path: str = ""
     ping_url_path: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, name: str) -> Job:
         """Return the job of that name. JobsError with the names there are."""
@@ -82,8 +84,9 @@ def parse_document(text: str) -> Jobs:
     try:
         document = json.loads(text)
         paths = (str(document[key]) for key in ("state_path", "variables_path", "ping_url_path"))
-        return Jobs(parse_jobs(document["jobs"]), *paths)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        environment = {str(name): str(value) for name, value in document["environment"].items()}
+        return Jobs(parse_jobs(document["jobs"]), *paths, environment)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise JobsError(f"The definitions can not be read: {error!r}.") from error
 
 
@@ -94,6 +97,7 @@ def render_document(jobs: Jobs, definitions: Mapping[str, Any]) -> str:
         "state_path": jobs.state_path,
         "variables_path": jobs.variables_path,
         "ping_url_path": jobs.ping_url_path,
+        "environment": dict(jobs.environment),
     }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 

@@ -54,25 +54,22 @@ def is_good(record: Mapping[str, Any]) -> bool:
 
 
 def render_metrics(kind: str, records: Sequence[Mapping[str, Any]], now: datetime) -> str:
-    """Return the metric file for the records, oldest first. No good run, no time of one: that raises the alarm."""
-    prefix = f"trading_core_{kind}_"
+    """Return the metric file for the records, oldest first. No good run, no time of one: that raises the alarm.
+
+    Nothing is said of the last run of all: one that died leaves no record, and would go on being called good.
+    """
     good = [record for record in records if is_good(record)]
-    values: list[tuple[str, str, float]] = []
-    if records:
-        _, ended = parse_record(records[-1], now)
-        values += [
-            ("last_run_timestamp_seconds", "When the last run ended, well or not.", ended.timestamp()),
-            ("last_run_good", "Whether it proved what it was for.", float(is_good(records[-1]))),
-        ]
-    if good:
-        began, ended = parse_record(good[-1], now)
-        # A backup is as old as its beginning: what was written after that is not in it for certain.
-        since = began if kind == "backup" else ended
-        values += [
-            ("last_success_timestamp_seconds", "How old the last good one is counts from here.", since.timestamp()),
-            ("duration_seconds", "How long it took.", (ended - began).total_seconds()),
-            *((name, about, found) for name, about, found in _numbers(kind, good[-1])),
-        ]
+    if not good:
+        return ""
+    prefix = f"trading_core_{kind}_"
+    began, ended = parse_record(good[-1], now)
+    # A backup is as old as its beginning: what was written after that is not in it for certain.
+    since = began if kind == "backup" else ended
+    values: list[tuple[str, str, float]] = [
+        ("last_success_timestamp_seconds", "How old the last good one is counts from here.", since.timestamp()),
+        ("duration_seconds", "How long it took.", (ended - began).total_seconds()),
+        *_numbers(kind, good[-1]),
+    ]
     return "".join(
         f"# HELP {prefix}{name} {about}\n# TYPE {prefix}{name} gauge\n{prefix}{name} {value!r}\n"
         for name, about, value in values
@@ -87,7 +84,7 @@ def keep_record(
     try:
         _, ended = parse_record(record, now)
         if dry_run:
-            return _result("planned", f"would keep the record and write {file}", False, read_records(folder))
+            return _result("planned", f"would keep the record and write {file}", False, read_records(folder, now))
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         path = folder / f"{re.sub('[^0-9]', '', ended.isoformat())[:14]}-{_slug(record)}.json"
         text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -96,7 +93,7 @@ def keep_record(
             write_durably(path, text)
         for old in sorted(folder.glob("*.json"))[:-KEPT_RECORDS]:
             old.unlink()
-        records = read_records(folder)
+        records = read_records(folder, now)
     except (RecordError, OSError) as error:
         return _result("failed", f"The record was not kept: {error}", False, [])
     metrics = render_metrics(kind, records, now)
@@ -112,14 +109,14 @@ def keep_record(
     return _result("proven", f"{len(records)} runs on record, {good} of them good; metrics in {file}", changed, records)
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Return the records of a folder, oldest first. A damaged one is left out: it proves nothing."""
+def read_records(folder: Path, now: datetime) -> list[dict[str, Any]]:
+    """Return the records of a folder, oldest first. What is damaged or of the future proves nothing, and is left out."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            parse_utc(record["started_at"]), parse_utc(record["finished_at"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            parse_record(record, now)
+        except (OSError, ValueError, RecursionError, RecordError):
             continue
         found.append(record)
     return found

@@ -37,9 +37,10 @@ def install(host: ControlHost, params: Mapping[str, Any], dry_run: bool) -> dict
             params["state_path"],
             params["variables_path"] or "",
             params["ping_url_path"] or "",
+            {name: str(value) for name, value in params["environment"].items()},
         )
         jobs.find(params["probe"])
-        units = build_units(jobs, params["checkout_path"], params["environment"])
+        units = build_units(jobs, params["checkout_path"], params["by"])
     except JobsError as error:
         return _result("usage", str(error), False, [], {"before": "", "after": ""})
     files = [

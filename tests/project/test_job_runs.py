@@ -18,11 +18,12 @@ from trading_ops.jobs import Jobs, parse_jobs, render_document
 
 ROOT = Path(__file__).parents[2]
 RUNNER = """
-import sys
+import os, sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/module_utils"]
 import jobs.run
 jobs.run.ROOT = Path(sys.argv[2])
+jobs.run.KEPT_RUNS = int(os.environ.get("TEST_KEPT_RUNS", "30"))
 sys.exit(jobs.run.main(sys.argv[3:]))
 """
 
@@ -38,7 +39,8 @@ class World:
             "backup": {"arguments": ["backup", "-e", "x=1"], "timeout_seconds": 60, "ping_on_success": True},
             "short": {"arguments": ["backup"], "timeout_seconds": 1},
         }
-        jobs = Jobs(parse_jobs(definitions), str(self.state), ping_url_path=str(ping))
+        environment = {"TRADING_CORE_INVENTORY": "/inventory/of/the/host", "https_proxy": "http://proxy.lan"}
+        jobs = Jobs(parse_jobs(definitions), str(self.state), ping_url_path=str(ping), environment=environment)
         self.jobs_file.write_text(render_document(jobs, definitions))
 
     def does(self, script: str) -> None:
@@ -101,6 +103,9 @@ def test_a_job_ends_as_its_command_ends_and_leaves_a_record_that_only_its_owner_
         ("exit 0", 1, "NOT PROVEN: without a verdict"),
         ("exit 2", 2, "NOT PROVEN: without a verdict"),
         ("kill -9 $$", 1, "NOT PROVEN: without a verdict"),
+        ('echo "VERDICT 0 backup: PROVEN"; kill -9 $$', 1, "NOT PROVEN: ended with a signal after VERDICT 0 backup:"),
+        ('echo "VERDICT 0 backup: PROVEN"; exit 3', 1, "NOT PROVEN: ended with 3 after VERDICT 0 backup:"),
+        ('echo "VERDICT 1 backup: FAILED"; exit 0', 1, "NOT PROVEN: ended with 0 after VERDICT 1 backup:"),
     ],
 )
 def test_what_is_not_proven_is_a_failure(world, script, code, words):
@@ -112,11 +117,29 @@ def test_what_is_not_proven_is_a_failure(world, script, code, words):
 
 def test_a_run_knows_no_secret_of_the_shell_it_was_started_from(world):
     world.does('env; echo "VERDICT 0 backup: PROVEN"')
-    assert world.run("backup", RESTIC_PASSWORD="hunter2", TRADING_CORE_INVENTORY="/i")[0] == 0
+    assert world.run("backup", RESTIC_PASSWORD="hunter2", TRADING_CORE_OPERATOR="kim@desk")[0] == 0
     kept = [path.read_text(errors="replace") for path in world.state.rglob("*") if path.is_file()]
     assert not [text for text in kept if "hunter2" in text]
-    assert "TRADING_CORE_INVENTORY=/i" in world.printed()
+    assert "TRADING_CORE_OPERATOR=kim@desk" in world.printed()
     assert "ANSIBLE_HOST_KEY_CHECKING=True" in world.printed()
+
+
+def test_a_job_by_hand_is_the_one_that_systemd_starts(world):
+    """Without the host's own inventory it would be the lab's that is backed up."""
+    world.does('env; echo "VERDICT 0 backup: PROVEN"')
+    assert world.run("backup", TRADING_CORE_INVENTORY="inventories/lab")[0] == 0
+    assert "TRADING_CORE_INVENTORY=/inventory/of/the/host" in world.printed()
+    assert "https_proxy=http://proxy.lan" in world.printed()
+
+
+def test_what_runs_printed_is_kept_of_the_last_ones_only(world):
+    world.does('echo "VERDICT 0 backup: PROVEN"')
+    kept = world.state / "jobs" / "backup" / "artifacts"
+    for number in range(4):
+        (kept / f"backup-2026-{number}").mkdir(parents=True)
+    assert world.run("backup", TEST_KEPT_RUNS="3")[0] == 0
+    assert len(list(kept.iterdir())) == 3
+    assert "VERDICT 0" in world.printed()
 
 
 def test_over_its_limit_a_run_is_ended_with_what_it_started_elsewhere(world, tmp_path):
@@ -199,8 +222,9 @@ def test_the_dead_mans_switch_hears_of_a_success_and_of_nothing_else(tmp_path, s
     assert Switch.asked == ["/ping/secret"]
 
 
-def test_a_switch_that_is_away_fails_no_job_and_its_address_is_not_shown(tmp_path):
-    world = World(tmp_path, "http://127.0.0.1:1/secret")
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/secret", "http://[secret", "secret", "http://h:secret/"])
+def test_a_switch_that_is_away_fails_no_job_and_its_address_is_not_shown(tmp_path, address):
+    world = World(tmp_path, address)
     world.does('echo "VERDICT 0 backup: PROVEN"')
     process = world.start("backup")
     out, err = process.communicate(timeout=30)

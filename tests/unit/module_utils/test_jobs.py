@@ -24,7 +24,9 @@ def jobs(**more) -> Jobs:
 
 
 def test_the_file_says_again_what_was_defined():
-    wanted = jobs(variables_path="/etc/trading-core/variables.yml", ping_url_path="/etc/trading-core/ping")
+    wanted = jobs(
+        variables_path="/etc/trading-core/variables.yml", ping_url_path="/etc/trading-core/ping", environment={"A": "b"}
+    )
     assert parse_document(render_document(wanted, DEFINITIONS)) == wanted
 
 
@@ -54,7 +56,7 @@ def test_a_definition_that_is_none_is_refused_with_its_place(definitions, words)
         parse_jobs(definitions)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"jobs": {}}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"jobs": {}}', '{"environment": []}', "[" * 100_000])
 def test_a_file_that_can_not_be_read_is_no_list_of_jobs(text):
     with pytest.raises(JobsError):
         parse_document(text)
@@ -72,7 +74,7 @@ def test_every_run_gets_the_variables_of_the_host():
 
 
 def test_a_job_has_a_limit_of_systemds_and_a_notice_and_only_one_with_an_hour_a_timer():
-    units = build_units(jobs(), "/opt/x/current", {"A": "b c"})
+    units = build_units(jobs(environment={"A": "b c"}), "/opt/x/current", "schedule@control1")
     assert units.keys() == {
         NOTICE_UNIT,
         "trading-core-job-access.service",
@@ -87,6 +89,7 @@ def test_a_job_has_a_limit_of_systemds_and_a_notice_and_only_one_with_an_hour_a_
         "TimeoutStartSec=7320",
         "MemoryMax=1024M",
         'Environment="A=b c"',
+        'Environment="TRADING_CORE_OPERATOR=schedule@control1"',
     } <= set(service)
     assert "OnFailure" not in units["trading-core-job-access.service"]
     timer = units["trading-core-job-backup.timer"].splitlines()
@@ -94,14 +97,14 @@ def test_a_job_has_a_limit_of_systemds_and_a_notice_and_only_one_with_an_hour_a_
 
 
 def test_the_notice_gets_the_variables_too_because_its_channels_are_secrets():
-    notice = build_units(jobs(variables_path="/etc/x.yml"), "/opt/x", {})[NOTICE_UNIT]
+    notice = build_units(jobs(variables_path="/etc/x.yml"), "/opt/x", "")[NOTICE_UNIT]
     assert "ExecStart=/opt/x/runbook job_notice -e job=%i -e @/etc/x.yml\n" in notice
 
 
 @pytest.mark.parametrize("value", ['a"b', "a\nUser=x", "%h", "$HOME", "a\\"])
 def test_what_a_unit_would_read_otherwise_is_refused(value):
     with pytest.raises(JobsError):
-        build_units(jobs(), "/opt/x", {"A": value})
+        build_units(jobs(environment={"A": value}), "/opt/x", "")
 
 
 RUN = {"job": "backup", "run_id": "r", "by": "kim@desk", "started_at": "2026-11-21T02:15:00.000Z"}

@@ -50,8 +50,6 @@ def test_a_backup_is_as_old_as_its_beginning_and_a_test_as_its_end(keep, tmp_pat
     keep(GOOD, "restore_test")
     began, ended = (datetime.fromisoformat(GOOD[key]).timestamp() for key in ("started_at", "finished_at"))
     assert metrics(tmp_path) == {
-        "last_run_timestamp_seconds": ended,
-        "last_run_good": 1,
         "last_success_timestamp_seconds": began,
         "duration_seconds": 270,
         "size_bytes": 1234,
@@ -64,12 +62,7 @@ def test_a_failed_run_lets_the_last_good_one_grow_old(keep, tmp_path):
     keep(GOOD)
     before = metrics(tmp_path)
     keep(BAD)
-    after = metrics(tmp_path)
-    assert after["last_success_timestamp_seconds"] == before["last_success_timestamp_seconds"]
-    assert (after["last_run_good"], after["last_run_timestamp_seconds"] > before["last_run_timestamp_seconds"]) == (
-        0,
-        True,
-    )
+    assert metrics(tmp_path) == before
 
 
 @pytest.mark.parametrize("outcome", ["failed", "unknown", "planned", "Proven", ""])
@@ -110,15 +103,23 @@ def test_a_damaged_record_proves_nothing_and_stops_nobody(keep, tmp_path):
     (folder / "20261121020000-x.json").write_text("{")
     (folder / "20261121020001-x.json").write_text(json.dumps({"outcome": "proven"}))
     (folder / "20261121020002-x.json").write_text("[]")
-    assert read_records(folder) == [GOOD]
+    assert read_records(folder, NOW) == [GOOD]
     assert keep(BAD)["outcome"] == "proven"
+
+
+def test_a_success_of_a_clock_that_went_ahead_counts_for_nothing_once_it_is_right_again(keep, tmp_path):
+    keep(GOOD)
+    future = {**GOOD, "started_at": "2027-11-21T02:15:00Z", "finished_at": "2027-11-21T02:19:30Z"}
+    (tmp_path / "state" / "records" / "backup" / "20271121021930-x.json").write_text(json.dumps(future))
+    before = metrics(tmp_path)
+    assert (keep(BAD)["outcome"], metrics(tmp_path)) == ("proven", before)
 
 
 def test_where_metrics_can_not_be_written_the_record_is_kept_and_the_run_says_so(keep, tmp_path):
     (tmp_path / "metrics").rmdir()
     failed = keep(GOOD)
     assert (failed["outcome"], "an alarm will be raised" in failed["summary"]) == ("failed", True)
-    assert read_records(tmp_path / "state" / "records" / "backup") == [GOOD]
+    assert read_records(tmp_path / "state" / "records" / "backup", NOW) == [GOOD]
 
 
 def test_a_set_of_any_name_stays_in_its_folder(keep, tmp_path):
