@@ -296,8 +296,7 @@ def _save(request: Request, ports: Ports, argv: list[str], path: Path) -> FileFa
 
 def _copy_artifacts(request: Request, ports: Ports, registry: str, folder: Path) -> dict[str, FileFacts]:
     """Return the artifacts, copied out of MLflow's container. None at all is possible: nothing was ever registered."""
-    # Archived: files keep their owner, who is MLflow's and not root.
-    argv = ["docker", "cp", "--archive", f"{registry}:{request.artifacts_path}/.", str(folder)]
+    argv = ["docker", "cp", f"{registry}:{request.artifacts_path}/.", str(folder)]
     checked("docker cp", ports.programs.run(argv))
     _demand_space(request, ports, 0)
     return observe_files(folder)

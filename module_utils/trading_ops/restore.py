@@ -7,6 +7,7 @@ is left as it is, and said to be unusable.
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import tarfile
@@ -76,11 +77,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Ports:
-    """The world: the engine, programs of the host, and how much a disk has free."""
+    """The world: the engine, programs of the host, how much a disk has free, and who owns a file."""
 
     engine: Callable[[], Engine]
     programs: Programs
     free_bytes: Callable[[Path], int]
+    chown: Callable[[Path, int, int], None] = os.chown
 
 
 @dataclass
@@ -147,7 +149,7 @@ def _restore(request: Request, ports: Ports, run: _Run, dry_run: bool) -> str:
     server = Server(postgres.find_container(engine, request.project, request.database_service), request.superuser)
     registry = _find_registry(engine, request)
     found = restic.newest_set(restic.list_sets(ports.programs, request.repository), request.set_id)
-    _demand_empty(request, ports, server, registry)
+    owner = _demand_empty(request, ports, server, registry)
     _demand_space(request, ports, found)
     where = ", ".join(f"{role} into {name}" for role, name in request.targets.items())
     if dry_run:
@@ -161,7 +163,7 @@ def _restore(request: Request, ports: Ports, run: _Run, dry_run: bool) -> str:
         _restore_roles(ports, server, folder / manifest.roles.file, run)
         for role in DATABASES:
             _restore_database(request, ports, server, role, manifest.databases[role], folder, run)
-        _restore_artifacts(request, ports, registry, manifest, folder, run)
+        _restore_artifacts(request, ports, registry, manifest, folder, owner, run)
     finally:
         shutil.rmtree(folder)
     tables = sum(len(database.tables) for database in manifest.databases.values())
@@ -187,8 +189,8 @@ def _find_registry(engine: Engine, request: Request) -> str:
     return str(found[0]["Id"])
 
 
-def _demand_empty(request: Request, ports: Ports, server: Server, registry: str) -> None:
-    """Raise RestoreError unless each target is missing, or empty with nobody connected."""
+def _demand_empty(request: Request, ports: Ports, server: Server, registry: str) -> tuple[int, int]:
+    """Return whose the artifact folder is. RestoreError unless each target is missing, or empty with nobody connected."""
     for name in request.targets.values():
         with postgres.session(ports.programs, server, "postgres") as (ask, _):
             lines = ask(TARGET_SQL.format(name=_literal(name)))
@@ -200,21 +202,25 @@ def _demand_empty(request: Request, ports: Ports, server: Server, registry: str)
             tables = ask(build_tables_sql(has_timescaledb=False))
         if tables:
             raise RestoreError(f"Database {name} is not empty: it has {len(tables)} tables.", "refused")
-    if _holds_files(ports, registry, request.artifacts_path):
-        raise RestoreError(f"{request.artifacts_path} in MLflow's container is not empty.", "refused")
+    return _owner_of_empty(ports, registry, request.artifacts_path)
 
 
-def _holds_files(ports: Ports, container: str, path: str) -> bool:
+def _owner_of_empty(ports: Ports, container: str, path: str) -> tuple[int, int]:
+    """Return user and group of a folder in a container that need not run. RestoreError where a file is in it."""
     pieces: list[bytes] = []
+    not_empty = RestoreError(f"{path} in MLflow's container is not empty.", "refused")
 
     def take(piece: bytes) -> None:
         pieces.append(piece)
         if sum(map(len, pieces)) > _LONGEST_LIST:
-            raise RestoreError(f"{path} in MLflow's container is not empty.", "refused")
+            raise not_empty
 
     checked("docker cp", ports.programs.stream(["docker", "cp", f"{container}:{path}/.", "-"], take))
     with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as listed:
-        return any(not member.isdir() for member in listed)
+        members = listed.getmembers()
+    if any(not member.isdir() for member in members):
+        raise not_empty
+    return members[0].uid, members[0].gid
 
 
 def _demand_space(request: Request, ports: Ports, found: BackupSet) -> None:
@@ -316,15 +322,23 @@ def _owner(ports: Ports, server: Server, dump: Path) -> str:
 
 
 def _restore_artifacts(
-    request: Request, ports: Ports, registry: str, manifest: Manifest, folder: Path, run: _Run
+    request: Request,
+    ports: Ports,
+    registry: str,
+    manifest: Manifest,
+    folder: Path,
+    owner: tuple[int, int],
+    run: _Run,
 ) -> None:
     """Copy the artifacts into MLflow's container, out of it again, and compare."""
     run.begun.append(ARTIFACTS)
     source, back = folder / ARTIFACTS, folder / "read-back"
     source.mkdir(exist_ok=True)  # restic keeps no empty folder of a set without artifacts
     place = f"{registry}:{request.artifacts_path}/."
-    # With -a files keep their owner: MLflow does not run as root.
-    checked("docker cp", ports.programs.run(["docker", "cp", "--archive", f"{source}/.", place]))
+    # Copied with their numbers, and MLflow does not run as root. `--archive` would look its name up on this host.
+    for item in (source, *source.rglob("*")):
+        ports.chown(item, *owner)
+    checked("docker cp", ports.programs.run(["docker", "cp", f"{source}/.", place]))
     checked("docker cp", ports.programs.run(["docker", "cp", place, str(back)]))
     wrong = file_differences(manifest.artifacts, observe_files(back))
     if wrong:

@@ -61,6 +61,7 @@ class World:
     versions: tuple[str, ...] = ("2.19.3",)
     free: int = 10_000_000_000
     asked: list[str] = field(default_factory=list)
+    owners: dict[str, tuple[int, int]] = field(default_factory=dict)
     after_restore: Callable[[dict[str, Any]], None] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -75,7 +76,11 @@ class World:
             SET, SET, "trading-paper", "timescaledb", "mlflow", "postgres", {"trading": "trading", "mlflow": "mlflow"},
             "/mlartifacts", self.root / "scratch", 1_000_000, Repository("/repository", Path("/pw"), {}, None),
         )  # fmt: skip
-        return ensure_restored(replace(request, **more), Ports(lambda: self, self, lambda _: self.free), dry_run)
+        ports = Ports(lambda: self, self, lambda _: self.free, self.chown)
+        return ensure_restored(replace(request, **more), ports, dry_run)
+
+    def chown(self, path: Path, user: int, group: int) -> None:
+        self.owners[path.relative_to(self.root / "scratch" / "restore" / "artifacts").as_posix()] = (user, group)
 
     def run(self, argv: Sequence[str], **more: Any) -> Ended:
         self.asked.append(" ".join(argv))
@@ -87,11 +92,11 @@ class World:
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 (target / name).write_bytes(content)
             return self.breaks.get("restic restore", Ended(0, "", ""))
-        assert argv[:3] == ["docker", "cp", "--archive"] or argv[:2] == ["docker", "cp"]
-        if argv[2] == "--archive":
-            for path in Path(argv[3]).rglob("*"):
+        assert argv[:2] == ["docker", "cp"]
+        if argv[3].startswith("mlflow:"):
+            for path in Path(argv[2]).rglob("*"):
                 if path.is_file():
-                    self.artifacts[path.relative_to(argv[3]).as_posix()] = path.read_bytes()
+                    self.artifacts[path.relative_to(argv[2]).as_posix()] = path.read_bytes()
         else:
             for name, content in self.artifacts.items():
                 (Path(argv[3]) / name).parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +107,7 @@ class World:
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
             folder = tarfile.TarInfo("./")
-            folder.type = tarfile.DIRTYPE
+            folder.type, folder.uid, folder.gid = tarfile.DIRTYPE, 10001, 10002
             tar.addfile(folder)
             for name, content in self.artifacts.items():
                 member = tarfile.TarInfo(name)
@@ -315,12 +320,18 @@ def test_one_row_less_is_a_failure(world):
     assert (seen["outcome"], "public.bars: 6 rows, not 7" in seen["summary"]) == ("failed", True)
 
 
+def test_artifacts_get_the_owner_of_the_folder_that_they_are_copied_into(world):
+    assert world.restore()["outcome"] == "proven"
+    assert world.owners.keys() >= {".", "1", "1/model", "1/model/MLmodel"}
+    assert {*world.owners.values()} == {(10001, 10002)}
+
+
 def test_an_artifact_that_came_back_another_is_a_failure(world, monkeypatch):
     run = world.run
 
     def spoil(argv, **more):
         ended = run(argv, **more)
-        if "--archive" in argv:
+        if argv[-1].startswith("mlflow:"):
             world.artifacts["1/model/MLmodel"] = b"FLAVORS"
         return ended
 
