@@ -96,7 +96,8 @@ def parts(measurements: Sequence[Measurement], way: str) -> dict[str, float]:
 def render_markdown(measurements: Sequence[Measurement], rows: int, circumstances: str) -> str:
     """Return the page: the table, the targets, and where ours spends its time."""
     seconds = medians(measurements)
-    lines = ["# How long backup and restore take", "", circumstances, "", "| way | s | fastest–slowest |", "|---|---|---|"]
+    lines = ["# How long backup and restore take", "", circumstances, ""]
+    lines += ["| way | s | fastest–slowest |", "|---|---|---|"]
     for way in TITLES:
         if way in seconds:
             own = [each.seconds for each in measurements if each.way == way]
@@ -206,25 +207,30 @@ def ours(what: str, target: str, more: dict[str, object]) -> dict[str, float]:
 
 
 def our_backup() -> dict[str, float]:
+    """Take a set."""
     return ours("backup", "bench-source", {"host": "bench"})
 
 
 def our_restore() -> dict[str, float]:
+    """Restore the set and compare all of it."""
     (tags,) = json.loads(inside(f"{_RESTIC} /bench/ours snapshots --json"))
     name = next(tag.removeprefix("set=") for tag in tags["tags"] if tag.startswith("set="))
     return ours("restore", "bench-target", {"set": name, "confirm_restore": name})
 
 
 def piped_backup() -> dict[str, float]:
+    """Store a dump that never touches the disk."""
     inside(f"{_DUMP} | {_RESTIC} /bench/bare backup --stdin --stdin-filename trading.dump")
     return {}
 
 
 def piped_restore() -> dict[str, float]:
+    """Restore a dump that never touches the disk."""
     return into_new_database(f"{_RESTIC} /bench/bare dump latest /trading.dump | {_PG_RESTORE}")
 
 
 def copy() -> dict[str, float]:
+    """Copy the database without a repository."""
     return into_new_database(f"{_DUMP} | {_PG_RESTORE}")
 
 
@@ -238,11 +244,13 @@ def into_new_database(pipe: str) -> dict[str, float]:
 
 
 def restic_backup() -> dict[str, float]:
+    """Store a dump that lies there."""
     inside(f"{_RESTIC} /bench/alone backup /bench/dump/trading.dump")
     return {}
 
 
 def restic_restore() -> dict[str, float]:
+    """Lay the stored dump onto the disk."""
     inside(f"{_RESTIC} /bench/bare restore latest --target /bench/restored")
     return {}
 
@@ -306,15 +314,16 @@ def write_results(measured: Sequence[Measurement], rows: int, repeat: int, seed:
         "seed": seed,
         "restic": inside("restic version").split()[1],
     }
-    results = {"made_on": made_on, "rows": rows, "dump_bytes": size, "measurements": [asdict(each) for each in measured]}
+    results = {"made_on": made_on, "rows": rows, "dump_bytes": size}
+    results["measurements"] = [asdict(each) for each in measured]
     (output / "restore.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     circumstances = (
-        f"A hypertable of {rows:,} rows, {size / 1e6:.0f} MB as a dump. Medians of {repeat} rounds; in each every way ran"
-        " once, backups first, in random order, each into an empty repository and a new database. All ways use the same"
-        " restic, the same two PostgreSQL servers with TimescaleDB and the same disk; ours also backs up and restores a small"
-        " MLflow database and artifacts. Without Ansible's own start (about 3 s), and without what a restore test does"
-        " beyond the data: MLflow, model, bot and checks take 1 to 3 minutes more, whatever the size (its report has every"
-        f" phase). A machine with {made_on['cpus']} processors, restic {made_on['restic']}, commit {made_on['commit']},"
+        f"A hypertable of {rows:,} rows, {size / 1e6:.0f} MB as a dump. Medians of {repeat} rounds; in each every way"
+        " ran once, backups first, in random order, each into an empty repository and a new database. All ways use the"
+        " same restic, the same two PostgreSQL servers with TimescaleDB and the same disk; ours also backs up and"
+        " restores a small MLflow database and artifacts. Without Ansible's own start, and without what a restore test"
+        " does beyond the data: MLflow, model, bot and checks, which take as long whatever the size (its report has every phase)."
+        f" A machine with {made_on['cpus']} processors, restic {made_on['restic']}, commit {made_on['commit']},"
         f" {made_on['time']}. Raw data: [restore.json](restore.json). To measure again: `./runbook bench restore`."
     )
     (output / "restore.md").write_text(render_markdown(measured, rows, circumstances), encoding="utf-8")

@@ -190,7 +190,7 @@ def _find_registry(engine: Engine, request: Request) -> str:
 
 
 def _demand_empty(request: Request, ports: Ports, server: Server, registry: str) -> tuple[int, int]:
-    """Return whose the artifact folder is. RestoreError unless each target is missing, or empty with nobody connected."""
+    """Return whose the artifact folder is. RestoreError unless each target is missing, or empty and nobody's."""
     for name in request.targets.values():
         with postgres.session(ports.programs, server, "postgres") as (ask, _):
             lines = ask(TARGET_SQL.format(name=_literal(name)))

@@ -16,8 +16,8 @@ from typing import Any, Final
 LOCK_FILE: Final = "restore_test.lock"
 
 _LEASHED: Final = ("setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
-"""A program ends with the run that began it, also where that run is killed. The shell looks whether it was killed before
-the kernel knew of this; its `$0` is the run's process."""
+"""A program ends with the run that began it, also where that run is killed. The shell looks whether that was before the
+kernel knew of this; its `$0` is the run's process."""
 
 
 class RestoreTestLocked(Exception):

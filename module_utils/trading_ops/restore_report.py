@@ -178,7 +178,8 @@ def _write(path: Path, files: Mapping[str, str]) -> bool:
 
 
 def _names(record: Mapping[str, Any]) -> str:
-    return ", ".join(_text(each.get("name")) for each in _listed(record.get("failures"))) or _text(record.get("outcome"))
+    names = [_text(each.get("name")) for each in _listed(record.get("failures"))]
+    return ", ".join(names) or _text(record.get("outcome"))
 
 
 def _listed(value: object) -> list[Mapping[str, Any]]:

@@ -37,7 +37,12 @@ RED = {
     "outcome": "failed",
     "finished_at": "2026-11-22T03:05:00.000Z",
     "failures": [
-        {"name": "row deleted", "kind": "data", "detail": "public.bars has 9875 rows", "what_to_do": "take an older set"}
+        {
+            "name": "row deleted",
+            "kind": "data",
+            "detail": "public.bars has 9875 rows",
+            "what_to_do": "take an older set",
+        }
     ],
 }
 NAME = "restore_test_20261121-030500"
