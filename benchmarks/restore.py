@@ -322,7 +322,8 @@ def write_results(measured: Sequence[Measurement], rows: int, repeat: int, seed:
         " ran once, backups first, in random order, each into an empty repository and a new database. All ways use the"
         " same restic, the same two PostgreSQL servers with TimescaleDB and the same disk; ours also backs up and"
         " restores a small MLflow database and artifacts. Without Ansible's own start, and without what a restore test"
-        " does beyond the data: MLflow, model, bot and checks, which take as long whatever the size (its report has every phase)."
+        " does beyond the data: MLflow, model, bot and checks, which take as long whatever the size (its report has"
+        " every phase)."
         f" A machine with {made_on['cpus']} processors, restic {made_on['restic']}, commit {made_on['commit']},"
         f" {made_on['time']}. Raw data: [restore.json](restore.json). To measure again: `./runbook bench restore`."
     )
