@@ -393,7 +393,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="The lab estate on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("up", help="make what is missing, replace what differs")
-    building.add_argument("--jobs", action="store_true", help="also what ./runbook schedule_setup needs: 200 MB of PyPI")
+    building.add_argument(
+        "--jobs", action="store_true", help="also what ./runbook schedule_setup needs: 200 MB of PyPI"
+    )
     commands.add_parser("status", help="hosts, addresses, engines, how to look around; 0 only if all is up")
     removal = commands.add_parser("down", help="remove hosts, network, volumes and keys")
     removal.add_argument("--images", action="store_true", help="the images too, so that the next up is a cold one")

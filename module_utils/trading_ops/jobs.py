@@ -83,9 +83,13 @@ def parse_document(text: str) -> Jobs:
     """Return what the file JOBS_PATH says. Raises JobsError."""
     try:
         document = json.loads(text)
-        paths = (str(document[key]) for key in ("state_path", "variables_path", "ping_url_path"))
-        environment = {str(name): str(value) for name, value in document["environment"].items()}
-        return Jobs(parse_jobs(document["jobs"]), *paths, environment)
+        return Jobs(
+            parse_jobs(document["jobs"]),
+            str(document["state_path"]),
+            str(document["variables_path"]),
+            str(document["ping_url_path"]),
+            {str(name): str(value) for name, value in document["environment"].items()},
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise JobsError(f"The definitions can not be read: {error!r}.") from error
 

@@ -23,7 +23,7 @@ def draw_history(records: Sequence[Mapping[str, Any]]) -> str:
     with matplotlib.rc_context({"svg.hashsalt": "restore_test", "font.size": 8}):
         figure = Figure(figsize=(8, 5))
         for place, (key, title) in enumerate(_SHOWN, start=1):
-            axes = figure.add_subplot(len(_SHOWN), 1, place)
+            axes: Any = figure.add_subplot(len(_SHOWN), 1, place)  # its stubs know no datetime
             points = [
                 (parse_utc(r["finished_at"]), r[key], r["outcome"]) for r in records[-_LAST:] if _is_number(r.get(key))
             ]

@@ -110,7 +110,7 @@ def keep_record(
 
 
 def read_records(folder: Path, now: datetime) -> list[dict[str, Any]]:
-    """Return the records of a folder, oldest first. What is damaged or of the future proves nothing, and is left out."""
+    """Return the records of a folder, oldest first. Left out, since it proves nothing: one damaged or of the future."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:

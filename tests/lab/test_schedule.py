@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.estate import ROOT, command, docker, now, on, runbook, wait_until
+from tests.lab.estate import ROOT, command, docker, messages, now, on, runbook, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -43,19 +43,26 @@ def hold(job: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def packages(lab: None) -> None:
-    """What a job's environment is made from, on a host without a way to PyPI."""
+def packages(lab: None) -> Iterator[None]:
+    """What a job's environment is made from, on a host without a way to PyPI; gone again with all that came of it."""
     subprocess.run([sys.executable, str(ROOT / "lab" / "estate.py"), "up", "--jobs"], check=True, timeout=900)
+    yield
+    kept = " ".join(f"/var/lib/trading-core/{name}" for name in ("jobs", "records", "reports", "checkout.tar.gz"))
+    on(CONTROL, f"rm -rf /opt/trading-core-runbooks /var/cache/trading-core-lab /etc/trading-core/jobs.json {kept}")
+    on(
+        CONTROL,
+        "rm -f /etc/systemd/system/trading-core-notice@.service /var/lib/prometheus/node-exporter/trading_core_*",
+    )
 
 
 @pytest.fixture
 def gone(stacks: None, packages: None) -> Iterator[None]:
     yield
+    units = "/etc/systemd/system/trading-core-job-*"
     on(
         CONTROL,
-        "systemctl disable --now 'trading-core-job-*.timer' 2>/dev/null; rm -f /etc/systemd/system/trading-core-job-*",
+        f"systemctl disable --now 'trading-core-job-*.timer' 2>/dev/null; rm -f {units}; systemctl daemon-reload",
     )
-    on(CONTROL, "systemctl daemon-reload")
 
 
 def test_a_timer_starts_its_job_and_a_second_start_at_once_is_told_of_the_first(gone):
@@ -63,6 +70,7 @@ def test_a_timer_starts_its_job_and_a_second_start_at_once_is_told_of_the_first(
     dry = set_up(every_15_seconds, "--check")
     assert (dry.code, "DRY RUN: nothing was changed" in dry.verdict) == (0, True)
     assert on(CONTROL, "ls /etc/systemd/system | grep trading-core-job || true") == ""
+    begun = now()
     first = set_up(every_15_seconds)
     assert (first.code, "1 timers wait (probe" in first.verdict, "changed=" in first.output) == (0, True, True)
     again = set_up(every_15_seconds)
@@ -71,6 +79,8 @@ def test_a_timer_starts_its_job_and_a_second_start_at_once_is_told_of_the_first(
     wait_until(
         lambda: last("probe")["started_at"] > since and last("probe")["exit_code"] == 0, 90, "a run by the timer"
     )
+
+    assert messages("ops", begun) == []  # a good one is quiet
 
     on(CONTROL, "systemctl stop trading-core-job-probe.timer")
     pid = hold("probe")
@@ -84,13 +94,12 @@ def test_a_timer_starts_its_job_and_a_second_start_at_once_is_told_of_the_first(
 
 def test_a_job_that_dies_without_a_word_is_told_of(gone):
     assert set_up({"probe": {"arguments": ["status"], "timeout_seconds": 120}}).code == 0
+    begun = now()
     pid = hold("probe")
     on(CONTROL, f"kill -KILL {pid}")
-
-    def told() -> bool:
-        return "Job probe began at" in command("curl", "-s", "http://172.29.77.21:8910/messages").output
-
-    wait_until(told, 60, "a message on the channel")
+    (told,) = wait_until(lambda: messages("ops", begun), 60, "a message on the channel")
+    assert "Job probe began at" in told
+    assert "left no result: it died, or still runs" in told
     assert on(CONTROL, "pgrep -f ansible-playbook || true") == ""
 
 
@@ -98,13 +107,15 @@ def test_a_scheduled_backup_and_restore_test_leave_report_and_metrics(gone):
     def soon(seconds: float) -> str:
         return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%d %H:%M:%S UTC")
 
+    assert runbook("backup_setup").code == 0
+    assert set_up({}).code == 0  # makes the environment, so that what follows is quick
     before = now()
-    assert set_up({"backup": {"arguments": ["backup"], "calendar": soon(60), "timeout_seconds": 600}}).code == 0
+    assert set_up({"backup": {"arguments": ["backup"], "calendar": soon(90), "timeout_seconds": 600}}).code == 0
     wait_until(
         lambda: last("backup")["started_at"] > before and last("backup")["exit_code"] is not None, 300, "a backup"
     )
     assert last("backup")["exit_code"] == 0, last("backup")
-    tested = {"restore_test": {"arguments": ["restore_test"], "calendar": soon(60), "timeout_seconds": 1200}}
+    tested = {"restore_test": {"arguments": ["restore_test"], "calendar": soon(90), "timeout_seconds": 1200}}
     assert set_up(tested).code == 0
     wait_until(lambda: last("restore_test").get("exit_code") is not None, 900, "a restore test")
     assert last("restore_test")["exit_code"] == 0, last("restore_test")
