@@ -43,9 +43,14 @@ NOTIFICATION_SECONDS = 10
 def feed(trading: None) -> Iterator[None]:
     """Bots trade on a feed that runs; it runs again afterwards, and nothing is wrong with anything."""
     yield
-    no_feed_fault()
     no_receiver_fault()
     on(FEED_HOST, "docker start live_connector prometheus")
+    wait_until(feed_answers, 60, "the feed answers")
+    no_feed_fault()
+
+
+def feed_answers() -> bool:
+    return "ok" in on(FEED_HOST, "curl -fs -m 3 -o /dev/null http://localhost:8000/metrics && echo ok || true")
 
 
 def record(run: Run) -> Path:
