@@ -16,7 +16,7 @@ import pytest
 from tests.lab import backup_sets
 from tests.lab.backup_sets import DEFECTS, FOLDER, GOOD, copy_of_good, point_registry_at
 from tests.lab.estate import ROOT, Run, command, on, runbook, wait_until
-from tests.lab.test_restore_test import HOST, backed_up, left, production, repository  # noqa: F401
+from tests.lab.test_restore_test import HOST, backed_up, left, production, reported, reports, repository  # noqa: F401
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -43,6 +43,9 @@ def assert_red(tested: Run, name: str) -> None:
     assert tested.code == 1
     assert re.search(rf"\b{name} \((data|environment) fault\)", tested.verdict)
     assert "NEXT: " in tested.verdict
+    found, page = reported()
+    assert found["failures"][0]["name"] == name
+    assert f"| {name} |" in page
     assert left() == ""
 
 
@@ -214,14 +217,19 @@ def is_in(phase: str) -> bool:
     return bool(on(HOST, f"{PHASES[phase]} 2>/dev/null || true").strip())
 
 
-@pytest.mark.parametrize("victim", ["the module on its host", "the run on the controller"])
-@pytest.mark.parametrize("phase", PHASES)
+THE_MODULE, THE_RUN = "the module on its host", "the run on the controller"
+
+
+@pytest.mark.parametrize(
+    ("phase", "victim"),
+    [*((phase, THE_MODULE) for phase in PHASES), ("fetching", THE_RUN), ("watching the bot", THE_RUN)],
+)
 def test_after_a_kill_in_any_phase_the_next_run_passes_and_nothing_is_left(good_set, phase, victim):
     before = production()
     run = begun()
     try:
         wait_until(lambda: is_in(phase), 240, phase)
-        if victim == "the module on its host":
+        if victim == THE_MODULE:
             on(HOST, KILL_THE_MODULE)
     finally:
         kill_tree(run.pid)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.lab.estate import containers, on, runbook
 
 HOST = "restore1"
+METRICS = "/var/lib/prometheus/node-exporter"
 PRODUCTION = ("homelab1", "homelab2", "control1")
 
 
@@ -28,8 +35,25 @@ def production() -> dict[str, object]:
     }
 
 
+REPORTS = "TRADING_CORE_REPORTS_PATH"
+
+
+def reported() -> tuple[dict[str, Any], str]:
+    """Return the newest report, as data and as the page that people read."""
+    folder = max(Path(os.environ[REPORTS]).glob("restore_test_*"))
+    return json.loads((folder / "report.json").read_text()), (folder / "report.md").read_text().replace("\\", "")
+
+
 @pytest.fixture(scope="session")
-def repository(stacks: None) -> None:
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Reports go to a folder of the session, not into this checkout."""
+    os.environ[REPORTS] = str(tmp_path_factory.mktemp("reports"))
+    yield
+    del os.environ[REPORTS]
+
+
+@pytest.fixture(scope="session")
+def repository(stacks: None, reports: None) -> None:
     assert runbook("backup_setup").code == 0
 
 
@@ -48,6 +72,13 @@ def test_a_backup_taken_while_bots_write_is_proven_and_production_is_as_it_was(b
         assert words in tested.verdict
     assert left() == ""
     assert production() == before
+    found, page = reported()
+    assert all(table["is_equal"] for table in found["comparison"]) and found["rows"] > 0
+    for words in ("| outcome | GOOD |", "| trading | public.bars |", "| prediction |", "| rows written to", "(RTO)"):
+        assert words in page
+    assert "NOT EQUAL" not in page
+    assert "trading_core_restore_test_last_success_timestamp_seconds" in on("control1", f"cat {METRICS}/*")
+    assert "trading_core_backup_size_bytes" in on("control1", f"cat {METRICS}/*")
 
 
 def test_a_host_that_is_halted_is_refused(repository):
