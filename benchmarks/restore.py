@@ -318,7 +318,7 @@ def write_results(measured: Sequence[Measurement], rows: int, repeat: int, seed:
     results["measurements"] = [asdict(each) for each in measured]
     (output / "restore.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     circumstances = (
-        f"A hypertable of {rows:,} rows, {size / 1e6:.0f} MB as a dump. Medians of {repeat} round{'s' if repeat > 1 else ''}; in each every way"
+        f"A hypertable of {rows:,} rows, {size / 1e6:.0f} MB as a dump. Medians of {repeat} rounds; in each every way"
         " ran once, backups first, in random order, each into an empty repository and a new database. All ways use the"
         " same restic, the same two PostgreSQL servers with TimescaleDB and the same disk; ours also backs up and"
         " restores a small MLflow database and artifacts. Without Ansible's own start, and without what a restore test"
