@@ -40,7 +40,7 @@ REPORTS = "TRADING_CORE_REPORTS_PATH"
 
 def reported() -> tuple[dict[str, Any], str]:
     """Return the newest report, as data and as the page that people read."""
-    folder = max(Path(os.environ[REPORTS]).glob("restore_test_*"))
+    folder = max(Path(os.environ[REPORTS], "restore_tests").glob("restore_test_*"))
     return json.loads((folder / "report.json").read_text()), (folder / "report.md").read_text().replace("\\", "")
 
 
