@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.project.repository import ROOT
-from tests.project.test_strategy_runs import SHIPPED, estate, files  # noqa: F401 (a fixture)
+from tests.project.test_strategy_runs import SHIPPED, estate, files, hold_lease  # noqa: F401 (a fixture)
 
 INCIDENT = "INC-20261121-080000-spreads"
 HALVE = ("-e", "reason=spreads are wide", "-e", "scale_sizing=0.5")
@@ -84,6 +84,13 @@ def test_what_one_host_refuses_is_changed_on_none(estate):  # noqa: F811
     code, verdict, _ = mitigate(estate, *HALVE)
     assert (code, files(estate), noted(estate)) == (1, before, [])
     assert "two: The configuration has no number under sizing" in verdict
+
+
+def test_where_one_lease_is_held_no_host_is_changed_and_none_keeps_a_lease(estate):  # noqa: F811
+    hold_lease(estate, "two")
+    before = files(estate)
+    code, verdict, _ = mitigate(estate, *HALVE)
+    assert (code, "kim@desk" in verdict, files(estate), noted(estate)) == (75, True, before, []), verdict
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from trading_ops.clock import format_utc
 
 from tests.project.repository import ROOT
 
@@ -82,6 +84,24 @@ def test_what_one_host_refuses_is_changed_on_none(estate):
     code, verdict = runbook(estate, "strategy_change", "-e", "reason=x", "-e", "changes=sizing.position_ratio=0.15")
     assert (code, files(estate)) == (2, before)
     assert "two: sizing.position_ratio would be 0.15, above risk_limits.position_ratio, which is 0.12" in verdict
+
+
+def hold_lease(estate: Path, host: str) -> Path:
+    """Have another run hold the lease of a host."""
+    now = datetime.now(UTC)
+    lease = {"holder": "kim@desk", "purpose": "test", "since": format_utc(now)}
+    path = estate.parent / host / "state" / "lease.json"
+    path.write_text(json.dumps({**lease, "expires": format_utc(now + timedelta(minutes=5))}))
+    return path
+
+
+def test_where_one_lease_is_held_no_host_is_changed_and_none_keeps_a_lease(estate):
+    held = hold_lease(estate, "two")
+    before = files(estate)
+    code, verdict = runbook(estate, "strategy_change", *HALVE)
+    assert (code, "kim@desk" in verdict, files(estate)) == (75, True, before), verdict
+    held.unlink()
+    assert runbook(estate, "strategy_change", *HALVE)[0] == 0
 
 
 def test_a_mode_narrows_the_change_to_its_hosts(estate):
