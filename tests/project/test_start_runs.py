@@ -73,6 +73,20 @@ ROLE = """
         bot_start_incident_run_id: 20261121-013000
 """
 
+RESTART = """
+- name: Restart
+  hosts: feed_hosts
+  gather_facts: false
+  vars: {proof: compose_services}
+  roles:
+    - role: controlled_restart
+      vars:
+        controlled_restart_run_id: run
+        controlled_restart_reason: test
+        controlled_restart_profiles: [feed]
+        controlled_restart_state_path: "{{ trading_core_state_path }}"
+"""
+
 
 class Estate:
     """Three trading hosts, two of them for paper, the feed on the first."""
@@ -82,6 +96,7 @@ class Estate:
         for name in ("playbooks", "roles", "library", "module_utils"):
             shutil.copytree(ROOT / name, self.checkout / name, symlinks=True)
         (self.checkout / "playbooks" / "start.yml").write_text(ROLE.format())
+        (self.checkout / "playbooks" / "restart.yml").write_text(RESTART)
         for name in FAKED:
             options = {key: {"type": "raw"} for key in _options(name)}
             path = self.checkout / "library" / f"{name}.py"
@@ -193,3 +208,40 @@ def test_no_start_at_a_later_task_starts_live_without_its_confirmation(estate):
     assert [call for call in calls if "compose_services" in call and "(check)" not in call] == []
     assert estate.halted(calls) == []
     assert estate.start(*start_at, "-e", "confirm_live=trading-live", name="bot_start")[0] == 0
+
+
+FEED = "compose_services one live_connector prometheus"
+DASHBOARDS = "compose_services one grafana"
+
+
+@pytest.mark.parametrize(
+    ("feed", "dashboards", "stopped"),
+    [
+        ({"outcome": "failed"}, {}, ["live_connector prometheus"]),
+        (
+            {
+                "outcome": "failed",
+                "services": [
+                    {"service": "live_connector", "action": "created"},
+                    {"service": "prometheus", "action": "none"},
+                ],
+            },
+            {},
+            ["live_connector"],
+        ),
+        ({"services": []}, {"outcome": "failed"}, ["grafana"]),
+        (
+            {"services": [{"service": "prometheus", "action": "created"}]},
+            {"outcome": "failed", "services": [{"service": "grafana", "action": "created"}]},
+            ["grafana prometheus"],
+        ),
+    ],
+    ids=["died without a word", "half of it", "dashboards without a word", "both"],
+)
+def test_a_restart_that_fails_stops_what_it_began_and_all_where_nobody_can_say(estate, feed, dashboards, stopped):
+    said = {FEED.replace(" ", "__"): feed, DASHBOARDS.replace(" ", "__"): dashboards}
+    code, verdict, calls = estate.start(name="restart", **said)
+    assert code == 1, verdict
+    begun = [FEED, DASHBOARDS] if dashboards else [FEED]
+    assert calls[: len(begun)] == begun
+    assert [" ".join(sorted(call.split()[2:])) for call in calls[len(begun) :]] == stopped
