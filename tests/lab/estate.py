@@ -156,9 +156,9 @@ def no_receiver_fault() -> None:
     _ask(f"{RECEIVER_URL}/admin/faults", "DELETE")
 
 
-def feed_fault(name: str) -> None:
+def feed_fault(name: str, **settings: Any) -> None:
     """Switch a fault of the feed on."""
-    _ask(f"{FEED_URL}/admin/faults", "POST", {name: True})
+    _ask(f"{FEED_URL}/admin/faults", "POST", {name: settings or True})
 
 
 def no_feed_fault() -> None:

@@ -12,9 +12,8 @@ import pytest
 from trading_ops.dashboards import DASHBOARDS
 
 from tests.catalogue import catalogue
-from tests.lab.estate import on, runbook, wait_until
+from tests.lab.estate import FEED_HOST, feed_fault, no_feed_fault, on, runbook, wait_until
 
-FEED_HOST = "homelab1"
 ADDRESS = "http://172.29.77.11"
 COMPOSE = "/opt/ai_trading_core/ops/compose"
 RULES = f"{COMPOSE}/prometheus/rules/trading_core.yml"
@@ -32,13 +31,6 @@ def ask(query: str) -> list[dict[str, Any]]:
     return answer["data"]["result"]
 
 
-def feed_fault(method: str, **faults: Any) -> None:
-    body = json.dumps(faults).encode() if faults else None
-    request = urllib.request.Request(f"{ADDRESS}:8000/admin/faults", body, method=method)
-    with urllib.request.urlopen(request, timeout=10):
-        pass
-
-
 def firing() -> dict[str, dict[str, str]]:
     """Return the labels of the alarms that Prometheus has open, by name."""
     alarms = get("/api/v1/alerts")["data"]["alerts"]
@@ -49,7 +41,7 @@ def firing() -> dict[str, dict[str, str]]:
 def installed(stacks: None) -> Iterator[None]:
     assert runbook("monitoring_setup").code == 0
     yield
-    feed_fault("DELETE")
+    no_feed_fault()
 
 
 def test_rules_and_dashboards_are_installed_once_and_prometheus_says_so(stacks):
@@ -104,7 +96,7 @@ def test_every_query_of_the_dashboards_is_answered_with_the_series_it_shows(trad
 
 def test_a_slow_feed_raises_its_alarm_and_alertmanager_is_told(trading, installed):
     wait_until(lambda: "FeedLatencyP99" not in firing() and "Watchdog" in firing(), 120, "a calm start")
-    feed_fault("POST", latency={"milliseconds": 900})
+    feed_fault("latency", milliseconds=900)
     labels = wait_until(lambda: firing().get("FeedLatencyP99"), 60, "the alarm in Prometheus")
     assert (labels["severity"], labels["action"], labels["section"]) == ("critical", "stop_bots", "LiveFeed_Runbook 6")
     wait_until(
@@ -112,7 +104,7 @@ def test_a_slow_feed_raises_its_alarm_and_alertmanager_is_told(trading, installe
         30,
         "the alarm in Alertmanager",
     )
-    feed_fault("DELETE")
+    no_feed_fault()
     wait_until(lambda: "FeedLatencyP99" not in firing(), 90, "the end of the alarm")
 
 
