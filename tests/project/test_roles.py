@@ -17,7 +17,8 @@ SHARED_PREFIX = {"estate": "trading_core_"}
 
 
 def spec_options(path):
-    return load_yaml(path / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    (spec,) = load_yaml(path / "meta" / "argument_specs.yml")["argument_specs"].values()
+    return spec["options"]
 
 
 def defaults(path):
@@ -32,6 +33,13 @@ def test_there_are_roles():
 def test_specification_and_defaults_agree(role):
     specified = {key: option["default"] for key, option in spec_options(role).items() if "default" in option}
     assert specified == defaults(role)
+
+
+@role
+def test_ansible_validates_what_a_role_is_given_and_never_the_whole_estate(role):
+    """The estate's variables hold secrets too, and to validate one that is not there ends a stop."""
+    (entry_point,) = load_yaml(role / "meta" / "argument_specs.yml")["argument_specs"]
+    assert entry_point == ("variables" if role.name == "estate" else "main")
 
 
 @role

@@ -72,6 +72,19 @@ def test_nonsense_in_every_variable_of_the_stop_does_not_refuse_it(estate):
     assert "NOT PROVEN: UNKNOWN" in verdict
 
 
+@pytest.mark.parametrize(
+    "variable",
+    ["trading_core_notification_urls", "trading_core_prometheus_password", "trading_core_open_orders_password"],
+)
+def test_a_secret_of_a_vault_that_is_not_open_does_not_end_the_stop(estate, variable):
+    known = json.loads(estate.read_text())
+    known["trading_hosts"]["vars"] = {variable: "{{ vault_secret }}"}
+    estate.write_text(json.dumps(known))
+    code, verdict, output = play("failsafe_stop", estate, "-e", "reason=test")
+    assert (code, "here: Nothing is known of the bots" in verdict) == (10, True), output
+    assert (estate.parent / "state" / "halt.json").exists()
+
+
 @pytest.mark.parametrize("form", [["-e", "{}"], ["--extra-vars", "{}"], ["--extra-vars={}"]], ids=" ".join)
 def test_reason_in_words_reaches_the_latch_as_it_was_typed(estate, form):
     words = """bars {{ look }} "wrong" {% at $(p99) = 700 \\ms; it's – ø!"""
