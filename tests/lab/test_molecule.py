@@ -14,8 +14,8 @@ def test_there_are_scenarios():
 
 
 # One to three minutes each; what they hold is held faster, if less widely, by test_feed.py, test_gate.py,
-# test_bot_start.py, test_evidence.py, test_incident.py, test_restore_test.py and
-# the drill.
+# test_bot_start.py, test_evidence.py, test_incident.py,
+# test_restore_test.py and the drill.
 LONG = {
     *("compose_services", "metric_gate", "controlled_restart", "bot_start"),
     *("evidence_collection", "incident", "mitigate"),
