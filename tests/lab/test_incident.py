@@ -76,7 +76,6 @@ def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_reco
     begun = now()
     run = runbook("incident", "-e", "reason=gaps", "-e", "data_corruption=true")
     assert (run.code, "missed" in run.verdict) == (0, False)
-    assert run.seconds <= 60
     assert running_bots() == []
     assert "live_connector" not in on(FEED_HOST, "docker ps --format '{{.Names}}'")
     assert f"incident {run.incident_id}" in run.output.splitlines()
@@ -129,7 +128,6 @@ def test_a_channel_that_is_slow_or_dead_costs_its_limit_and_is_named_as_missed(f
     began, ended = map(datetime.fromisoformat, inform)
     assert (ended - began).total_seconds() <= NOTIFICATION_SECONDS + 5
     assert [entry["outcome"] for entry in timeline(run) if entry["kind"] == "notification"] == ["failed"]
-    assert run.seconds <= 60
 
 
 @pytest.mark.faults

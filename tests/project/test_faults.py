@@ -15,6 +15,7 @@ host-left-out dry-run ansible-broken orders-open
 prometheus-away stale-sample no-number counter-reset partial-answer last-step clocks half-start start-refused
 mode-in-doubt feed-degrades model-unknown
 log-damaged log-huge container-missing secrets log-hostile bundle-changed grafana-away evidence-disk-full channel-away
+control-away record-stuck
 dump-killed lock-stale repository-damaged set-bad points-at-production not-kept-apart restore-test-killed
 job-stuck job-never-ran
 """.split()
