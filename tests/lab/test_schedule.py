@@ -100,7 +100,9 @@ def test_a_job_that_dies_without_a_word_is_told_of(gone):
     (told,) = wait_until(lambda: messages("ops", begun), 60, "a message on the channel")
     assert "Job probe began at" in told
     assert "left no result: it died, or still runs" in told
-    assert on(CONTROL, "pgrep -f ansible-playbook || true") == ""
+    wait_until(
+        lambda: not on(CONTROL, "pgrep -f ansible-playbook || true"), 30, "the end of the notice, and nothing else"
+    )
 
 
 def test_a_scheduled_backup_and_restore_test_leave_report_and_metrics(gone):

@@ -74,6 +74,17 @@ def test_a_stop_that_nobody_proves_decides_and_everything_after_it_is_named_as_m
     assert f"record: {estate.parent}/incidents/{early}" in verdict
 
 
+def test_a_channel_in_a_vault_that_is_not_open_costs_the_message_and_nothing_after_it(estate):
+    known = json.loads(estate.read_text())
+    known["trading_hosts"]["vars"] = {"trading_core_notification_urls": ["{{ vault_chat_url }}"]}
+    estate.write_text(json.dumps({**known, "all": {"vars": known["trading_hosts"]["vars"]}}))
+    _, verdict, output = run(estate, *RUNBOOK, "-e", "reason=gaps")
+    assert "4.3 Inform (notification : Validating" in verdict.partition("missed: ")[2]
+    assert "'vault_chat_url' is undefined" in verdict
+    for step in ("4.4 Collect evidence", "4.5 Classify", "5.5 Bring"):
+        assert f"PLAY [{step}" in output
+
+
 def test_an_incident_that_was_named_is_the_one_it_belongs_to(estate):
     _, verdict, output = run(estate, *RUNBOOK, "-e", "reason=x", "-e", "incident_id=INC-20261121-080000-first")
     assert "\nincident INC-20261121-080000-first\n" in f"\n{output}"

@@ -17,6 +17,7 @@ PLAY_KEYS = {
     "serial",
     "any_errors_fatal",
     "validate_argspec",
+    "ignore_errors",
     "vars",
     "roles",
 }
@@ -57,9 +58,10 @@ def test_every_play_names_a_proof_that_is_a_module_of_ours(playbook):
 
 
 @playbook
-def test_only_a_side_job_goes_on_without_a_host_that_went_away(playbook):
+def test_only_a_side_job_goes_on_without_a_host_that_went_away_or_after_an_error(playbook):
     for play in plays(playbook):
-        assert "ignore_unreachable" not in play or play["vars"].get("side_job") is True, play["name"]
+        if {"ignore_unreachable", "ignore_errors"} & play.keys():
+            assert play["vars"].get("side_job") is True, play["name"]
 
 
 @playbook
