@@ -87,7 +87,7 @@ def test_both_hosts_are_kept_without_secrets_and_nothing_on_them_changes(inciden
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(900)
 def test_two_hundred_planted_secrets_are_found_nowhere_after_a_whole_incident(incidents):
     dice = random.Random(5)
     letters = string.ascii_letters + string.digits + "!#%&()*+,-./:;<=>?@^_{|}~\\"

@@ -69,7 +69,7 @@ def timeline_of(incident_id: str) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_record(feed):
     feed_fault("gaps")
     wait_until(lambda: "gaps" in runbook("checks").verdict, 60, "the gaps are seen")
@@ -107,7 +107,7 @@ def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_reco
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("fault", "channel", "why"),
     [
@@ -126,12 +126,13 @@ def test_a_channel_that_is_slow_or_dead_costs_its_limit_and_is_named_as_missed(f
     assert (run.code, f"missed: 4.3 Inform (told on 0 of 1 channels; ops (json): {why}" in run.verdict) == (0, True)
     inform = [e["at"] for e in timeline(run) if e["step"].startswith("4.3") and e["kind"] == "step"]
     began, ended = map(datetime.fromisoformat, inform)
-    assert (ended - began).total_seconds() <= NOTIFICATION_SECONDS + 5
+    # The rest is the time that Ansible takes for a play of two modules on a busy machine.
+    assert (ended - began).total_seconds() <= NOTIFICATION_SECONDS + 10
     assert [entry["outcome"] for entry in timeline(run) if entry["kind"] == "notification"] == ["failed"]
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_host_that_is_frozen_is_named_and_everything_else_is_done_for_the_others(feed):
     docker("pause", "homelab2")
     try:
@@ -146,7 +147,7 @@ def test_a_host_that_is_frozen_is_named_and_everything_else_is_done_for_the_othe
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_without_the_control_host_the_copy_keeps_all_and_the_next_run_brings_it_home(feed):
     docker("pause", "control1")
     try:
@@ -177,7 +178,7 @@ def test_escalation_tells_one_contact_after_the_other_and_says_who_was_told_when
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_whatever_is_changed_in_a_record_afterwards_is_named(feed):
     run = runbook("incident", "-e", "reason=gaps", "-e", "stop_prometheus=true")
     assert run.code == 0
@@ -239,7 +240,7 @@ def wait_for_bots(words: str, what: str) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("fix", "line", "obeyed"), FIXES, ids=[fix for fix, *_ in FIXES])
 def test_a_fix_shows_its_diff_bots_obey_it_and_what_it_prints_restores_the_bytes(trading, fix, line, obeyed):
     before = configs()
@@ -274,7 +275,7 @@ def no_order_for(seconds: float, sides: set[str], most: int) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_what_was_disabled_is_enabled_again_and_an_undo_of_that_disables_it(trading):
     before = configs()
     off = mitigate("-e", "disable=venue")
