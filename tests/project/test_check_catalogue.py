@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -122,6 +123,20 @@ def test_real_money_stops_at_its_limits_and_play_money_does_not_stop_it():
 
 def test_an_estate_without_live_hosts_has_no_checks_of_live_bots():
     assert [check.id for check in catalogue("laptop") if "live" in str(check.expected)] == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "modes"),
+    [({"live_hosts": {"hosts": {"two": {}}}}, {"live"}), ({}, set())],
+    ids=["live alone", "no bot at all"],
+)
+def test_an_estate_without_bots_of_a_mode_has_a_catalogue_without_them(tmp_path, groups, modes):
+    """One check that expects nothing would make the whole catalogue invalid, and no gate could be passed."""
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps({"feed_hosts": {"hosts": {"one": {}}}, "trading_hosts": {"children": groups}}))
+    checks = catalogue(str(path))
+    assert {dict(series)["mode"] for check in checks for series in check.expected if "mode" in dict(series)} == modes
+    assert {"feed", "data_quality", "hosts", "monitoring", "backup"} <= {check.group for check in checks}
 
 
 @inventory
