@@ -275,12 +275,13 @@ class Redactor:
         view = _View(content)
         text, grams = view.text, self._rules.grams
         hits = [i for i in range(0, len(text) - _GRAM + 1, _STRIDE) if text[i : i + _GRAM] in grams] if grams else []
-        seen: set[tuple[int, int]] = set()
+        # Where each was last looked for, and no more: with many secrets in a text all places would fill the memory.
+        seen: dict[int, int] = {}
         for hit in hits:
             for number, offset in grams[text[hit : hit + _GRAM]]:
                 rule, needle = self._rules.needles[number]
-                if (number, hit - offset) not in seen:
-                    seen.add((number, hit - offset))
+                if seen.get(number) != hit - offset:
+                    seen[number] = hit - offset
                     yield from _occurrences(view, needle, hit, offset, rule)
 
 

@@ -107,7 +107,8 @@ def test_two_hundred_planted_secrets_are_found_nowhere_after_a_whole_incident(in
     on(
         HOST,
         # A bot, so that the stop has to do with it as well.
-        f"docker run -d --name evidence-planted --label com.docker.compose.service=bot --label trading-core.mode=paper "
+        f"docker run -d --name evidence-planted --label com.docker.compose.project=trading-planted "
+        f"--label com.docker.compose.service=bot --label trading-core.mode=paper "
         f"{labels} --env-file {PLANTED}/env -v {PLANTED}:/p:ro --entrypoint sh {IMAGE} "
         f"-c 'trap \"exit 0\" TERM; cat /p/log; sleep 3600 & wait' {arguments}",
     )

@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import string
+import tracemalloc
 
 import pytest
 from trading_ops import redaction
@@ -81,6 +82,20 @@ def test_memory_is_that_of_a_few_chunks():
     stream = Redactor(build_rules()).stream(pieces())
     next(stream)
     assert taken * 41_000 < 2 * (redaction.CHUNK_BYTES + redaction.HOLD_BYTES)
+
+
+def test_a_text_that_is_full_of_secrets_takes_memory_by_the_secrets_and_not_by_the_text():
+    secrets = [f"{number:03}-Qx7!{number * 7919:x}/planted" for number in range(6)]
+    rules = build_rules(((f"S{number}", secret) for number, secret in enumerate(secrets)), declared={})
+    lines = "".join(f"x {text} y\n" for secret in secrets for text in encodings(secret).values()).encode()
+    tracemalloc.start()
+    try:
+        kept = b"".join(Redactor(rules).stream([(b"", lines)]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert b"planted" not in kept
+    assert peak < 100 * len(lines)
 
 
 @pytest.mark.parametrize("rule", DECLARED)
