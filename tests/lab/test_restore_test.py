@@ -81,6 +81,7 @@ def test_a_backup_taken_while_bots_write_is_proven_and_production_is_as_it_was(b
     assert "trading_core_backup_size_bytes" in on("control1", f"cat {METRICS}/*")
 
 
+@pytest.mark.faults
 def test_a_host_that_is_halted_is_refused(repository):
     on(HOST, """echo '{"scope": "all", "incident_ids": ["INC-1"]}' > /var/lib/trading-core/halt.json""")
     try:
