@@ -313,6 +313,7 @@ def write_results(measured: Sequence[Measurement], rows: int, repeat: int, seed:
         "kernel": platform.release(),
         "seed": seed,
         "restic": inside("restic version").split()[1],
+        "load": round(os.getloadavg()[2], 1),
     }
     results = {"made_on": made_on, "rows": rows, "dump_bytes": size}
     results["measurements"] = [asdict(each) for each in measured]
@@ -324,7 +325,8 @@ def write_results(measured: Sequence[Measurement], rows: int, repeat: int, seed:
         " restores a small MLflow database and artifacts. Without Ansible's own start, and without what a restore test"
         " does beyond the data: MLflow, model, bot and checks, which take as long whatever the size (its report has"
         " every phase)."
-        f" A machine with {made_on['cpus']} processors, restic {made_on['restic']}, commit {made_on['commit']},"
+        f" A machine with {made_on['cpus']} processors and a load of {made_on['load']} over the last 15 minutes,"
+        f" restic {made_on['restic']}, commit {made_on['commit']},"
         f" {made_on['time']}. Raw data: [restore.json](restore.json). To measure again: `./runbook bench restore`."
     )
     (output / "restore.md").write_text(render_markdown(measured, rows, circumstances), encoding="utf-8")
