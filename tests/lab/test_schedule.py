@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.estate import ROOT, command, docker, messages, now, on, runbook, wait_until
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 CONTROL = "control1"
 JOBS = "/var/lib/trading-core/jobs"
