@@ -58,10 +58,14 @@ def check_model(stack: Stack, model: Model, wanted: Registry, scratch: Path) -> 
     listed, said = parse_probe(done)
     if found := check_registry(wanted, listed):
         raise RestoreFault(*found)
-    if said["error"] or not said["prediction"] or not all(map(math.isfinite, said["prediction"])):
+    if said["error"] or not said["prediction"] or not all(map(_is_number, said["prediction"])):
         raise fault("model_unusable", f"{model.name}@{model.alias}: {said['error'] or said['prediction']}")
     version = next((item.version for item in listed.models if model.alias in item.aliases), None)
     return {"name": model.name, "alias": model.alias, "version": version, "prediction": said["prediction"]}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def parse_probe(done: Ended) -> tuple[Registry, dict[str, Any]]:

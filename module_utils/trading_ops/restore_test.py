@@ -179,6 +179,8 @@ def _attempt(
         failures.append(Failure("no_room" if error.errno in _FULL else "engine_away", f"{error}"))
     except Interrupted as error:
         failures.append(Failure("interrupted", str(error)))
+    except Exception as error:  # whatever it is: the stack is removed, and the report says what broke the test
+        failures.append(Failure("restore_failed", f"unexpected {type(error).__name__}: {error}"))
     with report.phase("remove", tools.clock):
         try:
             failures += _remove(request, project, tools, report, popen)

@@ -47,6 +47,7 @@ class World:
     networks: list[str] = field(default_factory=list)
     rows_at_most: int = 1_000_000
     is_internal: bool = True
+    prediction: list[Any] = field(default_factory=lambda: [0.75])
     routes: str = ROUTES
     free: int = 10**12
     commands: list[str] = field(default_factory=list)
@@ -266,7 +267,7 @@ class FakePrograms:
                 for item in registry.models
             ]
             said = {"experiments": registry.experiments, "runs": registry.runs, "models": models}
-            return Ended(0, "a warning\n" + json.dumps(said | {"prediction": [0.75], "error": ""}), "")
+            return Ended(0, "a warning\n" + json.dumps(said | {"prediction": self.world.prediction, "error": ""}), "")
         return OK
 
 

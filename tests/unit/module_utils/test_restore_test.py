@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from trading_ops import restore_test
 from trading_ops.connection_end import Interrupted
 from trading_ops.programs import Ended, ProgramError
 from trading_ops.restore_lock import LOCK_FILE, hold
@@ -176,6 +177,24 @@ def test_a_program_that_fails_has_the_name_of_its_cause(world, part, stderr, nam
     world.breaks[part] = Ended(1, "", stderr)
     result = world.test(timeout_seconds=60)
     assert names(result) == [name]
+    assert world.left() == []
+
+
+@pytest.mark.parametrize("prediction", [["buy"], [[0.5]], [True], [None], []])
+def test_a_model_that_answers_with_no_number_is_unusable_and_nothing_is_left(world, prediction):
+    world.prediction = prediction
+    assert names(world.test()) == ["model_unusable"]
+    assert world.left() == []
+
+
+def test_whatever_breaks_the_test_is_said_and_nothing_is_left(world, monkeypatch):
+    def broken(*_):
+        raise TypeError("nobody thought of it")
+
+    monkeypatch.setattr(restore_test, "check_insert", broken)
+    result = world.test()
+    assert (result["outcome"], names(result)) == ("failed", ["restore_failed"])
+    assert "unexpected TypeError: nobody thought of it" in result["summary"]
     assert world.left() == []
 
 
