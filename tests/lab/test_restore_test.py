@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.lab.estate import containers, on, runbook
+from tests.lab.test_entry import CHECKED_WITH_REPOSITORY
 
 HOST = "restore1"
 METRICS = "/var/lib/prometheus/node-exporter"
@@ -79,6 +80,16 @@ def test_a_backup_taken_while_bots_write_is_proven_and_production_is_as_it_was(b
     assert "NOT EQUAL" not in page
     assert "trading_core_restore_test_last_success_timestamp_seconds" in on("control1", f"cat {METRICS}/*")
     assert "trading_core_backup_size_bytes" in on("control1", f"cat {METRICS}/*")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_dry_runs_change_no_container_anywhere(backed_up):
+    before = production()
+    for call in CHECKED_WITH_REPOSITORY:
+        dry = runbook(*call, "--check", "--diff")
+        assert (dry.code, "DRY RUN: nothing was changed" in dry.verdict) == (0, True), dry.verdict
+        assert (production(), left()) == (before, ""), call
 
 
 @pytest.mark.faults

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 BASE_PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
 _OTHER_BASE_PRICE = 100.0
-_PERIODS_SECONDS = (1, 4, 16, 64, 256, 1024)
+_PERIODS_SECONDS = (1, 4, 16, 64)
+"""None is longer: where prices fall for minutes, a bot has no first trade and no KPIs for as long."""
 _SWING_PER_ROOT_SECOND = 0.0002
 _SAMPLES_PER_BAR = 5
 _MASK = (1 << 64) - 1
