@@ -62,6 +62,7 @@ def run_container(name: str, program: str = "sleep 3600", options: str = "") -> 
     return on(HOST, f"docker inspect -f '{{{{.LogPath}}}}' {name}").strip()
 
 
+@pytest.mark.faults
 def test_both_hosts_are_kept_without_secrets_and_nothing_on_them_changes(incidents):
     before = [containers(host) for host in TRADING_HOSTS]
     run = collect()

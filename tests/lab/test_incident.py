@@ -70,6 +70,7 @@ def timeline_of(incident_id: str) -> list[dict]:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.faults
 def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_record(feed):
     feed_fault("gaps")
     wait_until(lambda: "gaps" in runbook("checks").verdict, 60, "the gaps are seen")
