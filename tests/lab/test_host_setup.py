@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -25,7 +26,8 @@ def fingerprint(host: str) -> tuple[object, str, str]:
 
 
 def changes(run: Run) -> int:
-    return sum(run.output.count(f"changed={count} ") * count for count in range(1, 20))
+    """Return how much the trading hosts were changed; what an incident's record brings home is not theirs."""
+    return sum(int(count) for count in re.findall(r"^homelab\d .*changed=(\d+) ", run.output, re.MULTILINE))
 
 
 @pytest.fixture
