@@ -12,7 +12,7 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -24,11 +24,10 @@ from .compose_config import Command, ComposeError, Runner
 from .container_logs import Seen, is_older, look_at_file, pieces_of_answer, pieces_of_file, seek_tail
 from .durable import bounded
 from .engine import EngineError
-from .evidence_bundle import KEPT, TOO_LONG, Bundle, Item, pack, safe_name
+from .evidence_bundle import KEPT, SCRATCH_PREFIX, TOO_LONG, Bundle, Item, pack, safe_name
 from .known_secrets import parse_environment, select_secrets
 from .redaction import DECLARED, Piece, RedactionError, Redactor, Rules, build_rules
 
-SCRATCH_PREFIX: Final = "trading-core-evidence-"
 EVENTS_BEFORE: Final = timedelta(minutes=30)
 COMMAND_SECONDS: Final = 10
 FREE_BYTES: Final = 64 * 1024 * 1024
@@ -417,11 +416,15 @@ def _add_compose(bundle: Bundle, request: Request, tools: Tools, project: str, f
         bundle.note(name, "missing", f"{', '.join(files)} is not in {request.root_path}")
         return
     chosen = [word for file in files for word in ("--file", file)]
-    # Without its variables: a required one that is missing would keep the file out of the bundle.
-    argv = ["docker", "compose", "--project-name", project, *chosen, "config", "--no-interpolate", "--format", "json"]
+    argv = ["docker", "compose", "--project-name", project, *chosen, "config", "--format", "json"]
     environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     try:
-        said = tools.run(Command(argv, request.root_path, environment, COMMAND_SECONDS))
+        # Without its variables first: a required one that is missing would keep the file out of the bundle. Compose can
+        # not read every file so ("too many colons" for `${A:-/x}:/y:ro`); the mode it then needs changes names only.
+        bare = Command([*argv, "--no-interpolate"], request.root_path, environment, COMMAND_SECONDS)
+        said = tools.run(bare)
+        if said.exit_code:
+            said = tools.run(replace(bare, argv=argv, environment={"TRADING_MODE": "paper", **environment}))
         if said.exit_code != 0:
             bundle.note(name, "failed", f"Compose: {said.stderr.strip()[-300:] or 'no answer'}")
             return

@@ -22,6 +22,9 @@ STATUSES: Final = frozenset({"complete", "incomplete", "missing", "skipped", "fa
 KEPT: Final = frozenset({"complete", "incomplete"})
 """Of these there is a file in the bundle."""
 
+SCRATCH_PREFIX: Final = "trading-core-evidence-"
+"""Of the directories on a host in which evidence lies until it is fetched."""
+
 TOO_LONG: Final = "it is longer than"
 """How the reason begins where an item was cut at its end."""
 

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from .dashboards import DASHBOARDS, Dashboard
 from .durable import bounded
+from .evidence_bundle import SCRATCH_PREFIX
 from .prometheus import Ask, Endpoint, PrometheusError, http_ask
 from .strict_json import parse_json
 
@@ -118,7 +119,7 @@ def _as_json(content: Mapping[str, Any]) -> bytes:
 
 
 def _write(scratch: Path, name: str, content: bytes) -> str:
-    path = Path(tempfile.mkdtemp(prefix="trading-core-evidence-", dir=scratch)) / name
+    path = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=scratch)) / name
     with open(path, "wb") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(content)

@@ -108,15 +108,23 @@ class Notes:
 
 
 def describe_play(run: Run, is_side_job: bool) -> tuple[str, str, dict[str, Any]]:
-    """Return outcome, words and facts of one play, from what it owed and what came, as the verdict judges it."""
+    """Return outcome, words and facts of one play, from what it owed and what came, as the verdict judges it.
+
+    A side job that looks (`_info`) and finds something wrong has done what it owes: its words say what it saw.
+    """
     results = run.side_results if is_side_job else run.results
     if not is_side_job:
         verdict = judge(run)
         return verdict.outcome, verdict.line.partition(": ")[2], _facts(results)
     away = [f"{host}: did not answer" for host, _ in run.unreachable]
     words = [*away, *(f"{result.host}: {result.summary}" for result in results)]
-    outcome = worst([*("unknown" for _ in away), *(result.outcome for result in results)]) if words else "unknown"
+    found = ("proven" if _only_saw(result) else result.outcome for result in results)
+    outcome = worst([*("unknown" for _ in away), *found]) if words else "unknown"
     return outcome, "; ".join(words) or "no result", _facts(results)
+
+
+def _only_saw(result: Result) -> bool:
+    return result.outcome == "failed" and result.proof.endswith("_info")
 
 
 def _facts(results: Sequence[Result]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from .checks import CatalogueError, Check, parse_checks
 from .clock import format_utc, parse_utc
 from .durable import bounded
+from .evidence_bundle import SCRATCH_PREFIX
 from .exposure import show_url
 from .metric_checks import MAX_QUERIES_AT_ONCE
 from .prometheus import MAX_BYTES, PrometheusError, Series, http_fetch_range, parse_endpoint, parse_range_answer
@@ -118,7 +119,7 @@ def _shown(point: tuple[float, float]) -> list[float | None]:
 
 
 def _write(scratch: Path, ranges: Mapping[str, Any]) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="trading-core-evidence-", dir=scratch))
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=scratch))
     path = folder / "metrics.json"
     with open(path, "w", encoding="utf-8") as file:
         os.fchmod(file.fileno(), 0o600)

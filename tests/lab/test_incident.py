@@ -84,6 +84,8 @@ def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_reco
     entries = timeline(run)
     done = [entry["step"] for entry in entries if entry["kind"] == "step" and entry["outcome"]]
     assert done.index("4.1 Stop trading (fail-safe)") < done.index("4.2 Stop feed on data corruption")
+    facts = next(e for e in entries if e["step"] == "4.5 Classify (the facts)" and e["outcome"])
+    assert (facts["outcome"], "gaps" in facts["text"]) == ("proven", True)
     assert done.index("4.2 Stop feed on data corruption") < done.index("4.3 Inform (Informér)")
     stopped = next(e for e in entries if e["step"].startswith("4.1 Stop trading (fail-safe)") and e["outcome"])
     assert stopped["facts"]["last_stopped_at"] < next(
@@ -92,7 +94,8 @@ def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_reco
     (message,) = messages("ops", begun)
     told, incident_id, head = message.splitlines()
     assert (told, incident_id) == (TEXT, run.incident_id)
-    assert head.removeprefix("Timeline head: ") in {entry["hash"] for entry in entries}
+    # The head is the digest of a whole line, which the line after it carries.
+    assert head.removeprefix("Timeline head: ") in {entry["previous"] for entry in entries}
     (category,) = [entry for entry in entries if entry["kind"] == "category"]
     assert "A feed" in category["text"] and "gaps" in category["text"]
 

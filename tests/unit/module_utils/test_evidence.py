@@ -19,7 +19,7 @@ from trading_ops.bots import BotRules
 from trading_ops.compose_config import Command, CommandResult, ComposeError
 from trading_ops.engine import EngineError
 from trading_ops.evidence import Request, Tools, collect, keep_allowed, remove_scratch, without_values
-from trading_ops.evidence_bundle import unpack, verify
+from trading_ops.evidence_bundle import SCRATCH_PREFIX, unpack, verify
 
 NOW = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
 INCIDENT = "INC-20261121-013000-bars-look-wrong"
@@ -214,6 +214,26 @@ def test_no_secret_leaves_the_host_in_any_item(tmp_path):
     assert '"exitCode": "137"' in text
 
 
+def test_compose_file_that_needs_its_variables_is_read_with_them(tmp_path):
+    host = Host(tmp_path, feed())
+    asked: list[Command] = []
+
+    def run(command: Command) -> CommandResult:
+        asked.append(command)
+        if "--no-interpolate" in command.argv:
+            return CommandResult(15, "", "invalid spec: ${A:-/x}:/y:ro: too many colons")
+        return CommandResult(0, json.dumps({"services": {"a": {"environment": {"A": SECRET}, "image": "b:1"}}}), "")
+
+    host.run = run
+    host.collect(compose_files={"feed": ["config/trading.yml"]})
+    assert host.item("compose feed")["status"] == "complete"
+    kept = json.loads((host.unpacked() / "compose/feed.json").read_text())
+    assert kept == {"services": {"a": {"environment": ["A"], "image": "b:1"}}}
+    host.run = lambda command: CommandResult(1, "", "no such thing")
+    host.collect(compose_files={"feed": ["config/trading.yml"]})
+    assert "no such thing" in host.item("compose feed")["reason"]
+
+
 def test_copies_on_the_host_never_replace_one(tmp_path):
     host = Host(tmp_path, feed())
     first = host.collect()["host_logs"][0]
@@ -392,7 +412,7 @@ def test_odd_names_are_safe_and_unique(tmp_path):
 
 
 def test_adopted_file_is_moved_into_the_bundle_and_redacted(tmp_path):
-    folder = tmp_path / "scratch" / f"{evidence.SCRATCH_PREFIX}x"
+    folder = tmp_path / "scratch" / f"{SCRATCH_PREFIX}x"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(f'{{"label": "{SECRET}"}}')
     host = Host(tmp_path, feed(), bot())

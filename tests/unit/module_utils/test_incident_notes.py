@@ -139,3 +139,12 @@ def test_a_side_job_without_a_result_is_unknown_and_one_with_results_is_the_wors
     assert describe_play(run(), True)[:2] == ("unknown", "no result")
     results = (Result("a", "open_orders_info", "proven", "none"), Result("b", "open_orders_info", "unknown", "away"))
     assert describe_play(run(side_results=results), True)[:2] == ("unknown", "a: none; b: away")
+
+
+def test_a_side_job_that_looks_has_done_what_it_owes_whatever_it_saw():
+    saw = Result("a", "metric_checks_info", "failed", "1 of 20 checks does not pass: gaps")
+    assert describe_play(run(side_results=(saw,)), True)[:2] == ("proven", f"a: {saw.summary}")
+    broke = Result("a", "feed_side_stop", "failed", "it runs on")
+    assert describe_play(run(side_results=(saw, broke)), True)[0] == "failed"
+    blind = Result("a", "metric_checks_info", "unknown", "no answer")
+    assert describe_play(run(side_results=(saw, blind)), True)[0] == "unknown"
