@@ -148,3 +148,12 @@ def test_a_side_job_that_looks_has_done_what_it_owes_whatever_it_saw():
     assert describe_play(run(side_results=(saw, broke)), True)[0] == "failed"
     blind = Result("a", "metric_checks_info", "unknown", "no answer")
     assert describe_play(run(side_results=(saw, blind)), True)[0] == "unknown"
+
+
+def test_a_play_that_only_rehearses_says_what_it_would_do_and_not_that_nothing_was_done():
+    owed = (Expected("a", "compose_services"),)
+    would = Result("a", "compose_services", "planned", "bot would be created")
+    assert describe_play(run(expected=owed), False)[0] == "invalid"
+    assert describe_play(run(expected=owed), False, (would,)) == ("planned", "a: bot would be created", {})
+    refused = Result("a", "compose_services", "refused", "the gate is closed")
+    assert describe_play(run(expected=owed, results=(refused,)), False, (would,))[0] == "refused"
