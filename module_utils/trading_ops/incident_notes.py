@@ -110,7 +110,8 @@ class Notes:
 def describe_play(run: Run, is_side_job: bool, rehearsed: Sequence[Result] = ()) -> tuple[str, str, dict[str, Any]]:
     """Return outcome, words and facts of one play, from what it owed and what came, as the verdict judges it.
 
-    A side job that looks (`_info`) and finds something wrong has done what it owes: its words say what it saw. A play in which all was a rehearsal is told by `rehearsed`.
+    A side job that looks (`_info`) and finds something wrong has done what it owes: its words say what it saw. A play
+    in which all was a rehearsal is told by `rehearsed`.
     """
     if rehearsed and not run.results and not run.side_results and not run.unreachable:
         words = "; ".join(f"{result.host}: {result.summary}" for result in rehearsed)
