@@ -113,7 +113,8 @@ def ensure_pruned(
     """Return the module result of forgetting sets older than `keep_within` (as in 90d) and freeing their data.
 
     restic counts from the newest snapshot of a host: where backups have stopped, nothing is forgotten. A snapshot from
-    the future would make every other one old, so such a repository is left alone. Never raises.
+    the future would make every other one old, so such a repository is left alone; and what is forgotten is named, so
+    that one that is added meanwhile changes nothing. Never raises.
     """
     if not KEEP_WITHIN.fullmatch(keep_within) or not re.search("[1-9]", keep_within):
         return _result("usage", f"How long to keep is a time like 90d, not {keep_within!r}.", (), "")
@@ -123,39 +124,44 @@ def ensure_pruned(
         if future:
             words = f"{future[-1].id} of {future[-1].host} is from the future ({format_utc(future[-1].at)})"
             return _result("refused", f"Nothing was forgotten: {words}.", before, "runbooks/Backup_And_Restore.md 3.5")
-        old = _count_old(repository, programs, keep_within)
+        old = _plan(repository, programs, keep_within)
+        if strange := set(old) - _may_go(before):
+            words = (
+                f"restic would forget {', '.join(sorted(strange))}: the newest set of a host, or none of those listed"
+            )
+            return _result("refused", f"Nothing was forgotten: {words}.", before, "./runbook backup_prune")
         if dry_run:
-            words = f"would forget {old} of {len(before)} sets ({keep_within} before the newest of each host)"
-            return _result("planned", words, before, "") | {"changed": old > 0}
-        restic.remove_stale_locks(programs, repository)
-        restic.ask_restic(programs, repository, [*_forget_argv(keep_within), "--prune"])
+            words = f"would forget {len(old)} of {len(before)} sets ({keep_within} before the newest of each host)"
+            return _result("planned", words, before, "") | {"changed": bool(old)}
+        if old:
+            restic.remove_stale_locks(programs, repository)
+            restic.ask_restic(programs, repository, ["forget", *old, "--prune"])
         after = restic.list_sets(programs, repository)
-        # restic 0.18 ends with 0 also where the repository did not let it remove a snapshot.
-        stayed = _count_old(repository, programs, keep_within)
     except (ResticError, ProgramError, ValueError) as error:
         return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), "./runbook backup_check")
-    lost = _newest_by_host(before) - {item.id for item in after}
-    if lost:
-        return _result("failed", f"The newest set of a host is gone: {', '.join(sorted(lost))}.", after, "")
-    if stayed:
-        return _result("failed", f"{stayed} sets that are too old could not be removed.", after, "")
+    there = {item.snapshot_id for item in after}
+    if lost := [item.id for item in _newest_by_host(before) if item.snapshot_id not in there]:
+        return _result("failed", f"The newest set of a host is gone: {', '.join(lost)}.", after, "")
+    # restic 0.18 ends with 0 also where the repository did not let it remove a snapshot.
+    if stayed := there & set(old):
+        return _result("failed", f"{len(stayed)} sets that are too old could not be removed.", after, "")
     gone = len(before) - len(after)
     words = f"{len(after)} sets kept, {gone} forgotten ({keep_within} before the newest of each host)"
     return _result("proven", words, after, "") | {"changed": gone > 0}
 
 
-def _count_old(repository: Repository, programs: Programs, keep_within: str) -> int:
-    argv = [*_forget_argv(keep_within), "--dry-run", "--json"]
+def _plan(repository: Repository, programs: Programs, keep_within: str) -> list[str]:
+    """Return the ids of what is too old. By host, and not by path as restic has it: each set has a path of its own."""
+    argv = ["forget", f"--tag={restic.TAG}", "--group-by=host", f"--keep-within={keep_within}", "--dry-run", "--json"]
     return restic.parse_forgotten(restic.ask_restic(programs, repository, argv).stdout)
 
 
-def _forget_argv(keep_within: str) -> list[str]:
-    """Return the policy. By host, and not by path as restic has it: each set has a path of its own, and none is old."""
-    return ["forget", f"--tag={restic.TAG}", "--group-by=host", f"--keep-within={keep_within}"]
+def _may_go(sets: Sequence[BackupSet]) -> set[str]:
+    return {item.snapshot_id for item in sets} - {item.snapshot_id for item in _newest_by_host(sets)}
 
 
-def _newest_by_host(sets: Sequence[BackupSet]) -> set[str]:
-    return set({item.host: item.id for item in sets}.values())
+def _newest_by_host(sets: Sequence[BackupSet]) -> list[BackupSet]:
+    return list({item.host: item for item in sets}.values())
 
 
 def _outcome_of(error: Exception) -> str:

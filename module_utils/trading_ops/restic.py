@@ -5,6 +5,7 @@ Exit codes of restic 0.17 and newer: https://restic.readthedocs.io/en/stable/075
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -168,13 +169,13 @@ def parse_files(stdout: str) -> dict[str, int]:
     return found
 
 
-def parse_forgotten(stdout: str) -> int:
-    """Return how many snapshots `forget --dry-run --json` would remove. ValueError for anything else."""
+def parse_forgotten(stdout: str) -> list[str]:
+    """Return the ids of the snapshots that `forget --dry-run --json` would remove. ValueError for anything else."""
     try:
         groups = parse_json(stdout or "[]")  # it prints nothing where there is no snapshot
         if not isinstance(groups, list):
             raise TypeError("no list")
-        return sum(len(group["remove"] or ()) for group in groups)
+        return [str(item["id"]) for group in groups for item in group["remove"] or ()]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"restic's plan was not understood: {type(error).__name__}: {error}") from error
 
@@ -216,7 +217,8 @@ def _demand_private(path: Path) -> None:
         seen = path.stat()
     except OSError as error:
         raise ValueError(f"{path} can not be looked at: {error} (mend: ./runbook backup_setup)") from error
-    if not stat.S_ISREG(seen.st_mode) or stat.S_IMODE(seen.st_mode) & 0o077 or not seen.st_size:
+    is_ours = seen.st_uid in {0, os.geteuid()}
+    if not stat.S_ISREG(seen.st_mode) or not is_ours or stat.S_IMODE(seen.st_mode) & 0o077 or not seen.st_size:
         raise ValueError(f"{path} is a file with a secret, mode 0400, and nobody else's (mend: ./runbook backup_setup)")
 
 

@@ -216,8 +216,13 @@ def _owner_of_empty(ports: Ports, container: str, path: str) -> tuple[int, int]:
             raise not_empty
 
     checked("docker cp", ports.programs.stream(["docker", "cp", f"{container}:{path}/.", "-"], take))
-    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as listed:
-        members = listed.getmembers()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as listed:
+            members = listed.getmembers()
+    except tarfile.TarError as error:
+        raise RestoreError(f"{path} in MLflow's container could not be looked at: {error}.") from error
+    if not members:
+        raise RestoreError(f"{path} in MLflow's container could not be looked at: docker cp said nothing of it.")
     if any(not member.isdir() for member in members):
         raise not_empty
     return members[0].uid, members[0].gid

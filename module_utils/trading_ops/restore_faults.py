@@ -30,6 +30,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "repository_locked": Fault("environment", "wait for the run that holds it: restic list locks, on its host", True),
     "repository_missing": Fault("environment", "look at the repository's address; ./runbook backup_setup makes one"),
     "wrong_password": Fault("environment", "put the repository's password into its file on the restore host"),
+    "image_missing": Fault("environment", "load the estate's image on the restore host, then start again"),
     "service_unhealthy": Fault(
         "environment", "read what the service says (it is in the failure), and start again", True
     ),

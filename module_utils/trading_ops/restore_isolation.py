@@ -146,6 +146,8 @@ def find_leaks(
     names = {network.get("Name") for network in networks}
     if len(networks) != 1 or any(network.get("Internal") is not True for network in networks):
         found.append(f"the networks of {project} are not one internal one: {sorted(map(str, names))}")
+    if any(network.get("EnableIPv6") is not False for network in networks):  # its routes are in another table
+        found.append(f"a network of {project} may speak IPv6: {sorted(map(str, names))}")
     if not containers:
         found.append(f"{project} has no container")
     for item in containers:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .bots import PROJECT_LABEL, RESTORE_TEST_LABEL
+from .programs import ProgramError
 from .restore_faults import fault
 from .restore_isolation import PROJECT, Present
 
@@ -85,9 +86,13 @@ def remove_all(docker: Docker, scratch_root: Path) -> list[str]:
     Raises RestoreFault (`left_behind`) for what is there afterwards, ProgramError. Runs under the lock of the restore
     test, so whatever is found belongs to a run that is over.
     """
-    removed = []
+    removed, refusals = [], []
     for thing in [thing for thing in observe_things(docker) if thing.is_leftover]:
-        docker((*_REMOVE[thing.kind], thing.key))
+        try:
+            docker((*_REMOVE[thing.kind], thing.key))
+        except ProgramError as error:  # one that stays is no reason to leave the others; the look below names it
+            refusals.append(str(error))
+            continue
         removed.append(f"{thing.kind} {thing.name}")
     for path in scratch_of(scratch_root):
         shutil.rmtree(path, ignore_errors=True)
@@ -95,7 +100,8 @@ def remove_all(docker: Docker, scratch_root: Path) -> list[str]:
     left = [f"{thing.kind} {thing.name}" for thing in observe_things(docker) if thing.is_leftover]
     left += map(str, scratch_of(scratch_root))
     if left:
-        raise fault("left_behind", f"still there after it was removed: {', '.join(left)}")
+        why = "".join(f" ({refusal})" for refusal in refusals)
+        raise fault("left_behind", f"still there after it was removed: {', '.join(left)}{why}")
     return removed
 
 

@@ -16,6 +16,9 @@ from .restore_isolation import find_leaks, has_default_route
 WORDS: Final = 500
 """Characters of what a service said last that go into a failure."""
 
+_UP_FAULTS: Final = {"no space left": "no_room", "no such image": "image_missing"}
+"""What Compose says, in lower case -> the fault."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -44,11 +47,13 @@ class Stack:
 
     def up(self, *services: str) -> None:
         """Start services and return once they are healthy. Raises RestoreFault with what the sick one says."""
-        flags = ["--detach", "--no-build", "--quiet-pull", "--wait", f"--wait-timeout={self.start_timeout_seconds}"]
+        # What a registry has under a tag today is not what the estate runs.
+        flags = ["--detach", "--no-build", "--pull=never", "--wait", f"--wait-timeout={self.start_timeout_seconds}"]
         argv = [*compose_argv(self.project), "up", *flags, "--", *services]
         done = self.programs.run(argv, cwd=self.project.project_src)
         if done.code != 0:
-            name = "no_room" if "no space left" in done.stderr.lower() else "service_unhealthy"
+            said_by_compose = done.stderr.lower()
+            name = next((name for words, name in _UP_FAULTS.items() if words in said_by_compose), "service_unhealthy")
             said = [f"{service} says: {words}" for service in services if (words := self.log_tail(service))]
             raise fault(name, f"{parse_error(done.stderr)} {' '.join(said)}")
 

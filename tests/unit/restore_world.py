@@ -238,7 +238,10 @@ class FakePrograms:
             }
             for name in self.world.containers
         }
-        return [containers.get(name, {"Name": name, "Internal": self.world.is_internal}) for name in names]
+        return [
+            containers.get(name, {"Name": name, "Internal": self.world.is_internal, "EnableIPv6": False})
+            for name in names
+        ]
 
     def _document(self, cwd: Path) -> dict[str, Any]:
         scratch = self.environment["RESTORE_TEST_SCRATCH"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -110,9 +111,16 @@ def test_old_sets_go_by_host_and_the_rest_stays(world):
     world.forgets = lambda: world.listed.pop(0)
     seen = prune(world)
     assert (seen["outcome"], seen["changed"], len(seen["sets"])) == ("proven", True, 2)
-    forgets = [line for line in world.asked if "forget" in line]
-    assert all("--tag=trading-core --group-by=host --keep-within=90d" in line for line in forgets)
-    assert ["--prune" in line for line in forgets] == [False, True, False]
+    plan, act = [line for line in world.asked if "forget" in line]
+    assert "--tag=trading-core --group-by=host --keep-within=90d --dry-run" in plan
+    assert act.endswith(f"forget {snapshot(1, DAY)['id']} --prune")
+
+
+def test_a_plan_that_takes_the_newest_set_is_not_carried_out(world):
+    world.breaks["restic forget"] = Ended(0, json.dumps([{"remove": world.listed}]), "")
+    seen = prune(world)
+    assert (seen["outcome"], "the newest set of a host" in seen["summary"]) == ("refused", True)
+    assert not [line for line in world.asked if "--prune" in line]
 
 
 def test_a_set_that_could_not_be_removed_is_a_failure_although_restic_ends_with_0(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -111,6 +112,16 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path):
         with pytest.raises(ValueError, match=path.name):
             build_repository("/repo", password, credentials, None)
         path.chmod(0o400)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file away")
+def test_a_secret_that_belongs_to_somebody_else_is_refused(tmp_path):
+    password = tmp_path / "password"
+    password.write_text("x\n")
+    password.chmod(0o400)
+    os.chown(password, 65534, 65534)
+    with pytest.raises(ValueError, match="nobody else's"):
+        build_repository("/repo", password, None, None)
 
 
 def test_a_missing_password_or_address_is_refused(tmp_path):

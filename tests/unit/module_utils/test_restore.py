@@ -61,6 +61,7 @@ class World:
     versions: tuple[str, ...] = ("2.19.3",)
     free: int = 10_000_000_000
     asked: list[str] = field(default_factory=list)
+    listing: bytes | None = None
     owners: dict[str, tuple[int, int]] = field(default_factory=dict)
     after_restore: Callable[[dict[str, Any]], None] = lambda _: None
 
@@ -104,6 +105,9 @@ class World:
         return Ended(0, "", "")
 
     def stream(self, argv: Sequence[str], take: Callable[[bytes], None]) -> Ended:
+        if self.listing is not None:
+            take(self.listing)
+            return Ended(0, "", "")
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
             folder = tarfile.TarInfo("./")
@@ -211,6 +215,14 @@ def test_a_set_is_restored_into_new_databases_and_compared(world):
 def test_a_database_that_is_there_and_empty_is_used_as_it_is(world):
     world.databases = {"trading": empty_database(extension="2.19.3"), "mlflow": empty_database()}
     assert world.restore()["outcome"] == "proven"
+    assert not [sql for sql in world.asked if sql.startswith("CREATE")]
+
+
+@pytest.mark.parametrize("listing", [b"", b"x" * 600, b"\0" * 10_240])
+def test_a_folder_of_artifacts_that_can_not_be_looked_at_is_not_taken_for_an_empty_one(world, listing):
+    world.listing = listing
+    seen = world.restore()
+    assert (seen["outcome"], "could not be looked at" in seen["summary"]) == ("failed", True)
     assert not [sql for sql in world.asked if sql.startswith("CREATE")]
 
 

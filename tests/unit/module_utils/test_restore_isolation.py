@@ -132,7 +132,7 @@ CONTAINER = {
     "HostConfig": {"PortBindings": {}, "Privileged": False},
     "NetworkSettings": {"Networks": {f"{PROJECT}_default": {}}},
 }
-NETWORK = {"Name": f"{PROJECT}_default", "Internal": True}
+NETWORK = {"Name": f"{PROJECT}_default", "Internal": True, "EnableIPv6": False}
 
 
 def test_the_engine_shows_a_started_stack_that_is_kept_apart():
@@ -144,6 +144,8 @@ def test_the_engine_shows_a_started_stack_that_is_kept_apart():
     [
         ({}, [NETWORK | {"Internal": False}], "not one internal one"),
         ({}, [NETWORK | {"Internal": None}], "not one internal one"),
+        ({}, [NETWORK | {"EnableIPv6": True}], "may speak IPv6"),
+        ({}, [NETWORK | {"EnableIPv6": None}], "may speak IPv6"),
         ({}, [], "not one internal one"),
         ({}, [NETWORK, NETWORK | {"Name": "second"}], "not one internal one"),
         ({"NetworkSettings": {"Networks": {"bridge": {}}}}, [NETWORK], "on another network"),

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from trading_ops.programs import ProgramError
 from trading_ops.restore_faults import RestoreFault
 from trading_ops.restore_leftovers import observe_things, present_of, remove_all
 
@@ -9,10 +10,10 @@ OTHERS = "restoretest-20261001-120000-000000"
 
 
 class FakeDocker:
-    """An engine's lists, and removal by key. `stubborn` stays, whatever is asked."""
+    """An engine's lists, and removal by key. `stubborn` stays, whatever is asked; for one of `refuses` it says so."""
 
     def __init__(self, *things):
-        self.things, self.stubborn, self.calls = list(things), set(), []
+        self.things, self.stubborn, self.refuses, self.calls = list(things), set(), set(), []
 
     def __call__(self, arguments):
         self.calls.append(list(arguments))
@@ -20,6 +21,8 @@ class FakeDocker:
         if "ls" in arguments or arguments[0] == "ps":
             return "\n".join(json.dumps(item) for of, item in self.things if of == kind)
         key = arguments[-1]
+        if key in self.refuses:
+            raise ProgramError("removal is already in progress")
         self.things = [(of, item) for of, item in self.things if key in self.stubborn or key not in item.values()]
         return ""
 
@@ -77,6 +80,14 @@ def test_what_does_not_go_away_is_a_failure_that_names_it(tmp_path):
     docker.stubborn = {f"{PROJECT}_data"}
     with pytest.raises(RestoreFault, match=f"left_behind: .*volume {PROJECT}_data"):
         remove_all(docker, tmp_path)
+
+
+def test_one_that_the_engine_refuses_to_remove_keeps_no_other(tmp_path):
+    docker = FakeDocker(*left_by_a_test())
+    docker.refuses = {"id-bot"}
+    with pytest.raises(RestoreFault, match=r"container bot \(removal is already in progress\)$"):
+        remove_all(docker, tmp_path)
+    assert [item["Names"] for _, item in docker.things] == ["bot"]
 
 
 def test_nothing_left_is_nothing_removed(tmp_path):
