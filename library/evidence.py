@@ -164,7 +164,8 @@ from ansible.module_utils.trading_ops.bots import BotRules
 from ansible.module_utils.trading_ops.clock import uptime
 from ansible.module_utils.trading_ops.compose_config import run_command
 from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.evidence import Request, Tools, collect, remove_scratch
+from ansible.module_utils.trading_ops.evidence import collect, remove_scratch
+from ansible.module_utils.trading_ops.evidence_request import Request, Tools
 
 ARGUMENT_SPEC = {
     "incident_id": {"type": "str", "required": True},

@@ -114,8 +114,8 @@ def describe_play(run: Run, is_side_job: bool, rehearsed: Sequence[Result] = ())
     in which all was a rehearsal is told by `rehearsed`.
     """
     if rehearsed and not run.results and not run.side_results and not run.unreachable:
-        words = "; ".join(f"{result.host}: {result.summary}" for result in rehearsed)
-        return worst(result.outcome for result in rehearsed), words, {}
+        said = "; ".join(f"{result.host}: {result.summary}" for result in rehearsed)
+        return worst(result.outcome for result in rehearsed), said, {}
     results = run.side_results if is_side_job else run.results
     if not is_side_job:
         verdict = judge(run)

@@ -18,8 +18,10 @@ from trading_ops import evidence
 from trading_ops.bots import BotRules
 from trading_ops.compose_config import Command, CommandResult, ComposeError
 from trading_ops.engine import EngineError
-from trading_ops.evidence import Request, Tools, collect, keep_allowed, remove_scratch, without_values
+from trading_ops.evidence import collect, remove_scratch
 from trading_ops.evidence_bundle import SCRATCH_PREFIX, unpack, verify
+from trading_ops.evidence_descriptions import keep_allowed, without_values
+from trading_ops.evidence_request import Request, Tools
 
 NOW = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
 INCIDENT = "INC-20261121-013000-bars-look-wrong"
