@@ -107,15 +107,15 @@ class Notes:
         )
 
 
-def describe_play(run: Run, is_side_job: bool, rehearsed: Sequence[Result] = ()) -> tuple[str, str, dict[str, Any]]:
+def describe_play(run: Run, is_side_job: bool, instead: Sequence[Result] = ()) -> tuple[str, str, dict[str, Any]]:
     """Return outcome, words and facts of one play, from what it owed and what came, as the verdict judges it.
 
-    A side job that looks (`_info`) and finds something wrong has done what it owes: its words say what it saw. A play
-    in which all was a rehearsal is told by `rehearsed`.
+    A side job that looks (`_info`) and finds something wrong has done what it owes: its words say what it saw. Of a
+    play without results `instead` tells: what was rehearsed in it, and what was skipped.
     """
-    if rehearsed and not run.results and not run.side_results and not run.unreachable:
-        said = "; ".join(f"{result.host}: {result.summary}" for result in rehearsed)
-        return worst(result.outcome for result in rehearsed), said, {}
+    if instead and not run.results and not run.side_results and not run.unreachable:
+        said = dict.fromkeys(f"{result.host}: {result.summary}" for result in instead)
+        return worst(result.outcome for result in instead), "; ".join(said), {}
     results = run.side_results if is_side_job else run.results
     if not is_side_job:
         verdict = judge(run)

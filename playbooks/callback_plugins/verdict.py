@@ -94,7 +94,7 @@ class CallbackModule(CallbackBase):
         self._unreachable: list[tuple[str, str]] = []
         self._notes: Notes | None = None
         self._before_play = _Places()
-        self._rehearsed: list[Result] = []
+        self._told_instead: list[Result] = []
         # Workers inherit the environment: this is how all hosts of one run agree on one incident id.
         run_id = os.environ.setdefault(RUN_ID, datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
         # Two runs that begin in the same second are two holders of a lease.
@@ -152,6 +152,10 @@ class CallbackModule(CallbackBase):
         elif not self._note(result, failed=True):
             self.v2_runner_on_failed(result)
 
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        if self._is_side_job:
+            self._told_instead.append(Result(_host(result), "", "proven", "nothing to do"))
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if "results" in result._result or self._note(result, failed=True):
             return  # of a loop each item has been told
@@ -198,7 +202,7 @@ class CallbackModule(CallbackBase):
         self._before_play = _Places(
             len(self._expected), len(self._results), len(self._side_results), len(self._unreachable)
         )
-        self._rehearsed = []
+        self._told_instead = []
         roles = {role.get_name() for role in play.get_roles()}
         if context.CLIARGS.get("check") or RECORDER in roles or self._procedure.startswith(WRITES_ITSELF):
             return
@@ -213,7 +217,7 @@ class CallbackModule(CallbackBase):
         if self._notes is None:
             return
         try:
-            self._tell(self._notes.end(*describe_play(self._play_run(), self._is_side_job, self._rehearsed)))
+            self._tell(self._notes.end(*describe_play(self._play_run(), self._is_side_job, self._told_instead)))
             if self._notes.incident_id:
                 # Workers inherit the environment: what follows in this run belongs to the same incident.
                 os.environ[INCIDENT_ID] = self._notes.incident_id
@@ -295,7 +299,7 @@ class CallbackModule(CallbackBase):
         is_rehearsal = bool(result._task.check_mode) and not context.CLIARGS.get("check")
         is_kept = (is_owed or not found.proof.endswith("_info") or self._is_side_job) and not is_rehearsal
         if is_rehearsal and not failed:
-            self._rehearsed.append(found)
+            self._told_instead.append(found)
         if failed or is_kept:
             (self._side_results if self._is_side_job else self._results).append(found)
         self._display.display(f"    {found.host}: {found.outcome}: {found.summary}")

@@ -155,5 +155,7 @@ def test_a_play_that_only_rehearses_says_what_it_would_do_and_not_that_nothing_w
     would = Result("a", "compose_services", "planned", "bot would be created")
     assert describe_play(run(expected=owed), False)[0] == "invalid"
     assert describe_play(run(expected=owed), False, (would,)) == ("planned", "a: bot would be created", {})
+    skipped = (Result("a", "", "proven", "nothing to do"),) * 2
+    assert describe_play(run(), True, skipped) == ("proven", "a: nothing to do", {})
     refused = Result("a", "compose_services", "refused", "the gate is closed")
     assert describe_play(run(expected=owed, results=(refused,)), False, (would,))[0] == "refused"
