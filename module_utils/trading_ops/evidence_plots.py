@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from .evidence_bundle import BundleError, add_files
+from .evidence_bundle import BundleError, add_files, read_manifest
 from .strict_json import parse_json
 
 RANGES: Final = "metrics.json"
+ITEM: Final = "metric ranges"
 FOLDER: Final = "plots"
 
 
@@ -42,7 +43,9 @@ def draw_all(root: Path, check_mode: bool) -> dict[str, Any]:
         ranges = parse_json((root / RANGES).read_text(encoding="utf-8"))
         checks = {entry["id"]: entry for entry in ranges["checks"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return _result("failed", f"no ranges to draw from: {error}", [])
+        # A bundle for which there was no room says so itself, and is what could be had.
+        cut = _why_incomplete(root)
+        return _result("proven" if cut else "failed", f"no ranges to draw from: {cut or error}", [])
     if check_mode:
         return _result("planned", f"would draw {len(PICTURES)} pictures", [])
     try:
@@ -59,6 +62,15 @@ def draw_all(root: Path, check_mode: bool) -> dict[str, Any]:
     empty = [picture.title for picture in PICTURES if not any(_has_data(checks.get(name)) for name in picture.checks)]
     words = f"; without data: {', '.join(empty)}" if empty else ""
     return _result("proven", f"{len(files)} pictures drawn{words}", [str(path) for path in files.values()])
+
+
+def _why_incomplete(root: Path) -> str:
+    """Return what the bundle says of ranges that are not whole in it, empty where it says nothing."""
+    try:
+        items = read_manifest(root)["items"]
+    except BundleError:
+        return ""
+    return next((str(item["reason"]) for item in items if item["name"] == ITEM and item["status"] != "complete"), "")
 
 
 def _has_data(entry: Mapping[str, Any] | None) -> bool:

@@ -355,8 +355,12 @@ def _words(request: Request, changes: Sequence[Change]) -> str:
     if not changes and request.edit:
         return "the configuration reads so already"
     if not changes:
-        return f"{', '.join(f'{key} is {value}' for key, value in request.changes.items())} already"
-    return ", ".join(f"{change.key} {change.before} -> {change.after}" for change in changes)
+        return f"{', '.join(f'{key} is {_shown(value)}' for key, value in request.changes.items())} already"
+    return ", ".join(f"{change.key} {_shown(change.before)} -> {_shown(change.after)}" for change in changes)
+
+
+def _shown(value: object) -> str:
+    return "(not set)" if value is None else _render(value)
 
 
 def nothing_done(error: ConfigError) -> dict[str, Any]:
@@ -373,8 +377,8 @@ def _result(
     warnings: Sequence[str] = (),
     due: str = "",
 ) -> dict[str, Any]:
-    before = "".join(f"{change.key}: {change.before}\n" for change in changes)
-    after = "".join(f"{change.key}: {change.after}\n" for change in changes)
+    before = "".join(f"{change.key}: {_render(change.before)}\n" for change in changes if change.before is not None)
+    after = "".join(f"{change.key}: {_render(change.after)}\n" for change in changes if change.after is not None)
     return {
         "changed": changed,
         "outcome": outcome,

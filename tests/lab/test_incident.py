@@ -197,7 +197,7 @@ def test_whatever_is_changed_in_a_record_afterwards_is_named(feed):
         f"cd {home}/evidence/homelab1 && sed -i '0,/trading/s//trAding/' logs/live_connector.log"
         " && sed -i '0,/./s//!/' logs/prometheus.log"
         " && mv logs/trading-paper-bot-1.log logs/another.log && rm host/meminfo.txt && echo more >logs/more.log"
-        f" && cd {home} && sed -i '2s/begins/began/' timeline.jsonl",
+        f" && cd {home} && sed -i '2s/Noticed/noticed/' timeline.jsonl",
     )
     found = runbook("incident_verify", "-e", f"incident_id={run.incident_id}")
     assert found.code == 1

@@ -245,3 +245,18 @@ def test_a_restart_that_fails_stops_what_it_began_and_all_where_nobody_can_say(e
     begun = [FEED, DASHBOARDS] if dashboards else [FEED]
     assert calls[: len(begun)] == begun
     assert [" ".join(sorted(call.split()[2:])) for call in calls[len(begun) :]] == stopped
+
+
+@pytest.mark.parametrize("typed", ["live_connector", "grafana, live_connector", '["live_connector"]'])
+def test_a_service_behind_a_gate_is_not_restarted_however_it_is_typed(estate, typed):
+    asked = json.dumps({"services": json.loads(typed) if typed.startswith("[") else typed, "reason": "test"})
+    code, verdict, calls = estate.start("-e", asked, name="service_restart")
+    assert (code, "live_connector is restarted through its gate only" in verdict) == (13, True), verdict
+    assert [call for call in calls if call.startswith("compose_services")] == []
+
+
+def test_services_are_restarted_under_their_own_names(estate):
+    asked = json.dumps({"services": "grafana,alertmanager", "reason": "test"})
+    _, _, calls = estate.start("-e", asked, name="service_restart")
+    restarts = [call.split()[2:] for call in calls if call.startswith("compose_services one")]
+    assert restarts == [["grafana", "alertmanager"]] * 2

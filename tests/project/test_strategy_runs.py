@@ -66,7 +66,7 @@ def test_check_run_check_run_changes_every_host_once(estate):
     code, verdict = runbook(estate, "strategy_change", *HALVE)
     assert (code, "PROVEN" in verdict) == (0, True)
     for host in ("one", "two"):
-        assert f"{host}: sizing.position_ratio 0.1 -> 0.05, venue.enabled True -> False; documentation due: " in verdict
+        assert f"{host}: sizing.position_ratio 0.1 -> 0.05, venue.enabled true -> false; documentation due: " in verdict
         entries = (estate.parent / host / "state" / "drift_log.jsonl").read_text().splitlines()
         assert [json.loads(line)["why"] for line in entries] == ["spreads are wide"] * 2
     after = files(estate)

@@ -118,3 +118,16 @@ def test_without_ranges_there_are_no_pictures(tmp_path):
     assert draw_all(tmp_path, check_mode=False)["outcome"] == "failed"
     assert draw_all(bundle(tmp_path / "b"), check_mode=True)["outcome"] == "planned"
     assert not (tmp_path / "b/plots").exists()
+
+
+def test_ranges_that_the_bundle_calls_incomplete_are_no_trouble_of_the_pictures(tmp_path):
+    full = json.dumps({"checks": [entry("gaps")] * 100})
+    made = Bundle(tmp_path / "b", 1000, Redactor(build_rules()), lambda: 0.0, 60.0)
+    made.open()
+    made.add_text("metric ranges", "metrics.json", full)
+    made.close({"host": "h"})
+    seen = draw_all(tmp_path / "b", check_mode=False)
+    assert (seen["outcome"], "it is longer than" in seen["summary"], seen["pictures"]) == ("proven", True, [])
+    whole = bundle(tmp_path / "c")
+    (whole / "metrics.json").write_text(full[:500])
+    assert draw_all(whole, check_mode=False)["outcome"] == "failed"
