@@ -12,6 +12,9 @@ import pytest
 
 from tests.project.repository import ROOT
 
+# Several whole runs each, of up to a minute where the lab's tests run beside them.
+pytestmark = pytest.mark.timeout(900)
+
 ID = "INC-20261121-080000-gaps"
 
 
@@ -63,7 +66,7 @@ def runbook(estate: Path, name: str, *options: str) -> tuple[int, str, str]:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
         check=False,
     )
     print(done.stdout + done.stderr)

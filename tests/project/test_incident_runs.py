@@ -13,6 +13,9 @@ import pytest
 
 from tests.project.repository import ROOT
 
+# Several whole runs each, of up to a minute where the lab's tests run beside them.
+pytestmark = pytest.mark.timeout(900)
+
 WHAT_NEEDS_AN_ENGINE_OR_A_CHANNEL = ["4.2 Stop feed on data corruption", "4.3 Inform", "4.4 Collect evidence"]
 AFTER_THE_STOP = [*WHAT_NEEDS_AN_ENGINE_OR_A_CHANNEL, "4.5 Classify", "5.5 Bring"]
 
@@ -48,7 +51,7 @@ def run(estate: Path, *argv: str) -> tuple[int, str, str]:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     print(done.stdout + done.stderr)

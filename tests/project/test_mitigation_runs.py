@@ -14,6 +14,9 @@ import pytest
 from tests.project.repository import ROOT
 from tests.project.test_strategy_runs import SHIPPED, estate, files, hold_lease  # noqa: F401 (a fixture)
 
+# Several whole runs each, of up to a minute where the lab's tests run beside them.
+pytestmark = pytest.mark.timeout(900)
+
 INCIDENT = "INC-20261121-080000-spreads"
 HALVE = ("-e", "reason=spreads are wide", "-e", "scale_sizing=0.5")
 
@@ -30,7 +33,7 @@ def run(command: str, *options: str, estate: Path) -> tuple[int, str, str]:  # n
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
         check=False,
     )
     print(done.stdout + done.stderr)

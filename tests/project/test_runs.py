@@ -33,7 +33,7 @@ def estate(tmp_path: Path) -> Path:
 
 
 def play(
-    name: str, inventory: Path, *options: str, root: Path = ROOT, timeout_seconds: float = 60, **environment: str
+    name: str, inventory: Path, *options: str, root: Path = ROOT, timeout_seconds: float = 280, **environment: str
 ) -> tuple[int, str, str]:
     """Return exit code, last line and the whole output of a run from another directory without ansible.cfg."""
     done = subprocess.run(

@@ -32,6 +32,9 @@ MODULE = """
 import json, pathlib
 from ansible.module_utils.basic import AnsibleModule
 
+# Several whole runs each, of up to a minute where the lab's tests run beside them.
+pytestmark = pytest.mark.timeout(900)
+
 def main():
     home, name = pathlib.Path("{home}"), "{name}"
     module = AnsibleModule(argument_spec={options!r}, supports_check_mode=True)

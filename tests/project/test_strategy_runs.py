@@ -14,6 +14,9 @@ from trading_ops.clock import format_utc
 
 from tests.project.repository import ROOT
 
+# Several whole runs each, of up to a minute where the lab's tests run beside them.
+pytestmark = pytest.mark.timeout(900)
+
 SHIPPED = ROOT / "lab" / "ai_trading_core" / "config" / "trading.yml"
 HALVE = ("-e", "reason=spreads are wide", "-e", "changes=sizing.position_ratio=0.05,venue.enabled=false")
 
@@ -45,7 +48,7 @@ def runbook(estate: Path, name: str, *options: str) -> tuple[int, str]:
         env={**os.environ, "ANSIBLE_HOME": str(estate.parent / "home")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
         check=False,
     )
     print(done.stdout + done.stderr)
