@@ -80,7 +80,7 @@ def test_a_second_lab_command_waits_for_the_first_also_when_that_removes_the_fol
         waiting.start()
         state.remove_state(home)
         seen.append("first")
-    waiting.join(timeout=10)
+    waiting.join(timeout=60)
     assert seen == ["first", "second, with a folder"]
 
 
