@@ -53,8 +53,11 @@ def lab_lock(home: Path) -> Iterator[None]:
 
 
 def _try_lock(home: Path) -> int | None:
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(home, os.O_RDONLY)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(home, os.O_RDONLY)
+    except (FileExistsError, FileNotFoundError):  # removed at this very moment
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # `down` ends by removing the folder; a lock on the removed one protects nothing.

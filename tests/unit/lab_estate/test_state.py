@@ -5,6 +5,7 @@ import stat
 import subprocess
 import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -80,8 +81,23 @@ def test_a_second_lab_command_waits_for_the_first_also_when_that_removes_the_fol
         waiting.start()
         state.remove_state(home)
         seen.append("first")
-    waiting.join(timeout=60)
+    waiting.join(timeout=10)
     assert seen == ["first", "second, with a folder"]
+
+
+def test_a_folder_that_is_removed_while_it_is_being_made_is_made_again(tmp_path, monkeypatch):
+    answers = [FileExistsError("removed between two looks"), None]
+    made = Path.mkdir
+
+    def mkdir(self: Path, *arguments: object, **more: object) -> None:
+        if answers and (error := answers.pop(0)):
+            raise error
+        made(self, *arguments, **more)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with state.lab_lock(tmp_path / "home"):
+        assert (tmp_path / "home").is_dir()
+    assert answers == []
 
 
 def test_a_lock_held_too_long_is_said(tmp_path, monkeypatch):
