@@ -13,6 +13,9 @@ import pytest
 from tests.project.repository import ROOT
 from tests.project.test_runs import play
 
+# Several whole runs each, of up to a minute where the lab's tests run beside them.
+pytestmark = pytest.mark.timeout(900)
+
 SSH = """#!/bin/sh
 # A host is away while its file `away` holds a number of connections that fail; a module may write it and never answer.
 for last; do :; done
@@ -31,9 +34,6 @@ exit $code
 MODULE = """
 import json, pathlib
 from ansible.module_utils.basic import AnsibleModule
-
-# Several whole runs each, of up to a minute where the lab's tests run beside them.
-pytestmark = pytest.mark.timeout(900)
 
 def main():
     home, name = pathlib.Path("{home}"), "{name}"
