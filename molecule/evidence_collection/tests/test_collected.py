@@ -20,4 +20,4 @@ def test_log_lies_under_the_owners_name_without_the_secret(host, log):
 
 def test_nothing_else_is_left_and_the_bot_is_as_it_was(host):
     assert host.check_output("find /var/tmp -name 'trading-core-evidence-*'") == ""
-    assert host.check_output("docker inspect --format '{{.State.Status}}' molecule-talks") == "exited"
+    assert host.check_output("docker ps --all --quiet --filter name=^molecule-talks$ --filter status=exited")
