@@ -51,7 +51,7 @@ FAULTS = {
     "prometheus_stopped": ("feed_scraped", "Connection refused"),
 }
 EVERY_RUN = {"exporter_gone"}
-"""The one that is seen and over the fastest."""
+"""The others run with --faults: each has a window to wait for, twice."""
 
 
 @pytest.mark.parametrize(
