@@ -8,15 +8,14 @@ ended, and a sign of life to the dead-man's switch. On a terminal the output is 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -29,31 +28,29 @@ sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 
 from trading_ops.clock import utc_now  # noqa: E402
 from trading_ops.durable import write_durably  # noqa: E402
-from trading_ops.job_results import RAN, RESULT_FILE, build_result, job_path, render_result  # noqa: E402
+from trading_ops.job_results import RAN, RESULT_FILE, STOPPED, build_result, job_path, render_result  # noqa: E402
 from trading_ops.jobs import JOBS_PATH, Job, Jobs, JobsError, build_arguments, parse_document  # noqa: E402
 
+from jobs.environment import adopt_environment  # noqa: E402
 from jobs.lock import Locked, held  # noqa: E402
+from jobs.ping import ping  # noqa: E402
 from jobs.processes import RUN_VARIABLE, end_processes  # noqa: E402
 
 KEPT_RUNS = 30
-PING_SECONDS = 10
 LOOK_SECONDS = 1
 """How often a run is looked at whether it is to end."""
 NO_VERDICT = "without a verdict"
 
-# What a run may know of the shell it was started from: ansible-runner writes the environment of each run to its folder.
-_PASSED_ON = re.compile(
-    r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TERM|TZ|SSL_CERT_FILE|ANSIBLE_VAULT_PASSWORD_FILE|TRADING_CORE_\w+"
-)
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass
 class Limit:
-    """When a run has to end: at its time limit, or when somebody stops the job."""
+    """When a run has to end: at its time limit, when somebody stops the job, or when it is superseded."""
 
     run_id: str
     deadline: float
+    is_superseded: Callable[[], bool]
     why: str = ""
     asked: list[int] = field(default_factory=list)
 
@@ -64,16 +61,20 @@ class Limit:
     def is_over(self) -> bool:
         """Return whether the run ends now; then none of its processes is left."""
         if self.asked:
-            self.why = f"stopped ({signal.Signals(self.asked[0]).name})"
+            self.why = f"{STOPPED} ({signal.Signals(self.asked[0]).name})"
         elif time.monotonic() > self.deadline:
             self.why = "over its time limit"
+        elif self.is_superseded():
+            self.why = "ended for one that does more"
         if self.why:
             end_processes(self.run_id)
         return bool(self.why)
 
 
-def run_job(jobs: Jobs, job: Job, by: str, is_shown: bool) -> tuple[int, str]:
-    """Return exit code and last line of one run of the job."""
+def run_job(
+    jobs: Jobs, job: Job, by: str, is_shown: bool, is_superseded: Callable[[], bool] = lambda: False
+) -> tuple[int, str]:
+    """Return exit code and last line of one run of the job, which ends once it `is_superseded`."""
     folder = job_path(jobs.state_path, job.name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -86,7 +87,7 @@ def run_job(jobs: Jobs, job: Job, by: str, is_shown: bool) -> tuple[int, str]:
                 print(f"job: the run {left['run_id']} died in the middle; ending what is left of it", file=sys.stderr)
                 end_processes(left["run_id"])
             _record(folder, build_result(about))
-            ended = _run(jobs, job, folder, about, is_shown)
+            ended = _run(jobs, job, folder, about, is_shown, is_superseded)
             _record(folder, build_result(about, ended))
     except Locked as locked:
         other = locked.holder
@@ -95,15 +96,32 @@ def run_job(jobs: Jobs, job: Job, by: str, is_shown: bool) -> tuple[int, str]:
             75, job, f"LOCKED: {who} (run {other.get('run_id', 'unknown')}).", f"./runbook job {job.name}"
         )
     if ended["exit_code"] == 0 and job.ping_on_success:
-        _ping(jobs.ping_url_path)
+        ping(jobs.ping_url_path)
     return ended["exit_code"], ended["verdict"]
 
 
-def _run(jobs: Jobs, job: Job, folder: Path, about: Mapping[str, str], is_shown: bool) -> dict[str, Any]:
+def run_unrecorded(jobs: Jobs, job: Job, by: str, is_superseded: Callable[[], bool]) -> int | None:
+    """Return the exit code of one run that leaves no record and holds no lock, None where it had to be ended."""
+    run_id = f"{job.name}-unrecorded-{os.getpid()}"
+    environment = {**os.environ, RUN_VARIABLE: run_id, "TRADING_CORE_OPERATOR": by}
+    deadline = time.monotonic() + job.timeout_seconds
+    process = subprocess.Popen([ROOT / "runbook", *build_arguments(jobs, job)], env=environment)
+    try:
+        while process.poll() is None and time.monotonic() < deadline and not is_superseded():
+            time.sleep(LOOK_SECONDS)
+        return process.poll()
+    finally:
+        end_processes(run_id)
+        process.wait()
+
+
+def _run(
+    jobs: Jobs, job: Job, folder: Path, about: Mapping[str, str], is_shown: bool, is_superseded: Callable[[], bool]
+) -> dict[str, Any]:
     # From a file: given as an argument it is lost where there is no such file.
     (folder / "env").mkdir(mode=0o700, exist_ok=True)
     (folder / "env" / "settings").write_text(json.dumps({"pexpect_timeout": LOOK_SECONDS}), encoding="utf-8")
-    begun, limit = time.monotonic(), Limit(about["run_id"], time.monotonic() + job.timeout_seconds)
+    begun, limit = time.monotonic(), Limit(about["run_id"], time.monotonic() + job.timeout_seconds, is_superseded)
     before = {number: signal.signal(number, limit.ask) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         output, _, code = ansible_runner.run_command(
@@ -165,17 +183,6 @@ def _record(folder: Path, result: Mapping[str, Any]) -> None:
     write_durably(folder / RESULT_FILE, render_result(result))
 
 
-def _ping(url_path: str) -> None:
-    """Tell the dead-man's switch. What it misses it alarms about by itself, so a failure is only said."""
-    if not url_path:
-        return
-    try:
-        urllib.request.urlopen(Path(url_path).read_text(encoding="utf-8").strip(), timeout=PING_SECONDS).close()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        # Not its text: that can hold the address, which is a secret.
-        print(f"job: the dead-man's switch was not reached ({type(error).__name__})", file=sys.stderr)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job; return its exit code."""
     parser = argparse.ArgumentParser(prog="./runbook job", description="Run a job of this control host.")
@@ -193,10 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, JobsError) as error:
         print(f"VERDICT 12 job: NOTHING WAS DONE: {error} NEXT: ./runbook schedule_setup")
         return 12
-    for name in [name for name in os.environ if not _PASSED_ON.fullmatch(name)]:
-        del os.environ[name]
-    # By hand it is the job that systemd starts: its inventory is that of the host, and not the lab.
-    os.environ.update(jobs.environment)
+    adopt_environment(jobs)
     by = os.environ.get("TRADING_CORE_OPERATOR") or f"{os.environ.get('USER', 'unknown')}@{os.uname().nodename}"
     is_shown = sys.stdout.isatty()
     code, verdict = run_job(jobs, job, by, is_shown)

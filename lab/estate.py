@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that it also runs as a plain script, from any directory
 
-from lab import images, machines, packages, project_tree, state  # noqa: E402
+from lab import images, machines, packages, project_tree, source, state  # noqa: E402
 from lab.machines import EstateError, Machine, Observed, run  # noqa: E402
 
 READY_TIMEOUT_SECONDS = 90
@@ -64,10 +64,8 @@ class Outside:
 
 
 VENUE = Outside("venue", VENUE_ADDRESS, "trading_lab.exchange", 8900)
-OUTSIDES = (
-    VENUE,
-    Outside("receiver", "172.29.77.21", "trading_lab.receiver", 8910),
-)
+RECEIVER = Outside("receiver", "172.29.77.21", "trading_lab.receiver", 8910)
+OUTSIDES = (VENUE, RECEIVER)
 
 # What a host needs that runs bots, but neither feed nor database.
 _BOT_IMAGES = ("app", "bot")
@@ -105,8 +103,11 @@ def up(home: Path, say: Say, with_jobs: bool = False) -> None:
 
     ensure_loaded({host.name: [references[name] for name in host.images] for host in HOSTS}, say)
     variables = images.compose_variables(references)
-    environment = project_tree.build_environment(variables, ADDRESSES["homelab1"], VENUE_ADDRESS)
-    in_parallel(lambda host: ensure_project_tree(host, environment, variables, say), HOSTS)
+    environment = project_tree.build_environment(
+        variables, ADDRESSES["homelab1"], VENUE_ADDRESS, ADDRESSES["control1"], f"{RECEIVER.url}/on-call"
+    )
+    revision, bundle = source.ensure_repository(home, project_tree.tracked_files())
+    in_parallel(lambda host: ensure_project_tree(host, environment, variables, revision, bundle, say), HOSTS)
     if with_jobs:
         in_parallel(lambda host: packages.ensure_on(host.name, say), [host for host in HOSTS if host.runs_jobs])
     in_parallel(wait_for_outside, OUTSIDES)
@@ -240,16 +241,23 @@ def stream_images(references: Sequence[str], names: Sequence[str]) -> None:
 
 
 def ensure_project_tree(
-    host: LabHost, environment: Mapping[str, str], image_variables: Mapping[str, str], say: Say
+    host: LabHost,
+    environment: Mapping[str, str],
+    image_variables: Mapping[str, str],
+    revision: str,
+    bundle: bytes,
+    say: Say,
 ) -> None:
-    """Give the host its project root, unless it has exactly this one; files are overwritten in place."""
+    """Give the host its project root, a Git checkout, unless it has exactly this one; files are overwritten there."""
     entries = project_tree.build_entries(environment if host.runs_stacks else {}, image_variables)
-    mark = project_tree.entries_digest(entries)
+    mark = f"{project_tree.entries_digest(entries)} {revision}"
     into_host = ["docker", "exec", "--interactive", host.name]
     if run([*into_host, "sh", "-c", f"cat {_TREE_MARK} 2>/dev/null || true"]).strip() == mark:
         return
     # In place: a stack that runs has these files mounted, and would keep looking at a replaced one.
     run([*into_host, "tar", "--extract", "--overwrite", "--directory=/"], stdin=project_tree.build_tar(entries))
+    root = f"/{project_tree.PROJECT_ROOT_PATH}"
+    run([*into_host, "sh", "-c", source.HOST_COMMAND, "sh", root], stdin=bundle)
     run([*into_host, "sh", "-c", f"cat >{_TREE_MARK}"], stdin=mark.encode())
     say(f"{host.name}: project root /{project_tree.PROJECT_ROOT_PATH} written")
 
@@ -285,6 +293,7 @@ def down(home: Path, with_images: bool, say: Say) -> None:
     say(f"removed: {', '.join(names) or 'nothing was there'}")
     if with_images:
         remove_images(say)
+    source.remove_repository(home)
     # Last, because the folder is what keeps two lab commands apart.
     state.remove_state(home)
 

@@ -39,7 +39,7 @@ def build_entries(environment: Mapping[str, str], images: Mapping[str, str]) -> 
 
     images: the image variables alone; a restore test needs them on hosts without secrets.
     """
-    files = {**_files(ROOT / "lab/ai_trading_core", ""), **_files(ROOT / "runbooks", "runbooks/")}
+    files = tracked_files()
     folders = {str(parent) for name in files for parent in Path(PROJECT_ROOT_PATH, name).parents}
     entries = [Entry(name, 0o755, None) for name in sorted(folders) if name.startswith(PROJECT_ROOT_PATH)]
     # `logs` is left out on purpose: a fresh clone has none.
@@ -55,8 +55,18 @@ def build_entries(environment: Mapping[str, str], images: Mapping[str, str]) -> 
     return (*entries, Entry(STATE_PATH, 0o755, None, owner="root", group="docker"))
 
 
-def build_environment(images: Mapping[str, str], paper_address: str, venue_address: str) -> dict[str, str]:
-    """Return the variables of both compose files: `images` are their image variables. TRADING_MODE never is one."""
+def tracked_files() -> dict[str, Path]:
+    """Return what is in Git, by its name in the project root."""
+    return {**_files(ROOT / "lab/ai_trading_core", ""), **_files(ROOT / "runbooks", "runbooks/")}
+
+
+def build_environment(
+    images: Mapping[str, str], paper_address: str, venue_address: str, control_address: str, people_url: str
+) -> dict[str, str]:
+    """Return the variables of both compose files: `images` are their image variables. TRADING_MODE never is one.
+
+    people_url: where alarms are sent for people to read.
+    """
     trading, mlflow = _PASSWORDS["TRADING_DB_PASSWORD"], _PASSWORDS["MLFLOW_DB_PASSWORD"]
     return {
         **images,
@@ -65,6 +75,8 @@ def build_environment(images: Mapping[str, str], paper_address: str, venue_addre
         "DATABASE_URL": f"postgresql://trading:{trading}@{paper_address}:5432/trading",
         "MLFLOW_TRACKING_URI": f"http://{paper_address}:5000",
         "MLFLOW_DATABASE_URL": f"postgresql+psycopg://mlflow:{mlflow}@timescaledb:5432/mlflow",
+        "ALERT_WEBHOOK_URL": people_url,
+        "ALERT_CONTROL_URL": f"https://{control_address}:9095/alerts",
         **_PASSWORDS,
     }
 

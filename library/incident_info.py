@@ -53,6 +53,7 @@ incidents:
       C(reason), C(severity), C(category), C(head), C(damaged) and C(record).
     - C(manifests) has the SHA-256 of each manifest that the timeline vouches for, by its folder below C(evidence/);
       empty where no evidence was collected.
+    - C(mitigations) has C(at), C(by) and C(text) of each mitigation.
     - C(pending) are entries that the control host has not got yet.
   returned: always
   type: list

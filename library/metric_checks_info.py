@@ -62,6 +62,11 @@ options:
       - One that is ahead can not be told from a slow connection here. Hold RV(host_epoch) against the controller's
         clock afterwards.
     type: float
+  curves:
+    description: Ids of the checks whose values of the last day are wanted too, as RV(curves).
+    type: list
+    elements: str
+    default: []
   catalogue_text:
     description: Text of the catalogue's file, for the line of what is wrong with it.
     type: str
@@ -110,6 +115,12 @@ lines:
   returned: always
   type: list
   elements: str
+curves:
+  description:
+    - C(begin) and C(end) (ISO 8601 UTC), and in C(checks) what each check is, its C(series) with their C(points), or
+      the C(reason) why there are none. Empty where O(curves) is.
+  returned: always
+  type: dict
 prometheus_url:
   description: What was asked, without credentials.
   returned: always
@@ -124,7 +135,11 @@ controller_epoch:
   type: float
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.clock import uptime
+from ansible.module_utils.trading_ops.metric_ranges import collect_curves
 from ansible.module_utils.trading_ops.metric_report import build_tools, look_once
 
 ARGUMENT_SPEC = {
@@ -140,6 +155,7 @@ ARGUMENT_SPEC = {
     "scrape_interval_seconds": {"type": "float", "default": 15},
     "clock_offset_seconds": {"type": "float", "default": 2},
     "controller_epoch": {"type": "float"},
+    "curves": {"type": "list", "elements": "str", "default": []},
     "catalogue_text": {"type": "str"},
 }
 
@@ -149,7 +165,8 @@ def main() -> None:
     result = look_once(module.params, build_tools(module.params))
     if result["outcome"] == "invalid":
         module.fail_json(msg=result["summary"], **result)
-    module.exit_json(**result)
+    curves = collect_curves(module.params, time.time, uptime) if module.params["curves"] else {}
+    module.exit_json(**result, curves=curves)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,13 @@ options:
     description: With O(fail_fast), how long a check may not pass at the beginning, until all of them have passed once.
     type: float
     default: 0
+  closed_outcome:
+    description:
+      - RV(outcome) where the window stays shut, V(refused) before something is done, V(failed) where it is the proof
+        of what was done.
+    type: str
+    choices: [refused, failed]
+    default: refused
 attributes:
   check_mode:
     support: full
@@ -112,7 +119,7 @@ EXAMPLES = r"""
 RETURN = r"""
 outcome:
   description:
-    - V(proven), or V(refused) where a check kept the window shut.
+    - V(proven), or O(closed_outcome) where a check kept the window shut.
     - V(invalid) where the catalogue is bad or nothing of it is left to look at, V(usage) where the times make no sense.
   returned: always
   type: str
@@ -187,6 +194,7 @@ ARGUMENT_SPEC = {
     "timeout_seconds": {"type": "float", "default": 300},
     "fail_fast": {"type": "bool", "default": False},
     "settle_seconds": {"type": "float", "default": 0},
+    "closed_outcome": {"type": "str", "choices": ["refused", "failed"], "default": "refused"},
 }
 
 
@@ -195,6 +203,8 @@ def main() -> None:
     # A dry run has changed nothing that one could wait for: it looks once.
     times = {"stable_seconds": 0.0, "timeout_seconds": 0.0} if module.check_mode else {}
     result = wait(module.params | times, build_tools(module.params))
+    if result["outcome"] == "refused":
+        result["outcome"] = module.params["closed_outcome"]
     if result["outcome"] == "proven":
         module.exit_json(**result)
     module.fail_json(msg=result["summary"], **result)

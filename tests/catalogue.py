@@ -49,6 +49,6 @@ def resolved(inventory: str, *names: str, extra: str = "{}") -> list[Any]:
         return list(json.loads(out.read_text(encoding="utf-8")))
 
 
-def catalogue(inventory: str) -> tuple[Check, ...]:
+def catalogue(inventory: str, extra: str = "{}") -> tuple[Check, ...]:
     """Return the parsed checks."""
-    return parse_checks(resolved(inventory, "check_catalogue_checks")[0])
+    return parse_checks(resolved(inventory, "check_catalogue_checks", extra=extra)[0])

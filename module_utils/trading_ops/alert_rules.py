@@ -10,7 +10,12 @@ from typing import Any, Final
 from .checks import Check, Labels
 
 WATCHDOG: Final = "Watchdog"
+WATCHDOG_LABELS: Final = {"severity": "none", "action": "none", "group": "watchdog"}
 GROUP_PREFIX: Final = "trading_core_"
+UNSEEN: Final = "bot_seen"
+"""The check whose alarm says that a bot is not seen."""
+
+_ABOUT_BOTS: Final = frozenset({"bots", "strategy", "drift"})
 
 # A comparison with NaN is never true, but one with an infinity can be.
 _FINITE: Final = {"<": " > -Inf", "<=": " > -Inf", ">": " < Inf", ">=": " < Inf", "==": ""}
@@ -38,7 +43,7 @@ def build_rules(checks: Iterable[Check], scrape_interval_seconds: float) -> dict
     watchdog = {
         "alert": WATCHDOG,
         "expr": "vector(1)",
-        "labels": {"severity": "none", "action": "none", "group": "watchdog"},
+        "labels": WATCHDOG_LABELS,
         "annotations": {"summary": "Always fires. Where it does not arrive, no alarm does.", "digest": digest},
     }
     return {"groups": [*groups, {"name": f"{GROUP_PREFIX}watchdog", "interval": interval, "rules": [watchdog]}]}
@@ -47,6 +52,17 @@ def build_rules(checks: Iterable[Check], scrape_interval_seconds: float) -> dict
 def alert_name(check_id: str) -> str:
     """Return the alarm's name, e.g. `FeedLatencyP99` for `feed_latency_p99`."""
     return "".join(word.capitalize() for word in check_id.split("_"))
+
+
+def alert_labels(check: Check) -> dict[str, str]:
+    """Return the labels that an alarm carries beside its name and those of its series."""
+    return {
+        "severity": check.severity,
+        "action": check.action,
+        "check": check.id,
+        "group": check.group,
+        "section": check.section,
+    }
 
 
 def alert_expr(check: Check, scrape_interval_seconds: float) -> str:
@@ -76,22 +92,28 @@ def _rule(check: Check, scrape_interval_seconds: float) -> dict[str, Any]:
     wanted = f"wanted: {check.condition} {_number(check.threshold)} {check.unit}"
     return {
         "alert": alert_name(check.id),
-        "expr": alert_expr(check, scrape_interval_seconds),
+        "expr": _held_back(check, alert_expr(check, scrape_interval_seconds)),
         "for": f"{check.for_seconds}s",
         **({"keep_firing_for": f"{check.keep_firing_seconds}s"} if check.keep_firing_seconds else {}),
-        "labels": {
-            "severity": check.severity,
-            "action": check.action,
-            "check": check.id,
-            "group": check.group,
-            "section": check.section,
-        },
+        "labels": alert_labels(check),
         "annotations": {
             "summary": f'{check.title}:{series} {{{{ printf "%.6g" $value }}}} {check.unit}, {wanted}',
             "no_data": f"NaN, or a value that looks good: {check.no_data}",
             "next_command": _NEXT[check.action].format(title=check.title),
         },
     }
+
+
+def _held_back(check: Check, expr: str) -> str:
+    """Return the expression without what is said of a bot that is not seen, which the alarm that says so stands for.
+
+    Here and not in Alertmanager, so that it holds for every Alertmanager. What is known of a live bot's money is never
+    held back: a bot that comes and goes must not hide a loss.
+    """
+    if check.group not in _ABOUT_BOTS or check.id == UNSEEN:
+        return expr
+    held = f'({expr}) unless on(host, mode) ALERTS{{check="{UNSEEN}",alertstate="firing"}}'
+    return f"(({expr}) >= -Inf) or ({held})" if check.action == "stop_live" else held
 
 
 def _expected(labels: Labels) -> str:

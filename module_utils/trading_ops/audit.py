@@ -20,6 +20,9 @@ EVENTS: Final = frozenset(
         "lease taken",
         "lease freed",
         "trading configuration changed",
+        "deploys paused",
+        "deploys resumed",
+        "revision changed",
     }
 )
 

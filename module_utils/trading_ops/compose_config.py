@@ -44,7 +44,8 @@ class ComposeError(Exception):
 @dataclass(frozen=True)
 class Project:
     """Where a Compose project is read from, in Compose's own words. `files` and `env_files` are relative to
-    `project_src`; `name` is the expected one.
+    `project_src`; `name` is the expected one. `directory` is where relative paths in the files and the project's `.env`
+    are, empty for the folder of the first file: with it files that lie elsewhere have the hashes they would have there.
     """
 
     project_src: Path
@@ -54,6 +55,7 @@ class Project:
     env_files: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     docker_url: str = "unix:///var/run/docker.sock"
+    directory: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ Runner = Callable[[Command], CommandResult]
 def compose_argv(project: Project) -> list[str]:
     """Return the part of the command line that all commands on the project share; relative to project_src."""
     argv = ["docker", "compose", "--ansi", "never", "--progress", "plain"]
+    if project.directory:
+        argv += ["--project-directory", project.directory]
     for flag, values in (("--file", project.files), ("--env-file", project.env_files), ("--profile", project.profiles)):
         argv += [part for value in values for part in (flag, value)]
     return argv

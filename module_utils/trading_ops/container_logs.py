@@ -30,7 +30,7 @@ class Seen:
 def pieces_of_answer(records: Iterable[bytes], is_tty: bool, seen: Seen) -> Iterator[Piece]:
     """Yield the records of an answer that has timestamps. What goes on with a long line gets none of its own."""
     is_continued = False
-    for record in _lines(records) if is_tty else records:
+    for record in split_lines(records) if is_tty else records:
         match = _STAMP.match(record)
         mark, content = (record[: match.end()], record[match.end() :]) if match else (b"", record)
         seen.records += 1
@@ -118,7 +118,7 @@ def _parse_record(line: bytes) -> tuple[bytes, str] | None:
         return None
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield a terminal's output by lines, long ones in pieces."""
     held = b""
     for chunk in chunks:

@@ -142,6 +142,14 @@ class DockerEngine:
             return None
         return str(seen["Id"])
 
+    def image_digests(self, image_id: str) -> tuple[str, ...]:
+        """Return the references `name@sha256:…` by which a registry knows the image; none where it was built here."""
+        try:
+            seen = self._ask("inspect an image", lambda: self._client.inspect_image(image_id))
+        except ContainerGone:
+            return ()
+        return tuple(map(str, seen.get("RepoDigests") or ()))
+
     def _each(self, what: str, call: Callable[[], Iterable[_T]]) -> Iterator[_T]:
         """Yield what an answer holds, one at a time; what breaks on the way is an EngineError as well."""
         answer = iter(self._ask(what, call))

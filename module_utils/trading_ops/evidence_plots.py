@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from .clock import parse_utc
 from .evidence_bundle import BundleError, add_files, read_manifest
 from .strict_json import parse_json
 
 RANGES: Final = "metrics.json"
 ITEM: Final = "metric ranges"
 FOLDER: Final = "plots"
+STYLES: Final = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True)
@@ -77,33 +79,38 @@ def _has_data(entry: Mapping[str, Any] | None) -> bool:
     return bool(entry and any(each["points"] for each in entry["series"]))
 
 
+def draw_on(axes: Any, title: str, checks: Sequence[Mapping[str, Any]], begin: str, end: str) -> None:
+    """Draw what the checks saw from `begin` to `end` (ISO 8601 UTC) and their limits, or why there is nothing."""
+    for number, entry in enumerate(checks):
+        for each in entry["series"]:
+            times = [datetime.fromtimestamp(at, UTC) for at, _ in each["points"]]
+            values = [float("nan") if value is None else value for _, value in each["points"]]
+            labels = ", ".join(f"{name}={value}" for name, value in sorted(each["labels"].items()))
+            style = STYLES[len(axes.lines) % len(STYLES)]  # not told apart by colour alone
+            axes.plot(times, values, label=_plain(f"{entry['id']} {labels}"), linewidth=1.2, linestyle=style)
+        limit = f"{entry['id']} {entry['condition']} {entry['threshold']:g}"
+        axes.axhline(entry["threshold"], color=f"C{3 + number}", linestyle="--", linewidth=1, label=_plain(limit))
+    reasons = [f"{entry['id']}: {entry['reason']}" for entry in checks if not _has_data(entry)]
+    if not checks:
+        reasons = ["the catalogue has no such check"]
+    if reasons:
+        axes.text(0.5, 0.5, _plain("No data. " + "; ".join(reasons)), ha="center", transform=axes.transAxes, wrap=True)
+    axes.set_xlim(parse_utc(begin), parse_utc(end))
+    axes.set_title(_plain(title), fontsize=10)
+    axes.set_ylabel(_plain(" / ".join(sorted({str(entry["unit"]) for entry in checks}))))
+    axes.grid(visible=True, alpha=0.3)
+    if checks:
+        axes.legend(fontsize=7, loc="upper left")
+
+
 def _draw(picture: Picture, checks: Sequence[Mapping[str, Any]], ranges: Mapping[str, Any], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     canvas: Any = FigureCanvasAgg(figure)
-    axes: Any = figure.add_subplot()
-    units = sorted({str(entry["unit"]) for entry in checks})
-    for entry in checks:
-        for each in entry["series"]:
-            times = [datetime.fromtimestamp(at, UTC) for at, _ in each["points"]]
-            values = [float("nan") if value is None else value for _, value in each["points"]]
-            labels = ", ".join(f"{name}={value}" for name, value in sorted(each["labels"].items()))
-            axes.plot(times, values, label=_plain(f"{entry['id']} {labels}"), linewidth=1.2)
-        limit = f"{entry['id']} {entry['condition']} {entry['threshold']:g}"
-        axes.axhline(entry["threshold"], color="tab:red", linestyle="--", linewidth=1, label=_plain(limit))
-    reasons = [f"{entry['id']}: {entry['reason']}" for entry in checks if not _has_data(entry)]
-    if not checks:
-        reasons = ["the catalogue has no such check"]
-    if reasons:
-        axes.text(0.5, 0.5, _plain("No data. " + "; ".join(reasons)), ha="center", transform=axes.transAxes, wrap=True)
-    axes.set_xlim(*(datetime.fromisoformat(ranges[name].replace("Z", "+00:00")) for name in ("begin", "end")))
-    axes.set_title(_plain(f"{picture.title}, UTC, {ranges['begin']} to {ranges['end']}"), fontsize=10)
-    axes.set_ylabel(_plain(" / ".join(units)))
-    axes.grid(visible=True, alpha=0.3)
-    if checks:
-        axes.legend(fontsize=7, loc="upper left")
+    begin, end = ranges["begin"], ranges["end"]
+    draw_on(figure.add_subplot(), f"{picture.title}, UTC, {begin} to {end}", checks, begin, end)
     canvas.print_png(path)
     path.chmod(0o600)
 

@@ -19,12 +19,21 @@ class HostFileError(Exception):
 
 @dataclass(frozen=True)
 class HostFile:
-    """What a file has to be. `validate` is the command of its consumer's checker, with `%s` for the file."""
+    """What a file has to be. `validate` is the command of its consumer's checker, with `%s` for the file.
+
+    gid: the group that may read it too, where that is not its writer's own.
+    """
 
     path: Path
     content: str
     mode: int = 0o644
     validate: tuple[str, ...] = ()
+    gid: int | None = None
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Whose it is: user and group."""
+        return os.geteuid(), os.getegid() if self.gid is None else self.gid
 
 
 def differs(wanted: HostFile) -> bool:
@@ -34,7 +43,7 @@ def differs(wanted: HostFile) -> bool:
         return (
             not stat.S_ISREG(seen.st_mode)
             or stat.S_IMODE(seen.st_mode) != wanted.mode
-            or (seen.st_uid, seen.st_gid) != (os.geteuid(), os.getegid())
+            or (seen.st_uid, seen.st_gid) != wanted.owner
             or wanted.path.read_bytes() != wanted.content.encode()
         )
     except (FileNotFoundError, NotADirectoryError):
@@ -74,6 +83,7 @@ def ensure_file(wanted: HostFile) -> None:
         try:
             with open(descriptor, "wb") as file:
                 file.write(wanted.content.encode())
+                os.fchown(file.fileno(), *wanted.owner)
                 os.fchmod(file.fileno(), wanted.mode)
                 file.flush()
                 os.fsync(file.fileno())

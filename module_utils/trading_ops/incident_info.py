@@ -83,6 +83,7 @@ def _look(folder: Path, incident_id: str) -> dict[str, Any]:
         "damaged": damaged,
         "record": record,
         "manifests": collected_manifests(entries),
+        "mitigations": [{"at": e.at, "by": e.by, "text": e.text} for e in entries if e.kind == "mitigation"],
         "pending": [as_dict(entry) for entry in waiting],
         "post_mortem": read(folder, POST_MORTEM).decode("utf-8", "replace"),
     }

@@ -12,6 +12,10 @@ RAN: Final = "ran"
 """Ended by itself. Otherwise why not: over its time limit, stopped, or without a verdict."""
 
 
+STOPPED: Final = "stopped"
+"""How it ended begins with this where somebody stopped the process that ran it."""
+
+
 def job_path(state_path: str, job: str) -> Path:
     """Return where a job keeps its lock, its last result and what its runs printed."""
     return Path(state_path, "jobs", job)

@@ -23,6 +23,13 @@ from .prometheus import MAX_BYTES, PrometheusError, Series, http_fetch_range, pa
 MOST_POINTS: Final = 11_000
 """Prometheus refuses a range of more points in one series."""
 
+CURVE_SECONDS: Final = 86_400
+CURVE_POINTS: Final = 288
+"""Of a day, one every five minutes: more is not seen in a picture."""
+
+CURVE_TIMEOUT_SECONDS: Final = 10
+"""For all of them."""
+
 _POINT_BYTES: Final = 40
 """What a point takes in an answer, at most."""
 
@@ -105,6 +112,18 @@ def collect(
     troubles = sorted({entry["reason"] for entry in found if entry["status"] == "failed"})
     summary = f"ranges behind {whole} of {len(found)} checks" + "".join(f"; {reason}" for reason in troubles[:2])
     return _result("failed" if troubles else "proven", summary, str(path), whole)
+
+
+def collect_curves(params: Mapping[str, Any], now: Callable[[], float], clock: Callable[[], float]) -> dict[str, Any]:
+    """Return the last day of the checks in `curves`, as values and not in a file. Never raises on what it sees.
+
+    The catalogue is good: its checks have been evaluated before.
+    """
+    checks = [check for check in parse_checks(params["checks"]) if check.id in params["curves"]]
+    end = now()
+    fetch = http_fetch_range(parse_endpoint(params), end - CURVE_SECONDS, end)
+    found = look(checks, fetch, CURVE_SECONDS, CURVE_SECONDS / CURVE_POINTS, CURVE_TIMEOUT_SECONDS, clock)
+    return {"begin": _format_epoch(end - CURVE_SECONDS), "end": _format_epoch(end), "checks": found}
 
 
 def _format_epoch(epoch: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import tempfile
@@ -153,7 +154,7 @@ class LocalPrograms:
                     cwd=cwd,
                     start_new_session=True,  # what it starts ends with it
                     user=self._user or None,
-                    group=self._user or None,
+                    group=pwd.getpwnam(self._user).pw_gid if self._user else None,
                     extra_groups=[] if self._user else None,
                 )
             except (OSError, ValueError, LookupError) as error:
@@ -209,6 +210,8 @@ def _kill(process: Any) -> None:
 
 
 def _last_words(errors: Any) -> str:
-    errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, errors.tell() - _LAST_WORDS))
-    return bytes(errors.read()).decode("utf-8", "replace")
+    """Return the end of what a program complained of, in whole lines where there are any."""
+    start = max(0, errors.seek(0, os.SEEK_END) - _LAST_WORDS)
+    errors.seek(start)
+    words = bytes(errors.read()).decode("utf-8", "replace")
+    return words.partition("\n")[2] or words if start else words

@@ -27,6 +27,9 @@ Fetch = Callable[[str], tuple[int, bytes]]
 Ask = Callable[[str, str], tuple[int, bytes]]
 """Sends a request (method, path) and returns HTTP status and body, cut after MAX_BYTES + 1; may raise anything."""
 
+Send = Callable[[str, str, bytes], tuple[int, bytes]]
+"""The same with a body of JSON (method, path, body); empty for none."""
+
 _VALUE: Final = re.compile(r"NaN|[+-]Inf|-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 """How Prometheus writes a value. float() reads more than that, for example 1_000."""
 
@@ -172,6 +175,12 @@ def http_fetch_range(endpoint: Endpoint, begin: float, end: float) -> Callable[[
 
 
 def http_ask(endpoint: Endpoint) -> Ask:
+    """Return what asks `endpoint` without a body."""
+    send = http_send(endpoint)
+    return lambda method, path: send(method, path, b"")
+
+
+def http_send(endpoint: Endpoint) -> Send:
     """Return what talks to `endpoint`. It follows no redirect (that leads to a login page) and uses no proxy."""
 
     @cache
@@ -182,24 +191,26 @@ def http_ask(endpoint: Endpoint) -> Ask:
         https = urllib.request.HTTPSHandler(context=context)
         return urllib.request.build_opener(urllib.request.ProxyHandler({}), https, _NoRedirect())
 
-    def ask(method: str, path: str) -> tuple[int, bytes]:
+    def send(method: str, path: str, body: bytes) -> tuple[int, bytes]:
         parts = urlsplit(endpoint.url)
         if parts.scheme not in {"http", "https"} or "@" in parts.netloc or parts.query:
             # A library would take a password for a port, and say so.
             raise PrometheusError("The address has to be http:// or https://, without user, password and query.")
         secret, headers = _credentials(endpoint)
-        request = urllib.request.Request(f"{endpoint.url.rstrip('/')}{path}", headers=headers, method=method)
+        headers |= {"Content-Type": "application/json"} if body else {}
+        url = f"{endpoint.url.rstrip('/')}{path}"
+        request = urllib.request.Request(url, data=body or None, headers=headers, method=method)
         try:
             with opener().open(request, timeout=endpoint.query_timeout_seconds) as answer:
                 return answer.status, answer.read(MAX_BYTES + 1)
         except urllib.error.HTTPError as error:
             # A server may repeat what it was sent in the words of its refusal.
-            body = error.read(MAX_BYTES + 1)
-            return error.code, body.replace(secret.encode(), b"(secret)") if secret else body
+            refusal = error.read(MAX_BYTES + 1)
+            return error.code, refusal.replace(secret.encode(), b"(secret)") if secret else refusal
         except urllib.error.URLError as error:
             raise PrometheusError(f"{endpoint.shown}: {error.reason}.") from error
 
-    return ask
+    return send
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -245,7 +245,9 @@ def _explained(ended: Ended) -> str:
     words = [_plain(line.strip()) for line in ended.stderr.splitlines() if line.strip()]
     ends = [line for line in words if line.startswith("Fatal: ")]
     end = ends[-1].removeprefix("Fatal: ") if ends else said(ended)
-    first = words[0][:_LONGEST_WORDS] if words and words[0] not in ends else ""
+    first = words[0] if words and words[0] not in ends else ""
+    if len(first) > _LONGEST_WORDS:
+        first = f"{first[: _LONGEST_WORDS // 2]} … {first[-_LONGEST_WORDS // 2 :]}"  # the file, and the cause
     return f"{end.rstrip('.')} ({first})" if first and first != end else end.rstrip(".")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .clock import parse_utc
+from .report_plots import drawing
 
 _SHOWN: Final = (("rpo_seconds", "RPO, s"), ("rto_seconds", "RTO, s"), ("bytes", "size, bytes"))
 _LAST: Final = 60
@@ -14,14 +14,7 @@ _LAST: Final = 60
 
 def draw_history(records: Sequence[Mapping[str, Any]]) -> str:
     """Return RPO, RTO and size of the last tests as an SVG element. A test without a value has no point."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib.figure import Figure
-
-    # The same records give the same bytes: no random ids, no date.
-    with matplotlib.rc_context({"svg.hashsalt": "restore_test", "font.size": 8}):
-        figure = Figure(figsize=(8, 5))
+    with drawing("restore_test", 8, 5) as (figure, finish):
         for place, (key, title) in enumerate(_SHOWN, start=1):
             axes: Any = figure.add_subplot(len(_SHOWN), 1, place)  # its stubs know no datetime
             points = [
@@ -35,10 +28,7 @@ def draw_history(records: Sequence[Mapping[str, Any]]) -> str:
             axes.set_ylim(bottom=0)
             axes.grid(alpha=0.3)
         figure.autofmt_xdate()
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+        return finish()
 
 
 def _is_number(value: object) -> bool:

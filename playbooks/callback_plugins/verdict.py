@@ -161,7 +161,7 @@ class CallbackModule(CallbackBase):
             return  # of a loop each item has been told
         if self._is_side_job:
             words = f"{result._task.get_name()}: {_one_line(result._result.get('msg') or 'no message')}"
-            self._display.display(f"    {result._host.get_name()}: {words}")
+            self._show(f"{result._host.get_name()}: {words}")
             self._side_results.append(Result(_host(result), "", "failed", words, step=self._step))
             return
         outcome = OUTCOME_OF_FAILED.get(result._task.action.rpartition(".")[2], "failed")
@@ -302,10 +302,14 @@ class CallbackModule(CallbackBase):
             self._told_instead.append(found)
         if failed or is_kept:
             (self._side_results if self._is_side_job else self._results).append(found)
-        self._display.display(f"    {found.host}: {found.outcome}: {found.summary}")
+        self._show(f"{found.host}: {found.outcome}: {found.summary}")
         for line in fields.get("lines", []):
-            self._display.display(f"    {line}")
+            self._show(str(line))
         return True
+
+    def _show(self, words: str) -> None:
+        """Show words of logs, labels and people. A terminal would do what control characters in them say."""
+        self._display.display("    " + "".join(char if char.isprintable() else " " for char in words))
 
 
 def _host(result: Any) -> str:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from trading_ops.metric_checks import Limits, evaluate_all
@@ -62,6 +63,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _lab_stands() -> bool:
     names = subprocess.run(["docker", "ps", "--format", "{{.Names}}"], capture_output=True, text=True, check=False)
     return set(HOSTS) <= set(names.stdout.split())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Reports go to a folder of the session, not into this checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        path = tmp_path_factory.mktemp("reports")
+        patch.setenv("TRADING_CORE_REPORTS_PATH", str(path))
+        yield path
+
+
+@pytest.fixture(scope="session")
+def repository(stacks: None) -> None:
+    """The repository of backups is set up."""
+    assert runbook("backup_setup").code == 0
 
 
 @pytest.fixture(scope="session")

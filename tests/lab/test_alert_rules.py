@@ -36,6 +36,11 @@ Found = dict[int, list[Sample]]
 """What one query gave at each moment."""
 
 
+def lab_catalogue() -> tuple[Check, ...]:
+    """Return the checks with a limit of processors that the corpus crosses: the lab's own is for a busy machine."""
+    return catalogue("lab", extra='{"trading_core_cpu_limit_percent": 90}')
+
+
 @pytest.fixture(scope="module")
 def image() -> str:
     return images.build_images(print, ["prometheus"])["prometheus"]
@@ -88,7 +93,7 @@ def _wait_until_ready(url: str, name: str) -> None:
 @pytest.fixture(scope="module")
 def found(prometheus: str) -> dict[str, Found]:
     """The answer to every query of gates and alarms at every moment of the corpus."""
-    checks = catalogue("lab")
+    checks = lab_catalogue()
     queries = {query for check in checks for query in (*queries_of(check).values(), _alarm(check))}
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(queries, pool.map(lambda query: ask_range(prometheus, query), queries), strict=True))
@@ -128,7 +133,7 @@ def where(moment: int) -> str:
 
 
 def test_an_alarm_is_raised_exactly_when_the_gate_would_not_pass(found):
-    for check in catalogue("lab"):
+    for check in lab_catalogue():
         alarms, seen = found[_alarm(check)], set()
         for moment in moments():
             outcome = gate(check, found, moment)
@@ -139,7 +144,7 @@ def test_an_alarm_is_raised_exactly_when_the_gate_would_not_pass(found):
 
 
 def test_a_healthy_estate_passes_and_raises_no_alarm(found):
-    for check in catalogue("lab"):
+    for check in lab_catalogue():
         for moment in series_corpus.healthy_moments():
             moment += OFFSET_SECONDS
             assert gate(check, found, moment) == "pass", (check.id, where(moment))
@@ -149,7 +154,7 @@ def test_a_healthy_estate_passes_and_raises_no_alarm(found):
 @pytest.mark.parametrize("damage", ["begins late", "paused"])
 def test_a_window_that_lies_half_before_the_feed_or_prometheus_came_back_is_unknown(found, damage):
     """In a segment a third of the metrics is damaged so: in all of them together every one is."""
-    counters = [check for check in catalogue("lab") if check.is_counter]
+    counters = [check for check in lab_catalogue() if check.is_counter]
     unknown = set()
     for number, (name, _) in enumerate(series_corpus.SEGMENTS):
         if name == damage:
@@ -162,13 +167,13 @@ def test_a_window_that_lies_half_before_the_feed_or_prometheus_came_back_is_unkn
 
 
 def test_a_query_gives_what_identifies_its_series_and_nothing_else(found):
-    for check in catalogue("lab"):
+    for check in lab_catalogue():
         labels = {tuple(sorted(sample.labels)) for samples in found[check.query].values() for sample in samples}
         assert labels == {tuple(sorted(check.labels))}, check.id
 
 
 def test_alarms_of_an_estate_that_is_gone_name_each_expected_series(found):
-    for check in catalogue("lab"):
+    for check in lab_catalogue():
         samples = found[_alarm(check)][_last()]
         named = {tuple((name, sample.labels[name]) for name in check.labels) for sample in samples}
         assert named == set(check.expected), check.id
@@ -195,7 +200,7 @@ def promtool(image: str, files: dict[str, str], *argv: str) -> subprocess.Comple
 
 
 def rules() -> dict[str, Any]:
-    return build_rules(catalogue("lab"), LIMITS.scrape_interval_seconds)
+    return build_rules(lab_catalogue(), LIMITS.scrape_interval_seconds)
 
 
 def test_promtool_takes_the_rules(image):
@@ -203,12 +208,12 @@ def test_promtool_takes_the_rules(image):
         image, {"rules.yml": render_document(rules())}, "check", "rules", "--lint=all", "--lint-fatal", "rules.yml"
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert f"{len(catalogue('lab')) + 1} rules found" in checked.stdout
+    assert f"{len(lab_catalogue()) + 1} rules found" in checked.stdout
 
 
 def promtool_tests() -> list[dict[str, Any]]:
     """Return promtool's own tests of the rules: a healthy estate is silent, of an empty one every alarm is raised."""
-    names = [alert_name(check.id) for check in catalogue("lab")]
+    names = [alert_name(check.id) for check in lab_catalogue()]
     healthy = [
         {
             "series": f"{metric.name}{{{','.join(f'{key}={json.dumps(text)}' for key, text in labels.items())}}}",
@@ -220,15 +225,26 @@ def promtool_tests() -> list[dict[str, Any]]:
     ]
     end = f"{series_corpus.SCRAPE_SECONDS * (series_corpus.SCRAPES - 2)}s"
     waiting = [{"eval_time": f"{check.for_seconds - 5}s", "alertname": alert_name(check.id)} for check in raised()]
+    held = [alert_name(check.id) for check in lab_catalogue() if is_held_back(check)]
+    silent = [_expect(f"{moment}s", name) for name in held for moment in (5, 10, 15, 20, 60, 300)]
+    empty = [*waiting, *(_expect("300s", alert_name(c.id), c) for c in raised()), *silent]
     return [
         {"name": "healthy", "input_series": healthy, "alert_rule_test": [_expect(end, name) for name in names]},
-        {"name": "empty", "alert_rule_test": [*waiting, *(_expect("300s", alert_name(c.id), c) for c in raised())]},
+        {"name": "empty", "alert_rule_test": empty},
     ]
 
 
 def raised() -> list[Check]:
-    """Return the checks that an empty estate fails; the two left out look at the rules, which are there."""
-    return [check for check in catalogue("lab") if check.id not in {"watchdog_firing", "critical_alerts"}]
+    """Return the checks that an empty estate raises an alarm for.
+
+    Two look at the rules, which are there; of a bot that is not seen only that is said.
+    """
+    said = {"watchdog_firing", "critical_alerts"}
+    return [check for check in lab_catalogue() if check.id not in said and not is_held_back(check)]
+
+
+def is_held_back(check: Check) -> bool:
+    return check.group in {"bots", "strategy", "drift"} and check.id != "bot_seen"
 
 
 def _expect(moment: str, name: str, check: Check | None = None) -> dict[str, Any]:
@@ -249,6 +265,63 @@ def test_promtool_finds_a_healthy_estate_silent_and_every_alarm_raised_for_an_em
     for each in tests["tests"]:
         each["interval"] = "5s"
     files = {"rules.yml": render_document(rules()), "tests.yml": json.dumps(tests)}
+    tested = promtool(image, files, "test", "rules", "tests.yml")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def fires(check: str, moment: str, mode: str, count: int) -> dict[str, Any]:
+    """Return promtool's question whether the alarm of one bot fires."""
+    query = f'count(ALERTS{{check="{check}",alertstate="firing",mode="{mode}"}}) or vector(0)'
+    return {"expr": query, "eval_time": moment, "exp_samples": [{"labels": "{}", "value": count}]}
+
+
+def test_promtool_stops_for_three_bad_samples_in_a_row_and_not_for_two(image):
+    """At the lab's 5 s: bad from 5 s on, three evaluations at 5, 10 and 15 s; and twice bad, once good, twice bad."""
+    labels = 'bot="b",host="homelab2",mode="live",strategy="s"'
+    seen = {"series": f"bot_equity_usdt{{{labels}}}", "values": "10000x20"}
+
+    def case(name: str, values: str, *asked: dict[str, Any]) -> dict[str, Any]:
+        series = [seen, {"series": f"bot_drawdown_max_ratio{{{labels}}}", "values": values}]
+        return {"name": name, "interval": "5s", "input_series": series, "promql_expr_test": list(asked)}
+
+    tests = [
+        case(
+            "three",
+            "0 0.09x20",
+            fires("live_drawdown", "10s", "live", 0),
+            fires("live_drawdown", "15s", "live", 1),
+        ),
+        case(
+            "two",
+            "0 0.09 0.09 0 0.09 0.09 0 0 0",
+            *(fires("live_drawdown", f"{at}s", "live", 0) for at in range(0, 40, 5)),
+        ),
+    ]
+    _pass(image, tests)
+
+
+def test_promtool_hides_no_loss_of_a_live_bot_behind_its_not_being_seen(image):
+    """The bot comes and goes: it was away long enough for BotSeen, which outlasts that, and is back with a loss."""
+    labels = 'bot="b",host="homelab2",mode="live",strategy="s"'
+    series = [
+        {"series": f"bot_equity_usdt{{{labels}}}", "values": "10000 stale _x5 10000x20"},
+        {"series": f"bot_drawdown_max_ratio{{{labels}}}", "values": "0 stale _x5 0.09x20"},
+        {"series": f"bot_last_bar_timestamp_seconds{{{labels}}}", "values": "0x27"},
+    ]
+    asked = [
+        fires("bot_seen", "15s", "live", 1),
+        fires("live_drawdown", "35s", "live", 0),
+        fires("bot_seen", "50s", "live", 1),
+        fires("live_drawdown", "50s", "live", 1),
+        # That it has no bar yet is no reason to stop it again.
+        fires("bot_bar_age", "50s", "live", 0),
+    ]
+    _pass(image, [{"name": "back", "interval": "5s", "input_series": series, "promql_expr_test": asked}])
+
+
+def _pass(image: str, tests: list[dict[str, Any]]) -> None:
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": "5s", "tests": tests}
+    files = {"rules.yml": render_document(rules()), "tests.yml": json.dumps(document)}
     tested = promtool(image, files, "test", "rules", "tests.yml")
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
@@ -318,7 +391,7 @@ SAID: dict[str, tuple[str, list[str], float]] = {
 
 
 def test_promtool_says_of_single_series_what_the_checks_have_to_say(image):
-    checks = {check.id: check for check in catalogue("lab")}
+    checks = {check.id: check for check in lab_catalogue()}
     tests = []
     for name, (check, series, value) in SAID.items():
         labels = "{}" if not checks[check].labels else '{symbol="BTCUSDT"}'
@@ -342,7 +415,7 @@ def test_promtool_says_of_single_series_what_the_checks_have_to_say(image):
 
 def test_promtool_raises_the_alarm_once_the_last_good_backup_or_restore_test_is_too_old(image):
     """The success is at 0 h, and after that nothing runs any more: what a masked timer leaves."""
-    checks = [check for check in catalogue("lab") if check.group == "backup"]
+    checks = [check for check in lab_catalogue() if check.group == "backup"]
     series = [{"series": f'{check.source}{{host="control1"}}', "values": "0x1000"} for check in checks]
     asked = []
     for check in checks:

@@ -101,6 +101,32 @@ CHECKED = [
     ("evidence_collection", "-e", "rehearsal=true"),
     ("mitigate", "-e", "incident_id=INC-20261121-013000-none", "-e", "reason=test", "-e", "disable=venue"),
     ("service_restart", "-e", "services=grafana", "-e", "reason=test"),
+    ("oncall_access",),
+    ("shift_start",),
+    ("alerts",),
+    ("alert_take", "-e", "alert=Watchdog", "-e", "next_step=test"),
+    (
+        "silence",
+        "-e",
+        "alert=Psi",
+        "-e",
+        "minutes=5",
+        "-e",
+        "incident_id=INC-20261121-013000-none",
+        "-e",
+        "reason=test",
+    ),
+    ("silence_end", "-e", "id=00000000-0000-0000-0000-000000000000"),
+    ("handover",),
+    ("handover_accept", "-e", "by=test"),
+    ("deploy", "-e", "revision=main"),
+    ("rollback", "-e", "release=REL-20261121-013000", "-e", "reason=test"),
+    ("releases",),
+    ("deploy_pause", "-e", "reason=test"),
+    ("deploy_resume", "-e", "reason=test"),
+    ("alert_receiver_setup",),
+    ("alert_path",),
+    ("alert_notice", "-e", "reason=test"),
 ]
 
 
@@ -123,6 +149,8 @@ def test_every_playbook_is_in_the_dry_run_test():
     }
 
 
+# What these say is about the estate, which other tests leave well or not: their dry run is one whatever they find.
+JUDGES = {"checks", "shift_start", "handover", "alert_path", "incident_verify"}
 # What would stop or start the most; the tests of each procedure have its dry run as well.
 EVERY_RUN = {"failsafe_stop", "bot_start", "controlled_restart"}
 
@@ -139,11 +167,14 @@ EVERY_RUN = {"failsafe_stop", "bot_start", "controlled_restart"}
 )
 def test_dry_run_of_every_playbook_changes_no_container(trading, calls):
     before = {host: containers(host) for host in TRADING_HOSTS}
+    otherwise = {}
     for call in calls:
         dry = runbook(*call, "--check", "--diff")
-        assert dry.code == 0, dry.verdict
-        assert "DRY RUN: nothing was changed" in dry.verdict
+        expected = {0, 1, 10} if call[0] in JUDGES else {0}
+        if dry.code not in expected or "DRY RUN: nothing was changed" not in dry.verdict:
+            otherwise[call] = dry.verdict
         assert {host: containers(host) for host in TRADING_HOSTS} == before, call
+    assert otherwise == {}
 
 
 def test_live_is_refused_without_the_confirmation_that_names_it(stacks):

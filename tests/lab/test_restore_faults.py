@@ -16,7 +16,7 @@ import pytest
 from tests.lab import backup_sets
 from tests.lab.backup_sets import DEFECTS, FOLDER, GOOD, copy_of_good, point_registry_at
 from tests.lab.estate import ROOT, Run, command, on, runbook, wait_until
-from tests.lab.test_restore_test import HOST, backed_up, left, production, reported, reports, repository  # noqa: F401
+from tests.lab.test_restore_test import HOST, left, production, reported
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -25,7 +25,7 @@ LOCK = "/var/lib/trading-core/restore_test.lock"
 
 
 @pytest.fixture(scope="module")
-def good_set(stacks: None, repository: None) -> Iterator[None]:  # noqa: F811
+def good_set(stacks: None, repository: None) -> Iterator[None]:
     for host, mode in (("homelab1", "paper"), ("homelab2", "live")):
         on(host, f"docker start trading-{mode}-bot-1")
     time.sleep(60)  # rows enough for a database to lose one
@@ -187,7 +187,7 @@ PHASES = {
     "fetching": "ls -d /var/lib/trading-core-restore-test/*/set",
     "starting the database": "docker ps -a --format '{{.Names}}' | grep restoretest.*timescaledb",
     "starting MLflow": "docker ps -a --format '{{.Names}}' | grep restoretest.*mlflow",
-    "asking the model": "pgrep -f 'python3 - http://mlflow'",
+    "asking the model": "pgrep -f '[p]ython3 - http://mlflow'",
     "watching the bot": "docker ps --format '{{.Names}} {{.Status}}' | grep 'restoretest.*bot.*(healthy)'",
 }
 KILL_THE_MODULE = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,26 +35,10 @@ def production() -> dict[str, object]:
     }
 
 
-REPORTS = "TRADING_CORE_REPORTS_PATH"
-
-
 def reported() -> tuple[dict[str, Any], str]:
     """Return the newest report, as data and as the page that people read."""
-    folder = max(Path(os.environ[REPORTS], "restore_tests").glob("restore_test_*"))
+    folder = max(Path(os.environ["TRADING_CORE_REPORTS_PATH"], "restore_tests").glob("restore_test_*"))
     return json.loads((folder / "report.json").read_text()), (folder / "report.md").read_text().replace("\\", "")
-
-
-@pytest.fixture(scope="session")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Reports go to a folder of the session, not into this checkout."""
-    os.environ[REPORTS] = str(tmp_path_factory.mktemp("reports"))
-    yield
-    del os.environ[REPORTS]
-
-
-@pytest.fixture(scope="session")
-def repository(stacks: None, reports: None) -> None:
-    assert runbook("backup_setup").code == 0
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ engine-lies engine-away no-compose-file hundred-bots many-stops controller-kille
 host-left-out dry-run ansible-broken orders-open
 prometheus-away stale-sample no-number counter-reset partial-answer last-step clocks half-start start-refused
 mode-in-doubt feed-degrades model-unknown
+alert-bad alert-again alert-no-order alert-receiver-killed alert-disk-full alert-path-silent release-bad
+report-hostile
 log-damaged log-huge container-missing secrets log-hostile bundle-changed grafana-away evidence-disk-full channel-away
 control-away record-stuck
 dump-killed lock-stale repository-damaged set-bad points-at-production not-kept-apart restore-test-killed

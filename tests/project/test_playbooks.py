@@ -171,13 +171,46 @@ def test_a_restart_goes_one_host_at_a_time_and_never_touches_the_halt():
     "name",
     [
         *("halt_release", "controlled_restart", "strategy_change", "incident_note"),
-        *("inform", "escalate", "evidence_collection", "mitigate", "service_restart"),
+        *("inform", "escalate", "evidence_collection", "mitigate", "service_restart", "rollback"),
     ],
 )
 def test_what_belongs_to_an_incident_ends_with_bringing_its_record_home(name):
     last = plays(ROOT / "playbooks" / f"{name}.yml")[-1]
     assert (last["hosts"], last["vars"]["side_job"]) == ("control", True)
     assert last["roles"][-1]["role"] == "incident_record"
+
+
+@pytest.mark.parametrize("name", ["deploy", "rollback"])
+def test_a_release_is_asked_of_every_host_and_fetched_before_the_first_one_is_changed(name):
+    facts, gate, *_, asked, fetched, change, record = steps(name)
+    hosts = "feed_hosts:trading_hosts"
+    assert [play["hosts"] for play in (facts, asked, fetched, change)] == [hosts] * 4
+    assert (gate["hosts"], record["hosts"]) == ("control", "control")
+    assert ["serial" in play for play in (asked, fetched)] == [False, False]
+    assert (change["serial"], change["any_errors_fatal"]) == (1, True)
+    assert all(play["any_errors_fatal"] for play in steps(name))
+    guarded = change["roles"][-1]["vars"]["release_revision"]
+    assert "not_ready" in guarded
+    assert "gate.outcome != 'proven'" in guarded
+
+
+def test_a_deploy_demands_everything_and_a_rollback_only_that_an_open_incident_is_named():
+    def demands(name):
+        return steps(name)[1]["roles"][-1]["vars"]["deploy_gate_demands"]
+
+    assert demands("deploy") == ["incidents", "latch", "pause", "parity", "backup"]
+    assert demands("rollback") == ["named"]
+
+
+def test_neither_a_deploy_nor_a_rollback_has_a_role_that_starts_a_bot():
+    roles = [entry["role"] for name in ("deploy", "rollback") for play in steps(name) for entry in play["roles"]]
+    assert not {"bot_start", "halt_release", "feed_gate", "controlled_restart"} & {*roles}
+
+
+def test_the_texts_of_a_revision_reach_no_journal():
+    for name in ("release/tasks/start.yml", "release_check/tasks/main.yml"):
+        (task,) = (task for task in load_yaml(ROOT / "roles" / name) if "source" in task.get("release", {}))
+        assert task["vars"]["ansible_no_target_syslog"] is True, name
 
 
 def test_no_role_entry_skips_its_argument_validation():

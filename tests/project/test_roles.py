@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,11 @@ from tests.project.repository import PLAYBOOKS, ROLES, ROOT, STOP_PATH_ROLES, bl
 
 role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 PHASES = {"preflight", "collect", "install", "start", "stop", "restore", "verify", "report"}
-DEMANDED_NEXT = {("bot_start", name) for name in ("main", "start", "verify", "stop")} | {("incident_facts", "main")}
+DEMANDED_NEXT = {
+    *(("bot_start", name) for name in ("main", "start", "verify", "stop")),
+    *(("release", name) for name in ("main", "start", "verify", "restore")),
+    ("incident_facts", "main"),
+}
 GOES_ON = "feed_side_stop"
 """For side jobs only: a failure on the only feed host would end the run before anybody is informed."""
 SHARED_PREFIX = {"estate": "trading_core_"}
@@ -99,12 +104,16 @@ def test_the_stop_is_one_task():
         "monitoring_setup",
         "strategy_change",
         "service_restart",
+        "release",
     ],
 )
 def test_what_changes_a_host_takes_the_lease_and_gives_it_back_also_after_a_failure(name):
     tasks = load_yaml(ROOT / "roles" / name / "tasks" / "main.yml")
     (work,) = [task for task in tasks if "block" in task]
-    if name == "bot_start":  # what fails on the second host has to be rescued from its lease on: the first one trades
+    if name in {
+        "bot_start",
+        "release",
+    }:  # what fails on the second host is rescued from its lease on: the first is changed
         assert work["rescue"]
     else:
         assert "rescue" not in work
@@ -159,6 +168,39 @@ def test_whoever_lets_a_host_be_unreachable_demands_its_word_next():
                     assert "default('unknown') in ['proven', 'planned']" in after["ansible.builtin.assert"]["that"]
 
 
+def test_a_host_that_falls_silent_in_a_release_is_noticed_and_keeps_no_other_from_going_back():
+    release = ROOT / "roles" / "release" / "tasks"
+    for name in ("start", "verify"):
+        tasks = load_yaml(release / f"{name}.yml")
+        for act, demand in zip(tasks[::2], tasks[1::2], strict=True):
+            assert (act["ignore_unreachable"], act["any_errors_fatal"]) == (True, False)
+            said = str(demand["ansible.builtin.assert"]["that"])
+            assert "default('unknown')" in said or "default='unknown'" in said
+    back, end = load_yaml(release / "restore.yml")
+    assert (back["ignore_unreachable"], back["any_errors_fatal"]) == (True, False)
+    modules = {"release", "wait_for_metrics", "release_record"}
+    done = [key for task in back["block"] for key in task if key in modules]
+    assert done == ["release", "wait_for_metrics", "release_record"]
+    assert "running_bots" not in back["block"][0]["release"], "nothing refuses the way back"
+    assert "ansible.builtin.fail" in end
+
+
 @pytest.mark.parametrize("name", [*STOP_PATH_ROLES, "bot_stop", "halt_release"])
 def test_a_stop_never_asks_for_the_lease(name):
     assert not [task for _, task in role_tasks(ROOT / "roles" / name) if "lease" in task]
+
+
+def test_lists_are_joined_in_an_order_that_lasts():
+    """`union` and `intersect` give another order in every run, and rules and dashboards that differ in nothing else."""
+    files = [path for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml")]
+    assert [
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if re.search(r"\|\s*(union|intersect|symmetric_difference)\b", path.read_text(encoding="utf-8"))
+    ] == []
+
+
+def test_the_controllers_time_does_not_depend_on_its_zone():
+    """`now(utc=true)` has no zone, and `timestamp()` takes it for local time: an hour off in Copenhagen."""
+    files = [path for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml")]
+    assert [path for path in files if ".timestamp()" in path.read_text(encoding="utf-8")] == []

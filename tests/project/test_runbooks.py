@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -53,6 +54,31 @@ def test_a_named_command_exists_with_its_variables(command):
     shows_nothing_else = "--help" in command.arguments
     required = {key for key, option in options.items() if option.get("required")}
     assert shows_nothing_else or required <= given.keys()
+
+
+def shown_commands() -> list[tuple[str, str, str]]:
+    """Return file, name and the rest of each `./runbook …` that code shows to people, `x` where a value is put in."""
+    found = []
+    for path in sorted((ROOT / "module_utils/trading_ops").glob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        joined = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
+        inside = {id(part) for parts in joined for part in parts}
+        alone = [[node] for node in nodes if isinstance(node, ast.Constant) and id(node) not in inside]
+        for parts in [*joined, *alone]:
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in parts)
+            # What stands in brackets goes on in words.
+            if match := re.match(r"\./runbook ([a-z_-]+)(?= |$)([^(]*)", text):
+                found.append((path.name, match[1], match[2]))
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize(("source", "name", "rest"), shown_commands(), ids=str)
+def test_a_command_that_code_shows_exists_with_its_variables(source, name, rest):
+    assert name in {path.stem for path in PLAYBOOKS} | subcommands()
+    if given := set(re.findall(r"-e (\w+)=", rest)):
+        options = play_options(name)
+        required = {key for key, option in options.items() if option.get("required")}
+        assert required <= given <= options.keys()
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)

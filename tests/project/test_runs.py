@@ -155,6 +155,28 @@ def test_play_that_names_no_proof_can_not_be_green(estate, tmp_path):
     assert (code, "names no proof" in verdict) == (1, True)
 
 
+def test_control_characters_of_a_result_never_reach_the_terminal_and_tables_keep_their_spaces(estate, tmp_path):
+    root = tmp_path / "checkout"
+    for name in ("playbooks", "roles", "library", "module_utils"):
+        shutil.copytree(ROOT / name, root / name, symlinks=True)
+    odd = "odd \x1b[2J\x1b]52;c;eA==\x07\u202ename"
+    said = {"outcome": "proven", "summary": odd, "lines": [f"PASS   {odd}", "two\nlines"]}
+    (root / "library" / "hostile.py").write_text(
+        "from ansible.module_utils.basic import AnsibleModule\n"
+        f"AnsibleModule(argument_spec={{}}).exit_json(changed=False, **{said!r})\n"
+    )
+    (root / "playbooks" / "odd.yml").write_text(
+        "- name: Odd\n  hosts: here\n  gather_facts: false\n  vars: {proof: hostile}\n  tasks:\n    - hostile:\n"
+    )
+    code, _, output = play("odd", estate, root=root)
+    shown = output.splitlines()
+    assert code == 0, output
+    assert [line for line in shown if not line.isprintable()] == []
+    first, *lines = [line for line in shown if line.startswith("    ")]
+    assert first.startswith("    here: proven: odd ")
+    assert lines == [f"    PASS   {first.partition('proven: ')[2]}", "    two lines"]
+
+
 @pytest.mark.parametrize(
     ("task", "expected"),
     [("ansible.builtin.fail: {msg: no space}", 1), ("ansible.builtin.assert: {that: false, fail_msg: no space}", 13)],

@@ -30,6 +30,7 @@ class FakeContainer:
     resurrects: bool = False
     id: str = ""
     environment: tuple[str, ...] = ()
+    is_tty: bool = False
 
     def __post_init__(self) -> None:
         self.id = self.id or f"{next(_numbers):064x}"
@@ -127,7 +128,12 @@ class FakeEngine:
             "Image": self.images.get(item.image, "sha256:1"),
             "State": item.state(),
             "HostConfig": {"RestartPolicy": {"Name": item.restart_policy, "MaximumRetryCount": 0}},
-            "Config": {"Labels": dict(item.labels), "Image": item.image, "Env": list(item.environment)},
+            "Config": {
+                "Labels": dict(item.labels),
+                "Image": item.image,
+                "Env": list(item.environment),
+                "Tty": item.is_tty,
+            },
         }
 
     def set_restart_policy(self, container_id: str, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -39,43 +40,84 @@ def am_init(tmp_path):
     return run
 
 
-def route(target: Path, **labels: str) -> dict[str, str]:
-    """Return the first route that takes an alarm with these labels, over the defaults of the top."""
+CONTROL = "https://control.invalid:9095/alerts"
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    """What alert_receiver_setup leaves on the feed host."""
+    folder = tmp_path / "alert-receiver"
+    folder.mkdir()
+    (folder / "token").write_text("a-token\n")
+    (folder / "ca.pem").write_text("a-certificate\n")
+    return {"ALERT_CONTROL_URL": CONTROL, "ALERT_CONTROL_FILES": str(folder)}
+
+
+def routes(target: Path, **labels: str) -> list[dict[str, str]]:
+    """Return the routes that take an alarm with these labels, over the defaults of the top."""
     top = yaml.safe_load(target.read_text())["route"]
-    wanted = {"Watchdog": 'alertname="Watchdog"'}.get(labels.get("alertname", ""))
-    if labels.get("action") in {"stop_bots", "stop_live"}:
-        wanted = 'action=~"stop_bots|stop_live"'
-    return {**top, **next((each for each in top["routes"] if each["matchers"] == [wanted]), {})}
+    taken = []
+    for each in top.get("routes", []):
+        ((name, sign, value),) = re.findall(r'(\w+)(=~?)"([^"]+)"', each["matchers"][0])
+        if re.fullmatch(value if sign == "=~" else re.escape(value), labels.get(name, "")):
+            taken.append({**top, **each})
+            if not each.get("continue"):
+                break
+    return taken or [top]
 
 
-@pytest.mark.parametrize("action", ["stop_bots", "stop_live"])
-def test_an_alarm_that_asks_for_a_stop_waits_for_no_other_and_is_said_again_soon(am_init, action):
-    done, target = am_init()
+@pytest.mark.parametrize("action", ["stop_bots", "stop_live", "pause_deploys"])
+def test_an_alarm_that_acts_waits_for_no_other_and_is_said_again_soon_and_people_hear_of_it_too(
+    am_init, secrets, action
+):
+    done, target = am_init(**secrets)
     assert done.returncode == 0, done.stderr
-    taken = route(target, action=action)
-    assert (taken["group_wait"], taken["repeat_interval"], taken["receiver"]) == ("0s", "1m", "on-call")
+    control, people = routes(target, alertname="A", action=action)
+    assert (control["group_wait"], control["repeat_interval"]) == ("0s", "5m")
+    assert (control["receiver"], people["receiver"]) == ("trading-core-control", "on-call")
 
 
-def test_the_watchdog_is_a_heartbeat(am_init):
-    _, target = am_init(ALERT_HEARTBEAT_INTERVAL="2m")
-    assert route(target, alertname="Watchdog")["repeat_interval"] == "2m"
+def test_nothing_holds_an_alarm_back(am_init, secrets):
+    _, target = am_init(**secrets)
+    assert "inhibit_rules" not in yaml.safe_load(target.read_text())
 
 
-@pytest.mark.parametrize("action", ["pause_deploys", "none"])
-def test_other_alarms_keep_the_times_of_the_environment(am_init, action):
-    _, target = am_init(ALERT_REPEAT_INTERVAL="3h", ALERT_GROUP_WAIT="30s")
-    taken = route(target, action=action)
-    assert (taken["group_wait"], taken["repeat_interval"]) == ("30s", "3h")
+def test_the_watchdog_is_a_heartbeat_for_the_control_host_alone(am_init, secrets):
+    _, target = am_init(ALERT_HEARTBEAT_INTERVAL="2m", **secrets)
+    (taken,) = routes(target, alertname="Watchdog", action="none")
+    assert (taken["receiver"], taken["group_interval"], taken["group_wait"]) == ("trading-core-control", "2m", "0s")
+    # Alertmanager repeats at the end of a group's interval, where more than repeat_interval has passed since it sent.
+    assert taken["repeat_interval"] == "1s"
 
 
-def test_alarms_about_a_bot_are_held_back_only_while_that_very_bot_is_not_seen(am_init):
-    _, target = am_init()
-    (rule,) = yaml.safe_load(target.read_text())["inhibit_rules"]
-    assert rule == {
-        "source_matchers": ['check="bot_seen"'],
-        "target_matchers": ['group=~"bots|strategy|drift"', 'check!="bot_seen"'],
-        "equal": ["host", "mode"],
+def test_other_alarms_are_for_people_and_keep_the_times_of_the_environment(am_init, secrets):
+    _, target = am_init(ALERT_REPEAT_INTERVAL="3h", ALERT_GROUP_WAIT="30s", **secrets)
+    (taken,) = routes(target, alertname="A", action="none")
+    assert (taken["receiver"], taken["group_wait"], taken["repeat_interval"]) == ("on-call", "30s", "3h")
+
+
+def test_the_control_host_is_reached_with_the_token_and_no_other_certificate_is_trusted(am_init, secrets):
+    _, target = am_init(**secrets)
+    (config,) = yaml.safe_load(target.read_text())["receivers"][1]["webhook_configs"]
+    folder = target.parent
+    assert config["url"] == CONTROL
+    assert config["http_config"] == {
+        "authorization": {"credentials_file": f"{folder}/receiver-token"},
+        "tls_config": {"ca_file": f"{folder}/receiver-ca.pem"},
     }
+    token = folder / "receiver-token"
+    assert (token.read_text(), token.stat().st_mode & 0o777) == ("a-token\n", 0o400)
+    assert "a-token" not in target.read_text()
+
+
+@pytest.mark.parametrize("missing", ["token", "ca.pem"])
+def test_before_the_receiver_is_set_up_every_alarm_is_for_people(am_init, secrets, missing):
+    Path(secrets["ALERT_CONTROL_FILES"], missing).unlink()
+    done, target = am_init(**secrets)
+    assert done.returncode == 0, done.stderr
+    (taken,) = routes(target, alertname="A", action="stop_bots")
+    assert taken["receiver"] == "on-call"
+    assert CONTROL not in target.read_text()
 
 
 def test_a_configuration_that_amtool_refuses_replaces_nothing(am_init):

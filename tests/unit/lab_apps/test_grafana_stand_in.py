@@ -28,3 +28,11 @@ def test_a_rendered_picture_is_a_png_that_says_it_is_a_stand_in():
 
 def test_the_front_page_says_so_too():
     assert "not Grafana" in dispatch(ROUTES, "GET", "/", b"").payload
+
+
+def test_who_has_no_password_is_not_let_in():
+    right = "Basic bGFiOmxhYi1ncmFmYW5hLXBhc3N3b3Jk"
+    answers = [
+        dispatch(ROUTES, "GET", "/api/org", b"", authorization).status for authorization in ("", "Basic eA==", right)
+    ]
+    assert answers == [401, 401, 200]

@@ -6,7 +6,9 @@ import tarfile
 from lab import project_tree
 
 IMAGES = {"LAB_IMAGE_APP": "trading-core-lab/app:abc"}
-ENVIRONMENT = project_tree.build_environment(IMAGES, "172.29.77.11", "172.29.77.20")
+ENVIRONMENT = project_tree.build_environment(
+    IMAGES, "172.29.77.11", "172.29.77.20", "172.29.77.14", "http://172.29.77.21:8910/on-call"
+)
 
 
 def paths(environment: dict[str, str]) -> dict[str, project_tree.Entry]:
@@ -49,6 +51,11 @@ def test_feed_database_and_registry_are_the_paper_hosts_also_for_live():
     assert "@172.29.77.11:5432/trading" in ENVIRONMENT["DATABASE_URL"]
     assert ENVIRONMENT["MLFLOW_TRACKING_URI"] == "http://172.29.77.11:5000"
     assert ENVIRONMENT["VENUE_URL"] == "http://172.29.77.20:8900"
+
+
+def test_alarms_go_to_people_and_to_the_control_host():
+    assert ENVIRONMENT["ALERT_WEBHOOK_URL"] == "http://172.29.77.21:8910/on-call"
+    assert ENVIRONMENT["ALERT_CONTROL_URL"] == "https://172.29.77.14:9095/alerts"
 
 
 def test_the_digest_changes_with_content_and_mode_and_not_with_time():

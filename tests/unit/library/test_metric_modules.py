@@ -94,6 +94,8 @@ def test_looking_never_fails_on_what_it_sees_and_waiting_does(server, capsys):
     assert (seen["code"], seen["outcome"]) == (0, "failed")
     closed = run(capsys, wait_for_metrics, prometheus_url=server.url, stable_seconds=0, timeout_seconds=0)
     assert (closed["code"], closed["outcome"], closed["closed_by"][0]["value"]) == (1, "refused", 812)
+    at_the_end = {"stable_seconds": 0, "timeout_seconds": 0, "closed_outcome": "failed"}
+    assert run(capsys, wait_for_metrics, prometheus_url=server.url, **at_the_end)["outcome"] == "failed"
     server.values[LATENCY["query"]] = [({}, "12")]
     opened = run(capsys, wait_for_metrics, prometheus_url=server.url, stable_seconds=0.02, interval_seconds=0.01)
     assert (opened["code"], opened["outcome"]) == (0, "proven")

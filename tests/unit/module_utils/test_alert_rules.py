@@ -90,6 +90,28 @@ def test_an_alarm_carries_what_its_receiver_routes_by_and_a_person_reads():
     assert "Nothing came." in rule["annotations"]["no_data"]
 
 
+ABOUT_A_BOT = replace(CHECK, id="sharpe", group="strategy", labels=("host", "mode"), action="none")
+UNSEEN = 'ALERTS{check="bot_seen",alertstate="firing"}'
+
+
+def test_what_is_said_of_a_bot_is_held_back_while_it_is_not_seen():
+    expr = alarms(ABOUT_A_BOT)["Sharpe"]["expr"]
+    assert expr == f"({alert_expr(ABOUT_A_BOT, 5)}) unless on(host, mode) {UNSEEN}"
+
+
+def test_a_known_loss_of_a_live_bot_is_never_held_back():
+    loss = replace(ABOUT_A_BOT, id="live_drawdown", group="bots", action="stop_live")
+    inner = alert_expr(loss, 5)
+    expr = alarms(loss)["LiveDrawdown"]["expr"]
+    assert expr == f"(({inner}) >= -Inf) or (({inner}) unless on(host, mode) {UNSEEN})"
+
+
+def test_that_a_bot_is_not_seen_and_what_is_said_of_others_is_never_held_back():
+    unseen = replace(ABOUT_A_BOT, id="bot_seen", group="bots")
+    for check in (unseen, CHECK):
+        assert alarms(check)[alert_name(check.id)]["expr"] == alert_expr(check, 5)
+
+
 def test_names_of_alarms_are_words():
     assert alert_name("feed_latency_p99") == "FeedLatencyP99"
 

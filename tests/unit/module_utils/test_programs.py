@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import time
 from pathlib import Path
 
@@ -22,6 +24,13 @@ def test_a_program_is_run_to_its_end_with_its_words_apart():
     assert (ended.code, ended.stdout, ended.stderr) == (3, "hello\n", "oh\n")
     with pytest.raises(ProgramError, match="it ended with 3: oh"):
         checked("it", ended)
+
+
+def test_of_a_program_that_said_much_the_last_whole_lines_are_kept():
+    ended = programs().run(sh('for n in $(seq 100 999); do echo "$n: open /repo/data/ab: no such file" >&2; done'))
+    first, *_, last = ended.stderr.splitlines()
+    assert first.partition(": ")[2] == last.partition(": ")[2] == "open /repo/data/ab: no such file"
+    assert (len(first), last[:3]) == (len(last), "999")
 
 
 def test_a_program_gets_no_variable_that_nobody_gave_it(monkeypatch):
@@ -89,3 +98,14 @@ def test_a_conversation_can_be_ended_at_once():
         conversation.end()
         with pytest.raises(ProgramError):
             conversation.ask("x\n", "--")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_a_program_runs_as_another_account_in_the_group_that_account_has():
+    """An account's own group need not be called like it: nobody's is nogroup."""
+    as_nobody = LocalPrograms({}, time.monotonic, 20, "nobody")
+    account = pwd.getpwnam("nobody")
+    assert as_nobody.run(["id", "-u"]).stdout.strip() == str(account.pw_uid)
+    assert as_nobody.run(["id", "-G"]).stdout.split() == [str(account.pw_gid)]
+    with pytest.raises(ProgramError):
+        LocalPrograms({}, time.monotonic, 20, "no-such-account").run(["id"])

@@ -51,6 +51,14 @@ def test_words_in_json_are_told_without_it():
         check_end(REPOSITORY, "backup", Ended(1, "", '{"message_type":"exit_error","message":"unable to open"}'))
 
 
+def test_of_a_long_complaint_the_file_and_the_cause_are_told():
+    complaint = f"Load(<data/d2e51af949>, 8, 3) failed: open /repo/data/d2/{'d2' * 32}: no such file or directory"
+    with pytest.raises(ResticError) as seen:
+        check_end(REPOSITORY, "restore", Ended(1, "", f"{complaint}\nFatal: There were 18 errors\n"))
+    assert "(Load(<data/d2e51af949>" in str(seen.value)
+    assert str(seen.value).endswith(": no such file or directory).")
+
+
 def test_an_end_with_0_is_none():
     check_end(REPOSITORY, "backup", Ended(0, "", "warning"))
 

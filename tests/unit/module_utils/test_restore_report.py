@@ -139,7 +139,7 @@ def test_text_from_elsewhere_stays_text(tmp_path):
     for path in tmp_path.rglob("*.html"):
         Reader().feed(path.read_text())
     assert "table" in tags
-    known = "html head meta title style body h1 h2 table tr th td p svg a"
+    known = "html head meta title style body h1 h2 div table tr th td p svg a"
     assert tags <= {*known.split()}
     for path in tmp_path.rglob("*.md"):
         for line in path.read_text().splitlines():

@@ -1,7 +1,7 @@
 """NOT Grafana: a stand-in for labs that reach no container registry. It says so wherever one looks.
 
-It answers the two addresses that this project's roles use of a real Grafana: /api/health, and /render/
-with a picture that can not be mistaken for a dashboard.
+It answers the three addresses that this project's roles use of a real Grafana: /api/health, /api/org to who knows the
+password, and /render/ with a picture that can not be mistaken for a dashboard.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from base64 import b64encode
 
-from trading_lab.web import Response, Route, start_server, stop_signal
+from trading_lab.web import Request, Response, Route, start_server, stop_signal
 
 NOTICE = "This is the lab's stand-in, not Grafana: it has no dashboards and its pictures show no data."
 _PICTURE_TEXT = "NOT GRAFANA"
@@ -26,6 +27,7 @@ _GLYPHS = {
     " ": ("...", "...", "...", "...", "..."),
 }
 _DOT_PIXELS = 8
+_LETS_IN = "Basic " + b64encode(b"lab:lab-grafana-password").decode()
 
 
 def stand_in_picture() -> bytes:
@@ -52,8 +54,14 @@ def build_routes() -> list[Route]:
     picture = stand_in_picture()
     health = {"database": "ok", "version": "grafana-stand-in", "commit": "none", "notice": NOTICE}
     page = f"<!doctype html><title>grafana-stand-in</title><h1>grafana-stand-in</h1><p>{NOTICE}</p>\n"
+
+    def org(request: Request) -> Response:
+        lets_in = request.authorization == _LETS_IN
+        return Response({"name": "lab"}) if lets_in else Response({"message": "Unauthorized"}, 401)
+
     return [
         Route("GET", "/api/health", lambda _: Response(health)),
+        Route("GET", "/api/org", org),
         Route("GET", "/render/.*", lambda _: Response(picture, content_type="image/png")),
         Route("GET", "/", lambda _: Response(page, content_type="text/html; charset=utf-8")),
     ]

@@ -18,11 +18,12 @@ _LARGEST_BODY_BYTES = 65536
 
 @dataclass(frozen=True)
 class Request:
-    """What a route is given: the groups its pattern matched, the query and the JSON body."""
+    """What a route is given: the groups its pattern matched, the query, the JSON body, and who asks."""
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Mapping[str, Any]
+    authorization: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class BadRequest(Exception):
     """The caller's mistake, in a sentence."""
 
 
-def dispatch(routes: Sequence[Route], method: str, target: str, body: bytes) -> Response:
+def dispatch(routes: Sequence[Route], method: str, target: str, body: bytes, authorization: str = "") -> Response:
     """The answer of the first route that matches; 404, or 400 with the sentence, where none can."""
     parts = urlsplit(target)
     for route in routes:
@@ -71,7 +72,7 @@ def dispatch(routes: Sequence[Route], method: str, target: str, body: bytes) -> 
         if not isinstance(parsed, dict):
             return Response({"error": "the body is not a JSON object"}, 400)
         try:
-            return route.answer(Request(match.groupdict(), dict(parse_qsl(parts.query)), parsed))
+            return route.answer(Request(match.groupdict(), dict(parse_qsl(parts.query)), parsed, authorization))
         except BadRequest as mistake:
             return Response({"error": str(mistake)}, 400)
     return Response({"error": f"{method} {parts.path} is not known here"}, 404)
@@ -90,7 +91,8 @@ def start_server(port: int, routes: Sequence[Route]) -> ThreadingHTTPServer:
                 response = Response({"error": "the body is too large"}, 413)
                 self.close_connection = True
             else:
-                response = dispatch(routes, self.command, self.path, self.rfile.read(length))
+                asks = self.headers.get("Authorization") or ""
+                response = dispatch(routes, self.command, self.path, self.rfile.read(length), asks)
             if response.status is None:
                 self.close_connection = True
                 return

@@ -1,0 +1,445 @@
+"""Carry out what alarms ask for: `./runbook alert-orders`, started by systemd when an order lies in the spool.
+
+With --watch, once a minute, it also looks whether the path of the alarms is alive, and whether somebody has silenced
+one that stops bots. One process at a time reads the spool; an order leaves it only when it was carried out, so one that
+a reboot finds there is carried out then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
+
+from trading_ops import alert_orders  # noqa: E402
+from trading_ops.alert_orders import BY, MOST_TRIES, Act, Drive, Order, OrderError  # noqa: E402
+from trading_ops.alert_settings import (  # noqa: E402
+    SETTINGS_PATH,
+    Settings,
+    SettingsError,
+    describe_silences,
+    parse_settings,
+)
+from trading_ops.alert_spool import MOST_BYTES  # noqa: E402
+from trading_ops.alertmanager import AlertmanagerError, Silence, connect  # noqa: E402
+from trading_ops.clock import format_utc, uptime, utc_now  # noqa: E402
+from trading_ops.durable import append_durably, fsync_directory, write_durably  # noqa: E402
+from trading_ops.incident_entry import read_origin  # noqa: E402
+from trading_ops.incident_folder import (  # noqa: E402
+    PENDING,
+    TIMELINE,
+    FolderError,
+    append,
+    incident_ids,
+    incident_path,
+    read_timeline,
+)
+from trading_ops.incident_record import project  # noqa: E402
+from trading_ops.job_results import RAN, RESULT_FILE, STOPPED, job_path  # noqa: E402
+from trading_ops.jobs import JOBS_PATH, Job, Jobs, JobsError, parse_document  # noqa: E402
+from trading_ops.timeline import Entry, TimelineError  # noqa: E402
+
+from jobs.environment import adopt_environment  # noqa: E402
+from jobs.lock import Locked, held  # noqa: E402
+from jobs.ping import ping  # noqa: E402
+
+STOP_SECONDS = 900
+PAUSE_SECONDS = 300
+NOTICE_SECONDS = 300
+AT_ONCE = 1000
+"""So many orders are read in one turn; the rest waits for the next one."""
+MOST_LOG_BYTES = 5_000_000
+LOCK_SECONDS = 1800
+LOOK_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended. `is_whole`: by itself, with a verdict; not killed, and not overtaken by another."""
+
+    code: int
+    verdict: str
+    is_whole: bool
+
+
+Run = Callable[[str, Sequence[str], int, Callable[[], bool]], Ran]
+"""Runs `./runbook` (name of the job, arguments, time limit in seconds, whether to end it now); returns how it ended."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What this works on, handed in. `path` is the folder of the alarms, the next two hold records of incidents."""
+
+    path: Path
+    incidents_path: Path
+    copies_path: Path
+    settings: Settings
+    settings_since: float
+    run: Run
+    silences: Callable[[], Sequence[Silence]]
+    clock: Callable[[], float] = time.time
+
+    @property
+    def spool(self) -> Path:
+        return self.path / "spool"
+
+
+def carry_out(desk: Desk) -> int:
+    """Carry out what lies in the spool, also what comes meanwhile; return 0, or 1 where a stop is not proven yet."""
+    is_alive, before = False, None
+    while orders := read_spool(desk):
+        if orders == before:
+            print("alert-orders: the spool can not be emptied", file=sys.stderr)
+            return 1
+        before = orders
+        wanted = alert_orders.plan(orders, desk.settings.actions)
+        if wanted.heartbeat_at > read_number(desk.path / "heartbeat.json"):
+            _keep(desk.path / "heartbeat.json", wanted.heartbeat_at)
+            is_alive = True
+        # One after the other, the stop first.
+        for act in wanted.acts:
+            is_overtaken = partial(_is_overtaken, desk, act, {order.file for order in orders})
+            if not _act(desk, act, is_overtaken):
+                if is_overtaken():
+                    break
+                return 1
+        else:
+            _record(desk, wanted.records)
+            _remove(desk, orders)
+    if is_alive:
+        # Last: an address that does not answer must not hold up a stop.
+        ping(desk.settings.heartbeat_url_path)
+    return 0
+
+
+def watch(desk: Desk) -> None:
+    """Tell the channel of what is wrong with the path of the alarms: once, again after an hour, and when it is over."""
+    now = desk.clock()
+    # One that waits behind a long run has arrived all the same.
+    waiting = alert_orders.plan(read_spool(desk), desk.settings.actions).heartbeat_at
+    heartbeat_at = max(waiting, read_number(desk.path / "heartbeat.json"))
+    wrong = {}
+    limit_seconds = desk.settings.silence_limit_seconds
+    if text := alert_orders.silence_of_path(heartbeat_at, desk.settings_since, now, limit_seconds):
+        wrong["path"] = text
+    try:
+        wrong |= describe_silences(desk.silences(), desk.settings.watched)
+    except AlertmanagerError as error:
+        if not text:  # else it is the same trouble, told once
+            wrong["alertmanager"] = f"It can not be seen whether alarms that stop bots are silenced: {error}"
+    told_path = desk.path / "told.json"
+    told = read_told(told_path)
+    for key in alert_orders.due(wrong, told, now):
+        if _tell(desk, wrong[key]):
+            told[key] = now
+    if "path" in told and "path" not in wrong and _tell(desk, "Heartbeats of the alarms arrive again."):
+        del told["path"]
+    kept = {key: moment for key, moment in told.items() if key in wrong or key == "path"}
+    _keep(told_path, kept)
+
+
+def read_spool(desk: Desk) -> list[Order]:
+    """Return the oldest orders; what is none is taken away, on record.
+
+    The account that writes there is not trusted: a link, a pipe or a giant is no order.
+    """
+    orders = []
+    for path in sorted(desk.spool.iterdir())[:AT_ONCE]:
+        try:
+            orders.append(alert_orders.parse_order(path.name, _read_file(path)))
+        except FileNotFoundError:
+            continue  # the process that carries out was faster
+        except (OrderError, OSError) as error:
+            _record(desk, [{"received_at": desk.clock(), "what": f"refused: {error}"}])
+            _remove_file(path)
+    return orders
+
+
+def read_number(path: Path) -> float:
+    """Return the number in a file, 0 where there is none."""
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return 0.0
+
+
+def read_told(path: Path) -> dict[str, float]:
+    """Return what was told and when; nothing where that can not be read, so that it is told again."""
+    try:
+        return {str(key): float(moment) for key, moment in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def read_drive(path: Path) -> Drive | None:
+    """Return the stop that was driven last, None where there is none: then it is a new one."""
+    try:
+        return Drive(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _act(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
+    """Return whether the act is done with: proven, or tried so often that Alertmanager has to say it again."""
+    return (_pause if act.action == "pause_deploys" else _stop)(desk, act, is_overtaken)
+
+
+def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
+    path = desk.path / "drive.json"
+    before = read_drive(path)
+    stop = alert_orders.drive(before, act, before is not None and _is_over(desk, before), _now(desk))
+    stop = replace(stop, tries=stop.tries + 1, driven_at=desk.clock())
+    # On disk before the first bot stops: whoever carries on after a crash drives the same incident.
+    _keep(path, asdict(stop))
+    if not stop.is_opened:
+        _note_detection(desk, stop, act)
+    ran = desk.run("alert_stop", alert_orders.stop_arguments(stop, act), STOP_SECONDS, is_overtaken)
+    if not ran.is_whole and is_overtaken():
+        _keep(path, asdict(replace(stop, tries=0)))
+        return False
+    is_done = ran.code == 0 or stop.tries >= MOST_TRIES
+    is_opened = stop.is_opened or (ran.is_whole and (ran.code == 0 or _came_home(desk, stop)))
+    _keep(path, asdict(replace(stop, is_opened=is_opened, tries=0 if is_done else stop.tries)))
+    if ran.code != 0:
+        _tell(
+            desk,
+            f"AUTOMATIC STOP NOT PROVEN ({act.reason}, try {stop.tries} of {MOST_TRIES}): {ran.verdict}",
+            is_overtaken,
+        )
+    elif stop.is_opened:
+        # The stop alone brings no record home.
+        note = ["-e", f"incident_id={stop.incident_id}", "-e", f"text=stopped again, {act.reason}"]
+        desk.run("alert_note", ["incident_note", *note], NOTICE_SECONDS, is_overtaken)
+        if stop.tries > 1:
+            _tell(desk, f"Automatic stop proven ({act.reason}, try {stop.tries} of {MOST_TRIES}).", is_overtaken)
+    return is_done
+
+
+def _pause(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
+    ran = desk.run("alert_pause", alert_orders.pause_arguments(act), PAUSE_SECONDS, is_overtaken)
+    if not ran.is_whole and is_overtaken():
+        return False
+    if ran.code != 0:
+        _tell(desk, f"DEPLOYS ARE NOT PAUSED ({act.reason}): {ran.verdict}", is_overtaken)
+    return True  # it is no emergency, and Alertmanager says it again
+
+
+def _is_overtaken(desk: Desk, act: Act, known: Set[str]) -> bool:
+    """Return whether an order that came meanwhile, its file not in `known`, stops more than `act`."""
+    came = [order for order in read_spool(desk) if order.file not in known]
+    return alert_orders.is_wider(alert_orders.plan(came, desk.settings.actions), act)
+
+
+def _came_home(desk: Desk, stop: Drive) -> bool:
+    """Return whether something of this run is in the record at home, which is an incident's last step.
+
+    It ends before that where no trading host proved its stop: nobody was told, and there is no evidence yet.
+    """
+    return bool(_since(_entries(desk, stop.incident_id), stop.driven_at))
+
+
+def _is_over(desk: Desk, stop: Drive) -> bool:
+    """Return whether the incident's halt has ended, as far as the records at home say."""
+    entries = _entries(desk, stop.incident_id)
+    if entries is None:
+        is_over = False
+    elif not entries:
+        # On its way home, or nobody's any more.
+        is_over = desk.clock() - stop.driven_at > alert_orders.AGAIN_SECONDS
+    else:
+        is_over = alert_orders.is_over(str(project(stop.incident_id, entries)["state"]), entries)
+    return is_over or _was_released(desk, stop.driven_at)
+
+
+def _was_released(desk: Desk, since: float) -> bool:
+    """Return whether a halt was released since then under any incident: a latch is lifted as a whole."""
+    try:
+        # A stop waits for this: a record that nobody has written to since need not be read.
+        written = [
+            each
+            for each in incident_ids(desk.incidents_path)
+            if (path := desk.incidents_path / each / TIMELINE).exists() and path.stat().st_mtime > since
+        ]
+    except (FolderError, OSError):
+        return False
+    return any(alert_orders.is_over("", _since(_entries(desk, each), since)) for each in written)
+
+
+def _entries(desk: Desk, incident_id: str) -> Sequence[Entry] | None:
+    """Return what an incident's record at home says, None where it can not be read."""
+    try:
+        return read_timeline(incident_path(desk.incidents_path, incident_id)).entries
+    except (FolderError, TimelineError, OSError):
+        return None
+
+
+def _since(entries: Sequence[Entry] | None, moment: float) -> list[Entry]:
+    begun = format_utc(datetime.fromtimestamp(moment, UTC))
+    return [entry for entry in entries or () if entry.at >= begun]
+
+
+def _note_detection(desk: Desk, stop: Drive, act: Act) -> None:
+    """Write down which alarms it was noticed by. What can not be written holds up no stop."""
+    try:
+        entry = alert_orders.detection_of(stop, act, _now(desk), read_origin())
+        append(incident_path(desk.copies_path, stop.incident_id), PENDING, [entry])
+    except (FolderError, TimelineError, OSError) as error:
+        print(f"alert-orders: the alarm could not be written into the record: {error}", file=sys.stderr)
+
+
+def _tell(desk: Desk, text: str, is_overtaken: Callable[[], bool] | None = None) -> bool:
+    """Return whether the channel was told. `is_overtaken` is given for what came of an order, and may end it."""
+    words = " ".join(text.split())[:1000]
+    # Two jobs: the watch runs beside the orders, and of one job there is one run at a time.
+    job = "alert_order_notice" if is_overtaken else "alert_notice"
+    arguments = ["alert_notice", "-e", f"reason={words}"]
+    return desk.run(job, arguments, NOTICE_SECONDS, is_overtaken or (lambda: False)).code == 0
+
+
+def _now(desk: Desk) -> str:
+    return format_utc(datetime.fromtimestamp(desk.clock(), UTC))
+
+
+def _keep(path: Path, content: Any) -> None:
+    """Write down what the next process wants to know. A disk that is full holds up no stop."""
+    try:
+        write_durably(path, json.dumps(content))
+    except OSError as error:
+        print(f"alert-orders: {path} could not be written: {error}", file=sys.stderr)
+
+
+def _record(desk: Desk, records: Sequence[Mapping[str, Any]]) -> None:
+    path = desk.path / "received.jsonl"
+    try:
+        if path.exists() and path.stat().st_size > MOST_LOG_BYTES:
+            path.replace(path.with_suffix(".1.jsonl"))
+        if records:
+            # As ASCII: there is no text then that could not be written.
+            lines = [json.dumps(each, sort_keys=True) + "\n" for each in records]
+            append_durably(path, "".join(lines))
+            path.chmod(0o600)
+    except OSError as error:
+        print(f"alert-orders: {path} could not be written: {error}", file=sys.stderr)
+
+
+def _remove(desk: Desk, orders: Sequence[Order]) -> None:
+    for order in orders:
+        _remove_file(desk.spool / order.file)
+    fsync_directory(desk.spool)
+
+
+def _remove_file(path: Path) -> None:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        print(f"alert-orders: {path} could not be removed: {error}", file=sys.stderr)
+
+
+def _read_file(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode) or seen.st_size > MOST_BYTES:
+            raise OrderError(f"{path.name!r} is no file of at most {MOST_BYTES} bytes.")
+        return file.read(MOST_BYTES + 1)
+
+
+def _runner(jobs: Jobs) -> Run:
+    def run(name: str, arguments: Sequence[str], timeout_seconds: int, is_superseded: Callable[[], bool]) -> Ran:
+        # Only now: a heartbeat comes every minute and needs none of it.
+        from jobs.run import run_job, run_unrecorded
+
+        job = Job(name, tuple(arguments), timeout_seconds)
+        try:
+            code, verdict = run_job(jobs, job, BY, False, is_superseded)
+        except OSError as error:
+            print(f"alert-orders: {name} runs without a record: {error}", file=sys.stderr)
+            ended = run_unrecorded(jobs, job, BY, is_superseded)
+            return Ran(1 if ended is None else ended, f"without a record, it ended with {ended}", ended is not None)
+        print(verdict, flush=True)
+        how = _read_how(jobs, name)
+        if how.startswith(STOPPED):
+            sys.exit(1)  # this process is to end: what lies in the spool is the next one's
+        return Ran(code, verdict, how == RAN)
+
+    return run
+
+
+def _read_how(jobs: Jobs, name: str) -> str:
+    try:
+        return str(json.loads((job_path(jobs.state_path, name) / RESULT_FILE).read_text(encoding="utf-8"))["how"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out what is in the spool, and look at the path where that is asked for; return the exit code."""
+    parser = argparse.ArgumentParser(prog="./runbook alert-orders", description="Carry out what alarms ask for.")
+    parser.add_argument("--watch", action="store_true", help="also look whether alarms would arrive")
+    options = parser.parse_args(arguments)
+    jobs_path = Path(os.environ.get("TRADING_CORE_JOBS_FILE") or JOBS_PATH)
+    settings_path = Path(os.environ.get("TRADING_CORE_ALERTS_FILE") or SETTINGS_PATH)
+    try:
+        jobs = parse_document(jobs_path.read_text(encoding="utf-8"))
+        settings = parse_settings(settings_path.read_text(encoding="utf-8"))
+    except (OSError, JobsError, SettingsError) as error:
+        print(f"VERDICT 12 alert-orders: NOTHING WAS DONE: {error} NEXT: ./runbook alert_receiver_setup")
+        return 12
+    adopt_environment(jobs)
+    state_path = Path(jobs.state_path)
+    desk = Desk(
+        path=state_path / "alerts",
+        incidents_path=state_path / "incidents",
+        copies_path=Path(os.environ.get("TRADING_CORE_INCIDENTS_PATH") or ROOT / "incidents"),
+        settings=settings,
+        # A host that was off could hear nothing.
+        settings_since=max(settings_path.stat().st_mtime, time.time() - uptime()),
+        run=_runner(jobs),
+        silences=lambda: connect(settings.alertmanager).silences(),
+    )
+    # Who only watches waits for nobody: who holds the lock sees what came just now. Who was started for an order has to
+    # wait: the spool is not empty yet, and systemd would start it again and again.
+    code = _carry_out_alone(desk, 0 if options.watch else LOCK_SECONDS)
+    if options.watch:
+        watch(desk)
+    return code
+
+
+def _carry_out_alone(desk: Desk, wait_seconds: float) -> int:
+    end = time.monotonic() + wait_seconds
+    while True:
+        try:
+            lock = held(desk.path / "lock", {"by": BY, "started_at": utc_now(), "run_id": str(os.getpid())})
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(lock)
+                except OSError as error:
+                    print(f"alert-orders: the lock could not be written: {error}", file=sys.stderr)
+                    if not wait_seconds:
+                        return 1  # of who was started for an order there is one at most
+                return carry_out(desk)
+        except Locked:
+            if time.monotonic() >= end:
+                return 0
+        time.sleep(LOOK_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: alert_history_info
+short_description: Read which alarms fired since a moment
+description:
+  - Asks Prometheus, which keeps when each alarm fired, also of those that are over. Never changes anything, and never
+    fails on what it sees.
+options:
+  since:
+    description: From when on, ISO 8601 UTC; at most two weeks ago. Empty for twelve hours ago.
+    type: str
+    default: ""
+  prometheus_url:
+    description: Prometheus, as seen from the host. It must not hold credentials.
+    type: str
+    default: http://127.0.0.1:9090
+  username:
+    description: User for basic authentication.
+    type: str
+  password:
+    description: Password for basic authentication.
+    type: str
+  token_path:
+    description: File on the host whose content is sent as bearer token.
+    type: path
+  ca_path:
+    description: File on the host with the certificates that Prometheus' own has to come from. Empty for the system's.
+    type: path
+  validate_certs:
+    description: Whether Prometheus' certificate has to be good.
+    type: bool
+    default: true
+  query_timeout_seconds:
+    description: Time for the answer.
+    type: float
+    default: 10
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads.
+"""
+
+EXAMPLES = r"""
+- name: See what fired
+  alert_history_info:
+    since: "2026-11-21T06:00:00.000Z"
+  register: history
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven), or V(unknown) where there is no answer to be believed.
+  returned: always
+  type: str
+summary:
+  description: How many alarms fired, and how many of them still do.
+  returned: always
+  type: str
+next_command:
+  description: What to look at, empty where all was seen.
+  returned: always
+  type: str
+alerts:
+  description:
+    - C(alertname), C(severity), C(about) (its labels), C(from), C(until) (ISO 8601 UTC) and C(fires) of each alarm.
+  returned: always
+  type: list
+  elements: dict
+lines:
+  description: The same for people.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from datetime import UTC, datetime
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.alert_history import observe
+
+ARGUMENT_SPEC = {
+    "since": {"type": "str", "default": ""},
+    "prometheus_url": {"type": "str", "default": "http://127.0.0.1:9090"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "token_path": {"type": "path", "no_log": False},
+    "ca_path": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "query_timeout_seconds": {"type": "float", "default": 10},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module.exit_json(**observe(module.params, lambda: datetime.now(UTC)))
+
+
+if __name__ == "__main__":
+    main()

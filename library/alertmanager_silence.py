@@ -1,0 +1,143 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: alertmanager_silence
+short_description: Silence alarms for a while, or end a silence
+description:
+  - A silence has an end, of at most a day, belongs to an incident, and is read back after it was made.
+  - With the same labels, incident and reason it is the same silence, and stays as it is where it lasts about as long or
+    longer; else a longer one takes its place.
+options:
+  state:
+    description: Whether the silence is to be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  matchers:
+    description: Labels with their values; an alert that has all of them is silenced. Needed for O(state=present).
+    type: dict
+    default: {}
+  minutes:
+    description: How long it lasts, at most 1440. Needed for O(state=present).
+    type: int
+  incident_id:
+    description: The incident that it belongs to. Needed for O(state=present).
+    type: str
+    default: ""
+  reason:
+    description: Why. Needed for O(state=present).
+    type: str
+    default: ""
+  by:
+    description: The person. Needed for O(state=present).
+    type: str
+    default: ""
+  silence_id:
+    description: Which silence ends. Needed for O(state=absent).
+    type: str
+    default: ""
+  alertmanager_url:
+    description: Alertmanager, as seen from the host. It must not hold credentials.
+    type: str
+    default: http://127.0.0.1:9093
+  username:
+    description: User for basic authentication.
+    type: str
+  password:
+    description: Password for basic authentication.
+    type: str
+  token_path:
+    description: File on the host whose content is sent as bearer token.
+    type: path
+  ca_path:
+    description: File on the host with the certificates that Alertmanager's own comes from. Empty for the system's.
+    type: path
+  validate_certs:
+    description: Whether Alertmanager's certificate has to be good.
+    type: bool
+    default: true
+  timeout_seconds:
+    description: Time for one answer.
+    type: float
+    default: 5
+attributes:
+  check_mode:
+    support: full
+    description: Reads, and says what would be done.
+  diff_mode:
+    support: none
+    description: A silence is one sentence, the summary.
+"""
+
+EXAMPLES = r"""
+- name: Silence the drift alarm while the model is trained anew
+  alertmanager_silence:
+    matchers: {alertname: psi, host: homelab1}
+    minutes: 60
+    incident_id: INC-20261121-013000-psi
+    reason: training runs
+    by: anna
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven), V(planned) in check mode, V(usage) or V(failed).
+  returned: always
+  type: str
+summary:
+  description: What is silenced, until when, by whom and why; its id.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where all is done.
+  returned: always
+  type: str
+silence:
+  description: The silence as M(alertmanager_info) returns it, empty where there is none.
+  returned: always
+  type: dict
+"""
+
+from datetime import UTC, datetime
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.alertmanager import connect
+from ansible.module_utils.trading_ops.alerts import ensure_expired, ensure_silenced, parse_endpoint
+
+ARGUMENT_SPEC = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "matchers": {"type": "dict", "default": {}},
+    "minutes": {"type": "int"},
+    "incident_id": {"type": "str", "default": ""},
+    "reason": {"type": "str", "default": ""},
+    "by": {"type": "str", "default": ""},
+    "silence_id": {"type": "str", "default": ""},
+    "alertmanager_url": {"type": "str", "default": "http://127.0.0.1:9093"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "token_path": {"type": "path", "no_log": False},
+    "ca_path": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "timeout_seconds": {"type": "float", "default": 5},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+    alertmanager = connect(parse_endpoint(params))
+    if params["state"] == "absent":
+        result = ensure_expired(alertmanager, params["silence_id"], module.check_mode)
+    else:
+        result = ensure_silenced(alertmanager, params, lambda: datetime.now(UTC), module.check_mode)
+    if result["outcome"] in {"proven", "planned"}:
+        module.exit_json(**result)
+    module.fail_json(msg=result["summary"], **result)
+
+
+if __name__ == "__main__":
+    main()

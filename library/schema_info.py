@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: the AI_TRADING_CORE runbook authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: schema_info
+short_description: Tell which schema a database has
+description:
+  - Asks the database in its container for one whole number. Only reads, and never fails on what it sees.
+requirements:
+  - Docker SDK for Python
+options:
+  query:
+    description: SQL that gives the version as one whole number.
+    type: str
+    required: true
+  project_name:
+    description: Compose project of the database.
+    type: str
+    default: trading-paper
+  service:
+    description: Its service.
+    type: str
+    default: timescaledb
+  superuser:
+    description: The superuser, who needs no password on the socket in the container.
+    type: str
+    default: postgres
+  database:
+    description: The database.
+    type: str
+    default: trading
+  docker_url:
+    description: The engine.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    support: full
+    description: Only reads.
+  diff_mode:
+    support: none
+    description: Only reads.
+"""
+
+EXAMPLES = r"""
+- name: Look at the schema
+  schema_info:
+    query: SELECT max(version) FROM schema_version
+"""
+
+RETURN = r"""
+outcome:
+  description: V(proven), or V(unknown) where the database does not run, or gives anything but one whole number.
+  returned: always
+  type: str
+summary:
+  description: The version, or why it is not known.
+  returned: always
+  type: str
+next_command:
+  description: What to type next, empty where nothing is left to do.
+  returned: always
+  type: str
+version:
+  description: The version, none where it is not known.
+  returned: always
+  type: int
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.engine import docker_engine
+from ansible.module_utils.trading_ops.programs import LocalPrograms
+from ansible.module_utils.trading_ops.schema import observe
+
+ARGUMENT_SPEC = {
+    "query": {"type": "str", "required": True},
+    "project_name": {"type": "str", "default": "trading-paper"},
+    "service": {"type": "str", "default": "timescaledb"},
+    "superuser": {"type": "str", "default": "postgres"},
+    "database": {"type": "str", "default": "trading"},
+    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+}
+ASK_SECONDS = 20
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    docker_url = module.params["docker_url"]
+    programs = LocalPrograms({"DOCKER_HOST": docker_url}, time.monotonic, ASK_SECONDS)
+    module.exit_json(**observe(module.params, lambda: docker_engine(docker_url), programs))
+
+
+if __name__ == "__main__":
+    main()

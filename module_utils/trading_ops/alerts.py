@@ -1,0 +1,157 @@
+"""What fires and what is silenced as a module result, and silences that end by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from .alert_rules import WATCHDOG
+from .alertmanager import Alert, Alertmanager, AlertmanagerError, Matcher, Silence, select_alerts
+from .clock import format_utc
+from .prometheus import Endpoint
+
+LONGEST_MINUTES: Final = 24 * 60
+"""A silence outlives no shift that nobody hands over; who needs it longer says so again."""
+
+LOOK: Final = "./runbook alerts"
+
+
+def parse_endpoint(params: Mapping[str, Any]) -> Endpoint:
+    """Return the endpoint that a module's parameters name."""
+    return Endpoint(
+        url=params["alertmanager_url"],
+        username=params["username"] or "",
+        password=params["password"] or "",
+        token_path=params["token_path"] or "",
+        ca_path=params["ca_path"] or "",
+        validate_certs=params["validate_certs"],
+        query_timeout_seconds=params["timeout_seconds"],
+    )
+
+
+def observe(alertmanager: Alertmanager, wanted: str = "") -> dict[str, Any]:
+    """Return the module result: what fires and what is silenced. Never raises.
+
+    wanted: name or fingerprint of the alerts in `matching`; `refused` where none of them fires.
+    """
+    try:
+        version, alerts, silences = alertmanager.status().version, alertmanager.alerts(), alertmanager.silences()
+    except AlertmanagerError as error:
+        return _seen("unknown", str(error), "", (), (), (), "./runbook alerting_start")
+    matching = select_alerts(alerts, wanted) if wanted else ()
+    if wanted and not matching:
+        return _seen("refused", f"no alarm {wanted!r} fires", version, alerts, silences, (), LOOK)
+    real = [alert for alert in alerts if alert.name != WATCHDOG]
+    critical = sum(alert.labels.get("severity") == "critical" for alert in real)
+    words = f"{len(real)} alarms fire ({critical} critical), {len(silences)} silences"
+    return _seen("proven", words, version, alerts, silences, matching)
+
+
+def ensure_silenced(
+    alertmanager: Alertmanager, params: Mapping[str, Any], now: Callable[[], datetime], dry_run: bool
+) -> dict[str, Any]:
+    """Return the module result of `state: present`: the silence is there, and ends. Never raises."""
+    minutes, incident_id = params["minutes"], params["incident_id"]
+    if not params["matchers"] or not all(params[name].strip() for name in ("by", "reason", "incident_id")):
+        return _silenced("usage", "what is silenced, by whom, why, and for which incident has to be said")
+    if not 1 <= (minutes or 0) <= LONGEST_MINUTES:
+        return _silenced("usage", f"minutes: a silence lasts from 1 to {LONGEST_MINUTES} minutes, not {minutes!r}")
+    matchers = tuple(Matcher(name, str(value)) for name, value in sorted(params["matchers"].items()))
+    comment = f"{incident_id}: {' '.join(params['reason'].split())}"
+    begin = now()
+    end = begin + timedelta(minutes=minutes)
+    # A second run a moment later asks for the same; one that asks for much longer asks for another end.
+    enough = format_utc(end - timedelta(minutes=max(1, minutes / 10)))
+    try:
+        there = [each for each in alertmanager.silences() if _is_same(each, matchers, comment)]
+        if long := [each for each in there if each.ends_at >= enough]:
+            return _silenced("planned" if dry_run else "proven", f"is silenced: {_words(long[0])}", long[0])
+        if dry_run:
+            words = ", ".join(matcher.words() for matcher in matchers)
+            return _silenced("planned", f"would silence {words} until {format_utc(end)}", changed=True)
+        made = alertmanager.silence(matchers, begin, end, params["by"], comment)
+        found = [each for each in alertmanager.silences() if each.id == made]
+        is_there = bool(found) and _is_same(found[0], matchers, comment) and found[0].ends_at <= format_utc(end)
+        for each in there if is_there else ():
+            alertmanager.expire(each.id)
+    except AlertmanagerError as error:
+        return _silenced("failed", str(error))
+    if not is_there:
+        return _silenced("failed", f"the silence {made} is not there as it was asked for", changed=True)
+    return _silenced("proven", f"silenced: {_words(found[0])}", found[0], changed=True)
+
+
+def ensure_expired(alertmanager: Alertmanager, silence_id: str, dry_run: bool) -> dict[str, Any]:
+    """Return the module result of `state: absent`: there is no such silence any more. Never raises."""
+    if not silence_id:
+        return _silenced("usage", "silence_id: which silence ends has to be said")
+    try:
+        there = [each for each in alertmanager.silences() if each.id == silence_id]
+        if not there:
+            return _silenced("planned" if dry_run else "proven", f"there is no silence {silence_id}")
+        if dry_run:
+            return _silenced("planned", f"would end {_words(there[0])}", there[0], changed=True)
+        alertmanager.expire(silence_id)
+        if any(each.id == silence_id for each in alertmanager.silences()):
+            return _silenced("failed", f"{silence_id} is still there", there[0], changed=True)
+    except AlertmanagerError as error:
+        return _silenced("failed", str(error))
+    return _silenced("proven", f"ended: {_words(there[0])}", there[0], changed=True)
+
+
+def describe_labels(labels: Mapping[str, str]) -> str:
+    """Return what tells alerts of one name apart: `host=homelab1, symbol=BTCUSDT`."""
+    known = {"alertname", "severity", "action", "check", "group", "section", "job", "instance"}
+    return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name not in known)
+
+
+def _is_same(silence: Silence, matchers: Sequence[Matcher], comment: str) -> bool:
+    own = sorted(silence.matchers, key=lambda each: each.name)
+    return silence.state != "expired" and tuple(own) == tuple(matchers) and silence.comment == comment
+
+
+def _words(silence: Silence) -> str:
+    return f"{silence.words()} until {silence.ends_at} by {silence.created_by} ({silence.comment}), id {silence.id}"
+
+
+def _line(alert: Alert) -> str:
+    silenced = "  SILENCED" if alert.silenced_by else ""
+    severity = alert.labels.get("severity", "no severity").upper()
+    where = describe_labels(alert.labels)
+    words = alert.annotations.get("summary", "")
+    return f"{severity:<8}  {alert.name}  {where}  since {alert.starts_at}  {alert.fingerprint[:8]}{silenced}  {words}"
+
+
+def _seen(
+    outcome: str,
+    summary: str,
+    version: str,
+    alerts: Sequence[Alert],
+    silences: Sequence[Silence],
+    matching: Sequence[Alert],
+    next_command: str = "",
+) -> dict[str, Any]:
+    shown = [_line(alert) for alert in alerts if alert.name != WATCHDOG]
+    return {
+        "changed": False,
+        "outcome": outcome,
+        "summary": summary,
+        "next_command": next_command,
+        "version": version,
+        "alerts": [asdict(alert) for alert in alerts],
+        "matching": [{**asdict(alert), "alertname": alert.name} for alert in matching],
+        "silences": [asdict(silence) for silence in silences],
+        "lines": [*shown, *(f"SILENCE  {_words(each)}" for each in silences)],
+    }
+
+
+def _silenced(outcome: str, summary: str, silence: Silence | None = None, changed: bool = False) -> dict[str, Any]:
+    return {
+        "changed": changed,
+        "outcome": outcome,
+        "summary": summary,
+        "next_command": LOOK if outcome == "failed" else "",
+        "silence": asdict(silence) if silence else {},
+    }

@@ -1,0 +1,120 @@
+"""What fires, and silences that end by themselves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from trading_ops.alerts import ensure_expired, ensure_silenced, observe
+
+from tests.unit.fake_alertmanager import ALERT, SILENCE, FakeAlertmanager, alert
+
+NOW = datetime(2026, 11, 21, 18, 50, tzinfo=UTC)
+ASKED = {
+    "matchers": {"host": "homelab1", "alertname": "psi"},
+    "minutes": 60,
+    "incident_id": "INC-20261121-185000-psi",
+    "reason": "training runs",
+    "by": "anna",
+}
+
+
+def ask(fake: FakeAlertmanager, dry_run: bool = False, **more):
+    return ensure_silenced(fake.client, ASKED | more, lambda: NOW, dry_run)
+
+
+def test_what_fires_is_listed_and_the_watchdog_is_no_alarm():
+    fake = FakeAlertmanager(ALERT, alert("Watchdog", severity="none"))
+    fake.silences = [SILENCE]
+    seen = observe(fake.client)
+    assert (seen["outcome"], seen["summary"]) == ("proven", "1 alarms fire (1 critical), 1 silences")
+    assert len(seen["alerts"]) == 2, "the watchdog is told all the same"
+    assert [line.split()[0] for line in seen["lines"]] == ["CRITICAL", "SILENCE"]
+
+
+def test_an_alertmanager_that_is_away_is_unknown_and_not_silent():
+    fake = FakeAlertmanager(ALERT)
+    fake.is_away = True
+    assert observe(fake.client)["outcome"] == "unknown"
+
+
+def test_an_alert_that_does_not_fire_is_refused():
+    assert observe(FakeAlertmanager(ALERT).client, "psi")["outcome"] == "refused"
+    assert (
+        observe(FakeAlertmanager(ALERT).client, "feed_latency_p99")["matching"][0]["fingerprint"] == "d059425acb157b72"
+    )
+
+
+def test_check_run_check_run_makes_one_silence():
+    fake = FakeAlertmanager()
+    planned = ask(fake, dry_run=True)
+    assert (planned["outcome"], planned["changed"], fake.silences) == ("planned", True, [])
+    made = ask(fake)
+    assert (made["outcome"], made["changed"], made["silence"]["ends_at"]) == (
+        "proven",
+        True,
+        "2026-11-21T19:50:00.000Z",
+    )
+    assert made["silence"]["comment"] == "INC-20261121-185000-psi: training runs"
+    for dry_run in (True, False):
+        again = ask(fake, dry_run)
+        assert (again["changed"], again["outcome"]) == (False, "planned" if dry_run else "proven")
+    assert len(fake.silences) == 1
+
+
+def test_a_silence_that_is_asked_to_last_longer_does_and_one_is_left():
+    fake = FakeAlertmanager()
+    ask(fake)
+    later = NOW + timedelta(minutes=50)
+    planned = ensure_silenced(fake.client, ASKED, lambda: later, True)
+    assert (planned["outcome"], planned["changed"]) == ("planned", True)
+    made = ensure_silenced(fake.client, ASKED, lambda: later, False)
+    assert (made["outcome"], made["changed"]) == ("proven", True)
+    assert made["silence"]["ends_at"] == "2026-11-21T20:40:00.000Z"
+    assert [each["status"]["state"] for each in fake.silences] == ["expired", "active"]
+    again = ensure_silenced(fake.client, ASKED, lambda: later + timedelta(minutes=1), False)
+    assert (again["outcome"], again["changed"], len(fake.silences)) == ("proven", False, 2)
+
+
+def test_a_longer_silence_stays_where_a_shorter_one_is_asked_for():
+    fake = FakeAlertmanager()
+    ask(fake)
+    again = ask(fake, minutes=10)
+    assert (again["changed"], again["silence"]["ends_at"]) == (False, "2026-11-21T19:50:00.000Z")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"minutes": None},
+        {"minutes": 0},
+        {"minutes": 1441},
+        {"matchers": {}},
+        {"by": " "},
+        {"reason": ""},
+        {"incident_id": ""},
+    ],
+    ids=str,
+)
+def test_a_silence_without_end_owner_reason_or_incident_is_wrong_usage(wrong):
+    fake = FakeAlertmanager()
+    assert ask(fake, **wrong)["outcome"] == "usage"
+    assert fake.asked == []
+
+
+def test_a_silence_that_is_not_there_afterwards_is_a_failure():
+    fake = FakeAlertmanager()
+    fake.is_deaf = True
+    assert ask(fake)["outcome"] == "failed"
+
+
+def test_a_silence_ends_once_and_one_that_stays_is_a_failure():
+    fake = FakeAlertmanager()
+    name = ask(fake)["silence"]["id"]
+    assert ensure_expired(fake.client, name, True)["changed"] is True
+    fake.is_deaf = True
+    assert ensure_expired(fake.client, name, False)["outcome"] == "failed"
+    fake.is_deaf = False
+    results = [ensure_expired(fake.client, name, False) for _ in range(2)]
+    assert [(each["outcome"], each["changed"]) for each in results] == [("proven", True), ("proven", False)]
+    assert ensure_expired(fake.client, "", False)["outcome"] == "usage"
