@@ -27,6 +27,8 @@ SHELL_SCRIPTS = [
 ]
 
 
+# ansible-lint takes two minutes of a processor; beside the tests on lab hosts that was more than five on the clock.
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     "argv",
     [
