@@ -225,7 +225,8 @@ from ansible.module_utils.trading_ops.engine import docker_engine
 from ansible.module_utils.trading_ops.git_repository import HOST_ENVIRONMENT, Repository, owner_of
 from ansible.module_utils.trading_ops.image_pins import DockerImages
 from ansible.module_utils.trading_ops.programs import LocalPrograms, ProgramError
-from ansible.module_utils.trading_ops.release import Host, ensure_release, parse_request
+from ansible.module_utils.trading_ops.release import ensure_release
+from ansible.module_utils.trading_ops.release_request import Host, parse_request
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},

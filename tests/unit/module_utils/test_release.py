@@ -15,8 +15,10 @@ from trading_ops.engine import EngineError
 from trading_ops.git_repository import HOST_ENVIRONMENT, Repository
 from trading_ops.image_pins import Image
 from trading_ops.programs import LocalPrograms
-from trading_ops.release import Host, Request, Stack, build_stacks, ensure_release, read_supported_max
+from trading_ops.release import ensure_release
+from trading_ops.release_look import read_supported_max
 from trading_ops.release_plan import Rules
+from trading_ops.release_request import Host, Request, Stack, build_stacks
 
 from tests.unit.compose_world import ServiceSpec, World
 
