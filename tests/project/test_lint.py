@@ -23,6 +23,7 @@ SHELL_SCRIPTS = [
     "lab/host/files/usr/local/sbin/lab-host-init",
     "lab/images/alertmanager/am-init",
     "lab/images/timescaledb/timescaledb-start",
+    "tests/tools.sh",
     "tests/unit/samples/compose/record.sh",
 ]
 
