@@ -140,6 +140,16 @@ def venue(path: str, body: dict[str, Any] | None = None) -> Any:
     return _ask(f"{VENUE_URL}{path}", "GET" if body is None else "POST", body)
 
 
+def venue_fault(name: str, **settings: Any) -> None:
+    """Switch a fault of the mock venue on."""
+    venue("/admin/faults", {name: settings or True})
+
+
+def no_venue_fault() -> None:
+    """Switch all faults of the mock venue off."""
+    _ask(f"{VENUE_URL}/admin/faults", "DELETE")
+
+
 def messages(channel: str, since: str) -> list[str]:
     """Return what the receiver of notifications got on a channel after `since`."""
     kept = _ask(f"{RECEIVER_URL}/messages?channel={channel}&since={since}", "GET")["messages"]

@@ -18,7 +18,19 @@ from typing import Any
 import pytest
 
 from tests.lab.conftest import GATED, LIVE, PAPER, feed_troubles, flatten, pass_gate, release_halt, remove_bots
-from tests.lab.estate import FEED_HOST, HOSTS, TRADING_HOSTS, Run, feed_fault, no_feed_fault, on, runbook, wait_until
+from tests.lab.estate import (
+    FEED_HOST,
+    HOSTS,
+    TRADING_HOSTS,
+    Run,
+    feed_fault,
+    no_feed_fault,
+    no_venue_fault,
+    on,
+    runbook,
+    venue_fault,
+    wait_until,
+)
 
 ALERTMANAGER = "http://172.29.77.11:9093/api/v2"
 STATE = "/var/lib/trading-core"
@@ -154,6 +166,12 @@ def put_certificate() -> None:
     on("control1", f"mkdir -p /etc/trading-core && {made} -out /etc/trading-core/by_a_test.crt")
 
 
+def drift() -> None:
+    """The market of the last hour is another one for the paper bot, which takes it in when it starts."""
+    feed_fault("wicks")
+    on("homelab1", "docker restart trading-paper-bot-1")
+
+
 def nothing() -> None:
     pass
 
@@ -178,8 +196,8 @@ FAULTS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[str, ...], s
     "full disk": (mount_full, lambda: on(FEED_HOST, "umount /srv/full"), (), "2.1", "disk /srv/full | 9"),
     "slow feed": (lambda: feed_fault("latency", milliseconds=700), no_feed_fault, (), "2.2", "feed\\_latency\\_p99"),
     "damaged records": (lambda: feed_fault("nan_records"), no_feed_fault, (), "2.2", "nan\\_records"),
-    "loss of the day": (nothing, nothing, ("-e", "trading_core_day_loss_limit_percent=-1000"), "2.3", "pnl\\_day"),
-    "drift": (nothing, nothing, ("-e", "trading_core_psi_limit_ratio=-1"), "2.4", "\\(psi\\)"),
+    "loss of the day": (lambda: venue_fault("slippage"), no_venue_fault, (), "2.3", "pnl\\_day"),
+    "drift": (drift, no_feed_fault, (), "2.4", "\\(psi\\)"),
     "alarm nobody took": (
         lambda: raise_alarm("MadeByATest"),
         lambda: raise_alarm("MadeByATest", -1),

@@ -161,6 +161,16 @@ def test_a_rejecting_venue_opens_nothing(exchange):
     assert exchange.open() == []
 
 
+@pytest.mark.parametrize(("side", "price"), [("buy", 150.0), ("sell", 50.0)])
+def test_slippage_makes_market_orders_worse_and_leaves_limits_alone(exchange, side, price):
+    exchange.answer("POST", "/admin/faults", {"slippage": {"percent": 50}})
+    assert exchange.place(kind="market", side=side)["price"] == pytest.approx(price)
+    assert exchange.place(side="buy", price=100)["price"] == 100.0
+    exchange.answer("POST", "/admin/faults", {"slippage": {"percent": 50, "mode": "live"}})
+    assert exchange.place(kind="market", side=side)["price"] == 100.0
+    assert exchange.place(kind="market", side=side, mode="live")["price"] == pytest.approx(price)
+
+
 def test_a_venue_that_starts_again_keeps_its_record_and_counts_on(exchange, tmp_path):
     exchange.place()
     path = tmp_path / "record.jsonl"

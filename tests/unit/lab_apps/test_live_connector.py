@@ -105,6 +105,17 @@ def test_nan_records_are_counted_and_served_as_null(connector):
     assert all(bar["open"] > 0 for bar in bars)
 
 
+def test_wicks_are_served_in_each_third_bar_of_the_past_too_and_go_when_they_are_off(connector):
+    before = connector.get("/bars?symbol=BTCUSDT&limit=6").payload["bars"]
+    connector.post_faults(wicks={"every": 3, "percent": 50})
+    served = connector.get("/bars?symbol=BTCUSDT&limit=6").payload["bars"]
+    higher = [bar["high"] / sound["high"] for bar, sound in zip(served, before, strict=True)]
+    assert sorted(higher) == [1, 1, 1, 1, 1.5, 1.5]
+    assert [bar["close"] for bar in served] == [bar["close"] for bar in before]
+    connector.post_faults(wicks=False)
+    assert connector.get("/bars?symbol=BTCUSDT&limit=6").payload["bars"] == before
+
+
 def test_a_reconnect_storm_counts_and_loses_what_was_on_the_way(connector):
     connector.post_faults(reconnect_storm={"every_seconds": 0.5})
     connector.run(10.0)

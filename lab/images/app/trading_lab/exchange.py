@@ -19,7 +19,12 @@ from trading_lab.http_json import call, understood
 from trading_lab.timestamps import iso_utc
 from trading_lab.web import BadRequest, Request, Response, Route, start_server, stop_signal
 
-FAULTS: Mapping[str, Mapping[str, Any]] = {"down": {}, "slow": {"seconds": 3.0}, "reject": {}}
+FAULTS: Mapping[str, Mapping[str, Any]] = {
+    "down": {},
+    "slow": {"seconds": 3.0},
+    "reject": {},
+    "slippage": {"percent": 95.0, "mode": ""},
+}
 KINDS = frozenset({"market", "limit", "stop"})
 DOWN = Response({"error": "the venue is down"}, 503)
 _KEPT_RECORDS = 500_000
@@ -71,13 +76,20 @@ class Venue:
         self._closed: dict[str, Order] = {}
         self._lock = threading.Lock()
 
-    def place(self, wanted: Mapping[str, Any], arrived: float, refused: str | None = None) -> Order:
-        """Record an order that arrived; hold it, fill it, or refuse it with the given status."""
+    def place(
+        self, wanted: Mapping[str, Any], arrived: float, refused: str | None = None, slippage: float = 0.0
+    ) -> Order:
+        """Record an order that arrived; hold it, fill it, or refuse it with the given status.
+
+        A market order gets a price that is worse by `slippage` (a share of it).
+        """
         with self._lock:
             number = self._sequence + 1
             order = Order(f"o-{number}", status=refused or "open", **_parse_order(wanted))
             if refused is None:
                 current = self._price(order.symbol, arrived)
+                if order.kind == "market":
+                    current *= 1 + slippage if order.side == "buy" else 1 - slippage
                 if fills_at(order, current):
                     order = replace(order, status="filled", price=current)
                 else:
@@ -196,7 +208,9 @@ def build_routes(
     def place(request: Request, arrived: float) -> Response:
         # An order that reaches a venue that is down is recorded too: it was sent, and that is the question.
         refused = "unavailable" if is_down() else "rejected" if faults.parameters("reject") is not None else None
-        order = venue.place(request.body, arrived, refused)
+        slips = faults.parameters("slippage") or {"percent": 0.0, "mode": ""}
+        percent = float(slips["percent"]) if slips["mode"] in ("", request.body.get("mode")) else 0.0
+        order = venue.place(request.body, arrived, refused, percent / 100)
         if is_down():
             return DOWN
         return Response({"order_id": order.order_id, "status": order.status, "price": order.price})

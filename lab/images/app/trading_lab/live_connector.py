@@ -31,6 +31,7 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "reconnect_storm": {"every_seconds": 0.5},
     "frozen_metrics": {},
     "exporter_gone": {},
+    "wicks": {"every": 3, "percent": 1.0},
 }
 MESSAGES_PER_BAR = 10
 BarAt = Callable[[str, float, float], Bar]
@@ -188,6 +189,14 @@ class Feed:
             self._metrics.nan_records.labels(message.symbol).inc()
 
 
+def with_wick(bar: Bar, bar_seconds: float, faults: FaultBoard) -> Bar:
+    """A bar as the fault has it: each so many, also of the past, with a higher high. What a model learned drifts."""
+    wicks = faults.parameters("wicks")
+    if not wicks or round(bar.open_time / bar_seconds) % int(wicks["every"]):
+        return bar
+    return replace(bar, high=bar.high * (1 + wicks["percent"] / 100))
+
+
 def bar_as_json(bar: Bar) -> dict[str, Any]:
     """A bar as served: a value that is no number becomes null, as JSON has no NaN."""
     values = {"open": bar.open, "high": bar.high, "low": bar.low, "close": bar.close, "volume": bar.volume}
@@ -208,7 +217,7 @@ def build_routes(feed: Feed, faults: FaultBoard, metrics: FeedMetrics) -> list[R
             raise BadRequest(f"no symbol {symbol!r}; there are: {', '.join(feed.symbols)}")
         if not limit.isdigit() or not 1 <= int(limit) <= _LARGEST_LIMIT:
             raise BadRequest(f"limit is a number from 1 to {_LARGEST_LIMIT}")
-        bars = [bar_as_json(bar) for bar in feed.bars(symbol, int(limit))]
+        bars = [bar_as_json(with_wick(bar, feed.bar_seconds, faults)) for bar in feed.bars(symbol, int(limit))]
         return Response({"symbol": symbol, "bar_seconds": feed.bar_seconds, "bars": bars})
 
     def serve_metrics(_: Request) -> Response:
