@@ -102,8 +102,10 @@ def ensure_expired(alertmanager: Alertmanager, silence_id: str, dry_run: bool) -
 
 
 def describe_labels(labels: Mapping[str, str]) -> str:
-    """Return what tells alerts of one name apart: `host=homelab1, symbol=BTCUSDT`."""
-    known = {"alertname", "severity", "action", "check", "group", "section", "job", "instance"}
+    """Return what tells alerts of one name apart: `host=homelab1, symbol=BTCUSDT`; without a host, the instance."""
+    known = {"alertname", "severity", "action", "check", "group", "section", "job"}
+    if "host" in labels:
+        known.add("instance")
     return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name not in known)
 
 

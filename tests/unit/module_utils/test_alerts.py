@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from trading_ops.alerts import ensure_expired, ensure_silenced, observe
+from trading_ops.alerts import describe_labels, ensure_expired, ensure_silenced, observe
 
 from tests.unit.fake_alertmanager import ALERT, SILENCE, FakeAlertmanager, alert
 
@@ -30,6 +30,18 @@ def test_what_fires_is_listed_and_the_watchdog_is_no_alarm():
     assert (seen["outcome"], seen["summary"]) == ("proven", "1 alarms fire (1 critical), 1 silences")
     assert len(seen["alerts"]) == 2, "the watchdog is told all the same"
     assert [line.split()[0] for line in seen["lines"]] == ["CRITICAL", "SILENCE"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"alertname": "x", "host": "homelab1", "instance": "a:9100", "job": "node"}, "host=homelab1"),
+        ({"alertname": "x", "instance": "a:9100", "job": "node"}, "instance=a:9100"),
+        ({"alertname": "x"}, ""),
+    ],
+)
+def test_what_tells_alarms_of_one_name_apart_is_the_host_or_else_the_instance(labels, words):
+    assert describe_labels(labels) == words
 
 
 def test_an_alertmanager_that_is_away_is_unknown_and_not_silent():

@@ -445,6 +445,18 @@ def test_a_halt_is_red_and_says_who_and_why():
     only(params, "2.8", "fail", "homelab1: halt", "by anna: bars", INCIDENT)
 
 
+@pytest.mark.parametrize(("minutes", "words"), [(5, "until "), (-5, "ran out at ")])
+def test_a_feed_gate_says_whether_it_still_counts_and_is_no_fault(minutes, words):
+    params = estate()
+    gate = {
+        "passed_at": format_utc(NOW - timedelta(hours=1)),
+        "expires_at": format_utc(NOW + timedelta(minutes=minutes)),
+    }
+    host(params)["gate"] = gate | {"by": "anna"}
+    (found,) = [each for each in points(params) if each.subject == "homelab1: feed gate"]
+    assert (found.outcome, f"{words}{gate['expires_at']}" in found.text) == ("pass", True)
+
+
 def test_where_a_host_is_halted_for_an_incident_that_is_not_on_record_none_is_open_is_not_said():
     params = estate()
     latch = {"scope": "all", "incident_ids": [INCIDENT], "since": "x", "by": "anna", "reason": "bars", "damaged": ""}
