@@ -213,6 +213,15 @@ def test_the_texts_of_a_revision_reach_no_journal():
         assert task["vars"]["ansible_no_target_syslog"] is True, name
 
 
+MIXED = [path for path in sorted((ROOT / "molecule").glob("*/*.yml")) if "import_playbook" in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("playbook", MIXED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_a_scenario_does_beside_a_procedure_is_a_side_job_of_its_verdict(playbook):
+    own = [play for play in load_yaml(playbook) if "hosts" in play]
+    assert [play["name"] for play in own if play.get("vars", {}).get("side_job") is not True] == []
+
+
 def test_no_role_entry_skips_its_argument_validation():
     """tasks_from with a file extension silently skips the specification."""
     checked = [path for path in files() if path.suffix in {".yml", ".yaml"}]
