@@ -19,26 +19,11 @@ options:
     description: Prometheus, as seen from the host. It must not hold credentials.
     type: str
     default: http://127.0.0.1:9090
-  username:
-    description: User for basic authentication.
-    type: str
-  password:
-    description: Password for basic authentication.
-    type: str
-  token_path:
-    description: File on the host whose content is sent as bearer token.
-    type: path
-  ca_path:
-    description: File on the host with the certificates that Prometheus' own has to come from. Empty for the system's.
-    type: path
-  validate_certs:
-    description: Whether Prometheus' certificate has to be good.
-    type: bool
-    default: true
   query_timeout_seconds:
     description: Time for the answer.
     type: float
     default: 10
+extends_documentation_fragment: http_access
 attributes:
   check_mode:
     support: full
@@ -85,15 +70,12 @@ from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alert_history import observe
+from ansible.module_utils.trading_ops.prometheus import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
+    **ACCESS_ARGUMENTS,
     "since": {"type": "str", "default": ""},
     "prometheus_url": {"type": "str", "default": "http://127.0.0.1:9090"},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "token_path": {"type": "path", "no_log": False},
-    "ca_path": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
     "query_timeout_seconds": {"type": "float", "default": 10},
 }
 

@@ -21,26 +21,11 @@ options:
     description: Alertmanager, as seen from the host. It must not hold credentials.
     type: str
     default: http://127.0.0.1:9093
-  username:
-    description: User for basic authentication.
-    type: str
-  password:
-    description: Password for basic authentication.
-    type: str
-  token_path:
-    description: File on the host whose content is sent as bearer token.
-    type: path
-  ca_path:
-    description: File on the host with the certificates that Alertmanager's own comes from. Empty for the system's.
-    type: path
-  validate_certs:
-    description: Whether Alertmanager's certificate has to be good.
-    type: bool
-    default: true
   timeout_seconds:
     description: Time for one answer.
     type: float
     default: 5
+extends_documentation_fragment: http_access
 attributes:
   check_mode:
     support: full
@@ -101,23 +86,21 @@ lines:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alertmanager import connect
-from ansible.module_utils.trading_ops.alerts import observe, parse_endpoint
+from ansible.module_utils.trading_ops.alerts import observe
+from ansible.module_utils.trading_ops.prometheus import ACCESS_ARGUMENTS, parse_endpoint
 
 ARGUMENT_SPEC = {
+    **ACCESS_ARGUMENTS,
     "alert": {"type": "str", "default": ""},
     "alertmanager_url": {"type": "str", "default": "http://127.0.0.1:9093"},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "token_path": {"type": "path", "no_log": False},
-    "ca_path": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "float", "default": 5},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    result = observe(connect(parse_endpoint(module.params)), module.params["alert"])
+    endpoint = parse_endpoint(module.params, "alertmanager_url", "timeout_seconds")
+    result = observe(connect(endpoint), module.params["alert"])
     if result["outcome"] == "refused":
         module.fail_json(msg=result["summary"], **result)
     module.exit_json(**result)

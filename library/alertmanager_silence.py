@@ -44,26 +44,11 @@ options:
     description: Alertmanager, as seen from the host. It must not hold credentials.
     type: str
     default: http://127.0.0.1:9093
-  username:
-    description: User for basic authentication.
-    type: str
-  password:
-    description: Password for basic authentication.
-    type: str
-  token_path:
-    description: File on the host whose content is sent as bearer token.
-    type: path
-  ca_path:
-    description: File on the host with the certificates that Alertmanager's own comes from. Empty for the system's.
-    type: path
-  validate_certs:
-    description: Whether Alertmanager's certificate has to be good.
-    type: bool
-    default: true
   timeout_seconds:
     description: Time for one answer.
     type: float
     default: 5
+extends_documentation_fragment: http_access
 attributes:
   check_mode:
     support: full
@@ -106,9 +91,11 @@ from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alertmanager import connect
-from ansible.module_utils.trading_ops.alerts import ensure_expired, ensure_silenced, parse_endpoint
+from ansible.module_utils.trading_ops.alerts import ensure_expired, ensure_silenced
+from ansible.module_utils.trading_ops.prometheus import ACCESS_ARGUMENTS, parse_endpoint
 
 ARGUMENT_SPEC = {
+    **ACCESS_ARGUMENTS,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "matchers": {"type": "dict", "default": {}},
     "minutes": {"type": "int"},
@@ -117,11 +104,6 @@ ARGUMENT_SPEC = {
     "by": {"type": "str", "default": ""},
     "silence_id": {"type": "str", "default": ""},
     "alertmanager_url": {"type": "str", "default": "http://127.0.0.1:9093"},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "token_path": {"type": "path", "no_log": False},
-    "ca_path": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "float", "default": 5},
 }
 
@@ -129,7 +111,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-    alertmanager = connect(parse_endpoint(params))
+    alertmanager = connect(parse_endpoint(params, "alertmanager_url", "timeout_seconds"))
     if params["state"] == "absent":
         result = ensure_expired(alertmanager, params["silence_id"], module.check_mode)
     else:

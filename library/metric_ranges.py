@@ -36,22 +36,6 @@ options:
     description: Prometheus, as seen from the host. It must not hold credentials.
     type: str
     default: http://127.0.0.1:9090
-  username:
-    description: User for basic authentication.
-    type: str
-  password:
-    description: Password for basic authentication.
-    type: str
-  token_path:
-    description: File on the host whose content is sent as bearer token.
-    type: path
-  ca_path:
-    description: File on the host with the certificates that Prometheus' own has to come from. Empty for the system's.
-    type: path
-  validate_certs:
-    description: Whether Prometheus' certificate has to be good.
-    type: bool
-    default: true
   query_timeout_seconds:
     description: Time for one query.
     type: float
@@ -60,6 +44,7 @@ options:
     description: How often Prometheus looks at its targets. A step is no shorter, and longer where points get too many.
     type: float
     default: 15
+extends_documentation_fragment: http_access
 attributes:
   check_mode:
     support: full
@@ -104,19 +89,16 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.clock import uptime
 from ansible.module_utils.trading_ops.metric_ranges import collect
+from ansible.module_utils.trading_ops.prometheus import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
+    **ACCESS_ARGUMENTS,
     "checks": {"type": "list", "elements": "dict", "required": True},
     "range_seconds": {"type": "int", "default": 3600},
     "until": {"type": "str", "default": ""},
     "timeout_seconds": {"type": "int", "default": 30},
     "scratch_path": {"type": "path", "default": "/var/tmp"},
     "prometheus_url": {"type": "str", "default": "http://127.0.0.1:9090"},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "token_path": {"type": "path", "no_log": False},
-    "ca_path": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
     "query_timeout_seconds": {"type": "float", "default": 10},
     "scrape_interval_seconds": {"type": "float", "default": 15},
 }

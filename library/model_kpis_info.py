@@ -31,26 +31,11 @@ options:
       - The last word of a tag is its unit.
     type: dict
     required: true
-  token_path:
-    description: File on the host whose content is sent as bearer token.
-    type: path
-  username:
-    description: User for basic authentication.
-    type: str
-  password:
-    description: Password for basic authentication.
-    type: str
-  ca_path:
-    description: Certificates to hold the registry's against, beside the host's own.
-    type: path
-  validate_certs:
-    description: Whether the registry's certificate has to be good.
-    type: bool
-    default: true
   timeout_seconds:
     description: Time for the whole exchange.
     type: float
     default: 5.0
+extends_documentation_fragment: http_access
 attributes:
   check_mode:
     support: full
@@ -122,18 +107,15 @@ from urllib.error import HTTPError
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.exposure import MAX_BYTES
 from ansible.module_utils.trading_ops.model_kpis import observe
+from ansible.module_utils.trading_ops.prometheus import ACCESS_ARGUMENTS
 from ansible.module_utils.urls import open_url
 
 ARGUMENT_SPEC = {
+    **ACCESS_ARGUMENTS,
     "mlflow_url": {"type": "str", "required": True},
     "model": {"type": "str", "required": True},
     "alias": {"type": "str", "default": "champion"},
     "limits": {"type": "dict", "required": True},
-    "token_path": {"type": "path", "no_log": False},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "ca_path": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "float", "default": 5.0},
 }
 

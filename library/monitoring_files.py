@@ -40,22 +40,6 @@ options:
     description: Prometheus, seen from this host. It must not hold credentials.
     type: str
     default: http://127.0.0.1:9090
-  username:
-    description: User for basic authentication.
-    type: str
-  password:
-    description: Password for it.
-    type: str
-  token_path:
-    description: File on the host whose content is sent as bearer token.
-    type: path
-  ca_path:
-    description: File on the host with the certificates to trust.
-    type: path
-  validate_certs:
-    description: Whether Prometheus' certificate has to be good.
-    type: bool
-    default: true
   query_timeout_seconds:
     description: How long one request may take.
     type: float
@@ -64,6 +48,7 @@ options:
     description: How long Prometheus may take until every rule was evaluated once.
     type: float
     default: 60
+extends_documentation_fragment: http_access
 attributes:
   check_mode:
     support: full
@@ -105,19 +90,16 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.monitoring import install
+from ansible.module_utils.trading_ops.prometheus import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
+    **ACCESS_ARGUMENTS,
     "checks": {"type": "list", "elements": "dict", "required": True},
     "rules_path": {"type": "path", "required": True},
     "grafana_path": {"type": "path", "required": True},
     "grafana_prometheus_url": {"type": "str", "default": "http://prometheus:9090"},
     "scrape_interval_seconds": {"type": "float", "default": 15},
     "prometheus_url": {"type": "str", "default": "http://127.0.0.1:9090"},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "token_path": {"type": "path", "no_log": False},
-    "ca_path": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
     "query_timeout_seconds": {"type": "float", "default": 5},
     "timeout_seconds": {"type": "float", "default": 60},
 }

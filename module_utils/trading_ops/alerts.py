@@ -10,25 +10,11 @@ from typing import Any, Final
 from .alert_rules import WATCHDOG
 from .alertmanager import Alert, Alertmanager, AlertmanagerError, Matcher, Silence, select_alerts
 from .clock import format_utc
-from .prometheus import Endpoint
 
 LONGEST_MINUTES: Final = 24 * 60
 """A silence outlives no shift that nobody hands over; who needs it longer says so again."""
 
 LOOK: Final = "./runbook alerts"
-
-
-def parse_endpoint(params: Mapping[str, Any]) -> Endpoint:
-    """Return the endpoint that a module's parameters name."""
-    return Endpoint(
-        url=params["alertmanager_url"],
-        username=params["username"] or "",
-        password=params["password"] or "",
-        token_path=params["token_path"] or "",
-        ca_path=params["ca_path"] or "",
-        validate_certs=params["validate_certs"],
-        query_timeout_seconds=params["timeout_seconds"],
-    )
 
 
 def observe(alertmanager: Alertmanager, wanted: str = "") -> dict[str, Any]:

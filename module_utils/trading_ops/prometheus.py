@@ -138,16 +138,28 @@ class Endpoint:
         return show_url(self.url)
 
 
-def parse_endpoint(params: Mapping[str, Any]) -> Endpoint:
-    """Return the endpoint that a module's parameters name."""
+ACCESS_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "token_path": {"type": "path", "no_log": False},
+    "ca_path": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+}
+"""What a module takes to ask a server, beside its address; documented in playbooks/doc_fragments/http_access.py."""
+
+
+def parse_endpoint(
+    params: Mapping[str, Any], url: str = "prometheus_url", timeout: str = "query_timeout_seconds"
+) -> Endpoint:
+    """Return the endpoint that a module's parameters name; `url` and `timeout` are the names of two of them."""
     return Endpoint(
-        url=params["prometheus_url"],
+        url=params[url],
         username=params["username"] or "",
         password=params["password"] or "",
         token_path=params["token_path"] or "",
         ca_path=params["ca_path"] or "",
         validate_certs=params["validate_certs"],
-        query_timeout_seconds=params["query_timeout_seconds"],
+        query_timeout_seconds=params[timeout],
     )
 
 

@@ -9,12 +9,10 @@ import alert_delivery
 import alert_path_info
 import alert_receiver
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.fake_prometheus import catalogue_item
 
-MODULES = [alert_delivery, alert_path_info, alert_receiver]
 TOKEN = "t0ken-" * 8
 NOBODY = "http://127.0.0.1:9"
 
@@ -26,17 +24,6 @@ def run(
         module.main()
     out = capsys.readouterr().out
     return ended.value.code or 0, json.loads(out), out
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_documentation_and_specification_agree(module):
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert documented.keys() == module.ARGUMENT_SPEC.keys()
-    for key, spec in module.ARGUMENT_SPEC.items():
-        for part in ("type", "required", "default", "choices", "elements"):
-            assert documented[key].get(part) == spec.get(part), f"{key}.{part}"
-    for text in (module.EXAMPLES, module.RETURN):
-        assert yaml.safe_load(text)
 
 
 def test_a_token_that_is_none_is_wrong_usage_and_is_not_repeated(tmp_path, capsys, monkeypatch):

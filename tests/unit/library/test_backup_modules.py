@@ -12,7 +12,6 @@ import backup_prune
 import backup_server
 import pytest
 import restore
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 SET = "SET-20261121-023000"
@@ -39,21 +38,6 @@ def run(module: Any, capsys: pytest.CaptureFixture[str], tmp_path, **more: Any) 
     result = json.loads(capsys.readouterr().out)
     assert bool(ended.value.code) == bool(result.get("failed"))
     return result
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_documentation_and_specification_agree(module):
-    options = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert options.keys() == module.ARGUMENT_SPEC.keys()
-    for key, option in options.items():
-        spec = module.ARGUMENT_SPEC[key]
-        assert (option["type"], option.get("default"), option.get("required")) == (
-            spec["type"],
-            spec.get("default"),
-            spec.get("required"),
-        ), key
-    assert {"outcome", "summary", "next_command"} <= yaml.safe_load(module.RETURN).keys()
-    assert yaml.safe_load(module.EXAMPLES)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

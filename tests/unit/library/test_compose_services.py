@@ -99,16 +99,6 @@ def test_info_that_could_not_see_everything_fails_with_what_it_saw(world, capsys
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_documented_options_are_the_accepted_ones(name):
-    documented = yaml.safe_load(MODULES[name].DOCUMENTATION)["options"]
-    accepted = MODULES[name].ARGUMENT_SPEC
-    assert set(documented) == set(accepted)
-    for option, spec in accepted.items():
-        for key in ("type", "elements", "default", "choices", "required"):
-            assert documented[option].get(key) == spec.get(key), (option, key)
-
-
-@pytest.mark.parametrize("name", MODULES)
 def test_documented_results_are_the_returned_ones(world, capsys, name):
     documented = yaml.safe_load(MODULES[name].RETURN)
     _, result = run(MODULES[name], capsys, request(world))

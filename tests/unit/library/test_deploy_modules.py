@@ -53,25 +53,6 @@ def checkout(tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_documented_options_are_the_accepted_ones(name):
-    module = importlib.import_module(name)
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-
-    def facts(option):
-        return (
-            option["type"],
-            option.get("default"),
-            option.get("required"),
-            option.get("choices"),
-            option.get("elements"),
-        )
-
-    assert {key: facts(option) for key, option in documented.items()} == {
-        key: facts(option) for key, option in module.ARGUMENT_SPEC.items()
-    }
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_examples_are_yaml_that_calls_the_module(name):
     module = importlib.import_module(name)
     assert all(name in task for task in yaml.safe_load(module.EXAMPLES))

@@ -9,14 +9,11 @@ from typing import Any
 import evidence
 import evidence_archive
 import evidence_info
-import evidence_plots
 import metric_ranges
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 INCIDENT = "INC-20261121-013000-bars-look-wrong"
-MODULES = [evidence, evidence_archive, evidence_info, evidence_plots, metric_ranges]
 
 
 def run(module: Any, capsys: pytest.CaptureFixture[str], **params: Any) -> dict[str, Any]:
@@ -89,13 +86,3 @@ def test_ranges_that_can_not_be_had_or_asked_for_never_end_the_run(capsys, tmp_p
     here = {"scratch_path": str(tmp_path), "prometheus_url": "http://127.0.0.1:1"}
     bad = run(metric_ranges, capsys, checks=[{"id": "x"}], **here)
     assert (bad["outcome"], bad.get("failed"), bad["path"]) == ("failed", None, "")
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_documentation_and_specification_agree(module):
-    options = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert options.keys() == module.ARGUMENT_SPEC.keys()
-    for name, spec in module.ARGUMENT_SPEC.items():
-        assert options[name]["type"] == spec["type"], name
-        assert options[name].get("required", False) == spec.get("required", False), name
-        assert options[name].get("default") == spec.get("default"), name

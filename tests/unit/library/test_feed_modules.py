@@ -9,12 +9,10 @@ from typing import Any
 import feed_gate
 import feed_info
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.fakes import FakeContainer, FakeEngine
 
-MODULES = {"feed_gate": feed_gate, "feed_info": feed_info}
 FEED = {"host": "homelab1", "container_id": "f" * 64, "started_at": "2026-11-21T01:00:00Z"}
 
 
@@ -49,13 +47,3 @@ def test_the_feed_is_told_or_the_module_fails(monkeypatch: pytest.MonkeyPatch, c
     code, none = run(feed_info, capsys, host="homelab1", project_name="other")
     assert (code, none["outcome"], none["feed"], none["msg"]) == (1, "refused", {}, none["summary"])
     assert seen.keys() - {"invocation"} <= none.keys()
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_documented_options_are_the_accepted_ones(name):
-    documented = yaml.safe_load(MODULES[name].DOCUMENTATION)["options"]
-    accepted = MODULES[name].ARGUMENT_SPEC
-    assert set(documented) == set(accepted)
-    for option, spec in accepted.items():
-        for key in ("type", "elements", "default", "choices", "required"):
-            assert documented[option].get(key) == spec.get(key), (option, key)

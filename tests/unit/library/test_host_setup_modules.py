@@ -13,13 +13,11 @@ import known_estate
 import onboarding_info
 import pytest
 import trading_guard
-import yaml
 from ansible.module_utils.testing import patch_module_args
 from trading_ops.engine import EngineError
 
 from tests.unit.fakes import FakeEngine, bot
 
-MODULES = [host_prerequisites_info, known_estate, onboarding_info, trading_guard]
 ROOT = Path(__file__).parents[3]
 
 
@@ -54,17 +52,6 @@ def test_what_a_host_gets_is_all_that_its_guard_needs(tmp_path):
     ]
     alone = subprocess.run(begun, env={"PYTHONPATH": str(tmp_path)}, check=True, capture_output=True, text=True)
     assert 15 < int(alone.stdout) <= len(sources)
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_documentation_and_specification_agree(module):
-    options = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert options.keys() == module.ARGUMENT_SPEC.keys()
-    for key, spec in module.ARGUMENT_SPEC.items():
-        assert options[key]["type"] == spec["type"], key
-        assert options[key].get("required", False) == spec.get("required", False), key
-        assert options[key].get("default") == spec.get("default"), key
-        assert options[key].get("suboptions", {}).keys() == spec.get("options", {}).keys(), key
 
 
 def test_dropped_host_is_refused_with_the_command_that_drops_it(tmp_path, capsys):

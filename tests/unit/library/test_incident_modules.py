@@ -13,19 +13,9 @@ import incident_info
 import incident_record
 import incident_verify
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 from trading_ops.timeline import KINDS
 
-MODULES = [
-    incident_classify,
-    incident_close,
-    incident_copy,
-    incident_entry,
-    incident_info,
-    incident_record,
-    incident_verify,
-]
 ID = "INC-20261121-080000-gaps"
 
 
@@ -91,12 +81,3 @@ def test_what_is_wrong_fails_with_its_outcome(run, tmp_path):
 
 def test_every_kind_of_entry_can_be_written():
     assert set(incident_entry.ARGUMENT_SPEC["kind"]["choices"]) == KINDS
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_documentation_and_specification_agree(module):
-    options = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert options.keys() == module.ARGUMENT_SPEC.keys()
-    for key, spec in module.ARGUMENT_SPEC.items():
-        for name, fallback in (("type", None), ("required", False), ("default", None), ("choices", None)):
-            assert options[key].get(name, fallback) == spec.get(name, fallback), (key, name)

@@ -14,10 +14,8 @@ import pytest
 import restore_report
 import run_record
 import schedule
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
-MODULES = [checkout, checkout_archive, job_result_info, restore_report, run_record, schedule]
 ROOT = Path(__file__).parents[3]
 RECORD = {"outcome": "proven", "started_at": "2026-11-21T02:15:00Z", "finished_at": "2026-11-21T02:19:30Z"}
 
@@ -28,17 +26,6 @@ def run(
     with patch_module_args({**params, "_ansible_check_mode": check}), pytest.raises(SystemExit) as ended:
         module.main()
     return ended.value.code or 0, json.loads(capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_documentation_and_specification_agree(module):
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert documented.keys() == module.ARGUMENT_SPEC.keys()
-    for key, spec in module.ARGUMENT_SPEC.items():
-        for part in ("type", "required", "default", "choices", "elements"):
-            assert documented[key].get(part) == spec.get(part), f"{key}.{part}"
-    for text in (module.EXAMPLES, module.RETURN):
-        assert yaml.safe_load(text)
 
 
 def test_a_record_is_kept_and_said(tmp_path, capsys):

@@ -8,7 +8,6 @@ from typing import Any
 
 import lease
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 
@@ -49,10 +48,3 @@ def test_good_and_bad_results_have_the_same_keys(capsys, tmp_path):
     good = run(capsys, tmp_path, "present", "1")
     assert set(good) - {"invocation"} <= set(run(capsys, tmp_path, "present", "2"))
     assert set(good) - {"invocation"} <= set(run(capsys, tmp_path, "absent", "1"))
-
-
-def test_documented_options_are_the_accepted_ones():
-    documented = yaml.safe_load(lease.DOCUMENTATION)["options"]
-    assert {key: (option["type"], option.get("default")) for key, option in documented.items()} == {
-        key: (option["type"], option.get("default")) for key, option in lease.ARGUMENT_SPEC.items()
-    }

@@ -207,15 +207,6 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_unless_its_authority_i
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_documented_options_are_the_accepted_ones(module):
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    accepted = {key: (option["type"], option.get("default")) for key, option in module.ARGUMENT_SPEC.items()}
-    assert {key: (option["type"], option.get("default")) for key, option in documented.items()} == accepted
-    required = {key for key, option in module.ARGUMENT_SPEC.items() if option.get("required")}
-    assert {key for key, option in documented.items() if option.get("required")} == required
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_documented_results_are_the_returned_ones(module, server, capsys):
     times = {"stable_seconds": 0} if module is wait_for_metrics else {}
     seen = run(capsys, module, prometheus_url=server.url, **times)

@@ -10,7 +10,6 @@ from typing import Any
 
 import model_kpis_info
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 TAGS = [{"key": "oos_sharpe_ratio", "value": "1.5"}]
@@ -109,14 +108,3 @@ def test_a_token_that_can_not_be_read_is_unknown_and_nobody_is_asked_without_it(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "file:///etc/hostname", "http://[x", ""])
 def test_an_address_where_no_registry_answers_is_unknown(capsys, url):
     assert ask(capsys, url)["outcome"] == "unknown"
-
-
-def test_documented_options_are_the_accepted_ones():
-    documented = yaml.safe_load(model_kpis_info.DOCUMENTATION)["options"]
-    assert {
-        key: (option["type"], option.get("required", False), option.get("default"))
-        for key, option in documented.items()
-    } == {
-        key: (option["type"], option.get("required", False), option.get("default"))
-        for key, option in model_kpis_info.ARGUMENT_SPEC.items()
-    }

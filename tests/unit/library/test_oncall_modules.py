@@ -23,10 +23,6 @@ from ansible.module_utils.testing import patch_module_args
 from tests.unit.fake_prometheus import catalogue_item
 from tests.unit.shift_world import estate
 
-MODULES = [
-    *(access_info, alert_history_info, alertmanager_info, alertmanager_silence, handover, host_access_info),
-    *(host_status_info, shift_entry, shift_info, shift_report),
-]
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -36,18 +32,6 @@ def run(
     with patch_module_args({**params, "_ansible_check_mode": check}), pytest.raises(SystemExit) as ended:
         module.main()
     return ended.value.code or 0, json.loads(capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_documentation_and_specification_agree(module):
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert documented.keys() == module.ARGUMENT_SPEC.keys()
-    for key, spec in module.ARGUMENT_SPEC.items():
-        for part in ("type", "required", "default", "choices", "elements"):
-            assert documented[key].get(part) == spec.get(part), f"{key}.{part}"
-        assert documented[key].get("suboptions", {}).keys() == spec.get("options", {}).keys(), key
-    for text in (module.EXAMPLES, module.RETURN):
-        assert yaml.safe_load(text)
 
 
 def returned(module: Any) -> set[str]:

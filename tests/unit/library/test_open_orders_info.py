@@ -11,7 +11,6 @@ from typing import Any
 
 import open_orders_info
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 
@@ -123,10 +122,3 @@ def test_a_token_that_can_not_be_read_is_unverified_and_nobody_is_asked_without_
 
 def test_check_mode_asks_as_well(venue, capsys):
     assert ask(capsys, url=venue.url, _ansible_check_mode=True)["orders"] == "none"
-
-
-def test_documented_options_are_the_accepted_ones():
-    documented = yaml.safe_load(open_orders_info.DOCUMENTATION)["options"]
-    assert {key: (option["type"], option.get("default")) for key, option in documented.items()} == {
-        key: (option["type"], option.get("default")) for key, option in open_orders_info.ARGUMENT_SPEC.items()
-    }

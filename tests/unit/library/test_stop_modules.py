@@ -9,7 +9,6 @@ import bots
 import kill_switch
 import kill_switch_info
 import pytest
-import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.fakes import FakeEngine, bot, trading_host
@@ -77,13 +76,3 @@ def test_info_reads_only(engine, tmp_path, capsys):
     assert (code, result["changed"], len(result["bots"])) == (0, False, 2)
     assert {call[0] for call in engine.calls} == {"containers"}
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_documented_options_are_the_accepted_ones(name):
-    documented = yaml.safe_load(MODULES[name].DOCUMENTATION)["options"]
-    accepted = MODULES[name].ARGUMENT_SPEC
-    assert set(documented) == set(accepted)
-    for option, spec in accepted.items():
-        assert documented[option].get("type") == spec["type"], option
-        assert documented[option].get("default") == spec.get("default"), option

@@ -70,15 +70,3 @@ def test_a_damaged_drift_log_is_unknown_and_no_failure_of_the_module(params, cap
     (tmp_path / "drift_log.jsonl").write_text("garbage\n")
     seen = run(drift_log_info, capsys, params)
     assert (seen["outcome"], seen.get("failed")) == ("unknown", None)
-
-
-@pytest.mark.parametrize(
-    "module", [trading_config, trading_config_info, drift_log_info], ids=lambda module: module.__name__
-)
-def test_documentation_and_specification_agree(module):
-    options = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert options.keys() == module.ARGUMENT_SPEC.keys()
-    for key, spec in module.ARGUMENT_SPEC.items():
-        assert options[key]["type"] == spec["type"], key
-        assert options[key].get("required", False) == spec.get("required", False), key
-        assert options[key].get("default") == spec.get("default"), key
