@@ -44,8 +44,15 @@ class Access:
 
 
 _CAUSES: Final = (
+    # ssh says "verification failed" of this as well.
     (
-        r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|host key is known",
+        r"host key is known",
+        "no host key of it is pinned",
+        "ssh-keyscan -t ed25519 its address, compare with ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub at its "
+        "console, then add the line to known_hosts.txt of the inventory",
+    ),
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed",
         "its host key is not the pinned one",
         "at its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub; only if that is the key on offer: {remove}",
     ),

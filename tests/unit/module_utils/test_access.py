@@ -27,7 +27,11 @@ PINNED = "-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/home/anna/known_ho
     ("words", "meaning", "mend"),
     [
         (CHANGED_KEY, "host key is not the pinned one", "ssh-keygen -f /home/anna/known_hosts -R 172.29.77.11"),
-        ("No ED25519 host key is known for h and you have requested strict checking.", "host key", "pin the new one"),
+        (
+            "No ED25519 host key is known for h and you have requested strict checking. Host key verification failed.",
+            "no host key of it is pinned",
+            "ssh-keyscan -t ed25519",
+        ),
         ("ops@172.29.77.11: Permission denied (publickey).", "your key is refused", "ssh-copy-id"),
         ("Received disconnect: Too many authentication failures", "your key is refused", "ssh-copy-id"),
         (
