@@ -200,6 +200,8 @@ def test_whatever_is_changed_in_a_record_afterwards_is_named(feed):
         f" && cd {home} && sed -i '2s/Noticed/noticed/' timeline.jsonl",
     )
     found = runbook("incident_verify", "-e", f"incident_id={run.incident_id}")
+    # ./runbook status, and with it every set-up of jobs, would say of it for ever that it is damaged.
+    on("control1", f"rm -rf {home}")
     assert found.code == 1
     evidence = "evidence/homelab1"
     for named in (
