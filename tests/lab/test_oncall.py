@@ -166,6 +166,12 @@ def put_certificate() -> None:
     on("control1", f"mkdir -p /etc/trading-core && {made} -out /etc/trading-core/by_a_test.crt")
 
 
+def start_again(container: str) -> None:
+    on(FEED_HOST, f"docker start {container}")
+    look = f"docker inspect -f '{{{{.State.Health.Status}}}}' {container}"
+    wait_until(lambda: on(FEED_HOST, look).strip() == "healthy", 90, f"{container} is healthy")
+
+
 def drift() -> None:
     """The market of the last hour is another one for the paper bot, which takes it in when it starts."""
     feed_fault("wicks")
@@ -181,7 +187,7 @@ SILENCED: list[str] = []
 FAULTS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[str, ...], str, str]] = {
     "stopped connector": (
         lambda: on(FEED_HOST, "docker stop live_connector"),
-        lambda: on(FEED_HOST, "docker start live_connector"),
+        lambda: start_again("live_connector"),
         (),
         "2.1",
         "live\\_connector | exited",
@@ -221,7 +227,7 @@ FAULTS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[str, ...], s
     ),
     "no prometheus": (
         lambda: on(FEED_HOST, "docker stop prometheus"),
-        lambda: on(FEED_HOST, "docker start prometheus"),
+        lambda: start_again("prometheus"),
         (),
         "2.2",
         "Connection refused",
