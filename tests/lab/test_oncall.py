@@ -203,7 +203,7 @@ FAULTS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[str, ...], s
     "slow feed": (lambda: feed_fault("latency", milliseconds=700), no_feed_fault, (), "2.2", "feed\\_latency\\_p99"),
     "damaged records": (lambda: feed_fault("nan_records"), no_feed_fault, (), "2.2", "nan\\_records"),
     "loss of the day": (lambda: venue_fault("slippage"), no_venue_fault, (), "2.3", "pnl\\_day"),
-    "drift": (drift, no_feed_fault, (), "2.4", "\\(psi\\)"),
+    "drift": (drift, no_feed_fault, (), "2.4", "(psi)"),
     "alarm nobody took": (
         lambda: raise_alarm("MadeByATest"),
         lambda: raise_alarm("MadeByATest", -1),
