@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import stat
@@ -51,6 +52,7 @@ from trading_ops.incident_folder import (  # noqa: E402
 from trading_ops.incident_record import project  # noqa: E402
 from trading_ops.job_results import RAN, RESULT_FILE, STOPPED, job_path  # noqa: E402
 from trading_ops.jobs import JOBS_PATH, Job, Jobs, JobsError, parse_document  # noqa: E402
+from trading_ops.prometheus import Endpoint  # noqa: E402
 from trading_ops.timeline import Entry, TimelineError  # noqa: E402
 
 from jobs.environment import adopt_environment  # noqa: E402
@@ -64,6 +66,7 @@ AT_ONCE = 1000
 """So many orders are read in one turn; the rest waits for the next one."""
 MOST_LOG_BYTES = 5_000_000
 LOCK_SECONDS = 1800
+NO_SETTINGS = Settings({}, (), Endpoint(""), 0)
 LOOK_SECONDS = 1
 
 
@@ -107,7 +110,10 @@ def carry_out(desk: Desk) -> int:
             return 1
         before = orders
         wanted = alert_orders.plan(orders, desk.settings.actions)
-        if wanted.heartbeat_at > read_number(desk.path / "heartbeat.json"):
+        kept = read_number(desk.path / "heartbeat.json")
+        # One from the future is from before the clock was set back: it must not outlive its moment.
+        is_ahead = kept > desk.clock() + desk.settings.silence_limit_seconds
+        if wanted.heartbeat_at > (0 if is_ahead else kept):
             _keep(desk.path / "heartbeat.json", wanted.heartbeat_at)
             is_alive = True
         # One after the other, the stop first.
@@ -128,19 +134,28 @@ def carry_out(desk: Desk) -> int:
 
 def watch(desk: Desk) -> None:
     """Tell the channel of what is wrong with the path of the alarms: once, again after an hour, and when it is over."""
-    now = desk.clock()
-    # One that waits behind a long run has arrived all the same.
-    waiting = alert_orders.plan(read_spool(desk), desk.settings.actions).heartbeat_at
-    heartbeat_at = max(waiting, read_number(desk.path / "heartbeat.json"))
     wrong = {}
     limit_seconds = desk.settings.silence_limit_seconds
-    if text := alert_orders.silence_of_path(heartbeat_at, desk.settings_since, now, limit_seconds):
+    try:
+        # One that waits behind a long run has arrived all the same.
+        waiting = alert_orders.plan(read_spool(desk), desk.settings.actions).heartbeat_at
+        heartbeat_at = max(waiting, read_number(desk.path / "heartbeat.json"))
+        text = alert_orders.silence_of_path(heartbeat_at, desk.settings_since, desk.clock(), limit_seconds)
+    except OSError as error:
+        text = f"What alarms ask for can not be read, so no alarm would stop a bot now: {error}"
+    if text:
         wrong["path"] = text
     try:
         wrong |= describe_silences(desk.silences(), desk.settings.watched)
     except AlertmanagerError as error:
         if not text:  # else it is the same trouble, told once
             wrong["alertmanager"] = f"It can not be seen whether alarms that stop bots are silenced: {error}"
+    tell(desk, wrong)
+
+
+def tell(desk: Desk, wrong: Mapping[str, str]) -> None:
+    """Tell the channel of what is due, and keep what was told and when."""
+    now = desk.clock()
     told_path = desk.path / "told.json"
     told = read_told(told_path)
     for key in alert_orders.due(wrong, told, now):
@@ -170,11 +185,12 @@ def read_spool(desk: Desk) -> list[Order]:
 
 
 def read_number(path: Path) -> float:
-    """Return the number in a file, 0 where there is none."""
+    """Return the number in a file, 0 where there is none that counts."""
     try:
-        return float(json.loads(path.read_text(encoding="utf-8")))
+        number = float(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def read_told(path: Path) -> dict[str, float]:
@@ -398,28 +414,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings_path = Path(os.environ.get("TRADING_CORE_ALERTS_FILE") or SETTINGS_PATH)
     try:
         jobs = parse_document(jobs_path.read_text(encoding="utf-8"))
-        settings = parse_settings(settings_path.read_text(encoding="utf-8"))
-    except (OSError, JobsError, SettingsError) as error:
-        print(f"VERDICT 12 alert-orders: NOTHING WAS DONE: {error} NEXT: ./runbook alert_receiver_setup")
-        return 12
+    except (OSError, JobsError) as error:
+        return _nothing_was_done(error)
     adopt_environment(jobs)
+    try:
+        settings = parse_settings(settings_path.read_text(encoding="utf-8"))
+    except (OSError, SettingsError) as error:
+        if options.watch:
+            wrong = {"settings": f"No alarm can stop a bot now, for what it may do can not be read: {error}"}
+            tell(_desk(jobs, NO_SETTINGS, 0), wrong)
+        return _nothing_was_done(error)
+    # A host that was off could hear nothing.
+    desk = _desk(jobs, settings, max(settings_path.stat().st_mtime, time.time() - uptime()))
+    # Who only watches waits for nobody: who holds the lock sees what came just now. Who was started for an order has to
+    # wait: the spool is not empty yet, and systemd would start it again and again.
+    try:
+        code = _carry_out_alone(desk, 0 if options.watch else LOCK_SECONDS)
+    except OSError as error:
+        print(f"alert-orders: {error}", file=sys.stderr)
+        code = 1
+    if options.watch:
+        watch(desk)
+    return code
+
+
+def _nothing_was_done(error: Exception) -> int:
+    print(f"VERDICT 12 alert-orders: NOTHING WAS DONE: {error} NEXT: ./runbook alert_receiver_setup")
+    return 12
+
+
+def _desk(jobs: Jobs, settings: Settings, settings_since: float) -> Desk:
     state_path = Path(jobs.state_path)
-    desk = Desk(
+    return Desk(
         path=state_path / "alerts",
         incidents_path=state_path / "incidents",
         copies_path=Path(os.environ.get("TRADING_CORE_INCIDENTS_PATH") or ROOT / "incidents"),
         settings=settings,
-        # A host that was off could hear nothing.
-        settings_since=max(settings_path.stat().st_mtime, time.time() - uptime()),
+        settings_since=settings_since,
         run=_runner(jobs),
         silences=lambda: connect(settings.alertmanager).silences(),
     )
-    # Who only watches waits for nobody: who holds the lock sees what came just now. Who was started for an order has to
-    # wait: the spool is not empty yet, and systemd would start it again and again.
-    code = _carry_out_alone(desk, 0 if options.watch else LOCK_SECONDS)
-    if options.watch:
-        watch(desk)
-    return code
 
 
 def _carry_out_alone(desk: Desk, wait_seconds: float) -> int:

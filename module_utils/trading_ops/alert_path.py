@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,9 +77,10 @@ def _observe(host: ControlHost, wait_seconds: float) -> dict[str, Any]:
 
 def _heartbeat(host: ControlHost) -> float:
     try:
-        return float(json.loads((host.state_path / "alerts/heartbeat.json").read_text(encoding="utf-8")))
+        number = float(json.loads((host.state_path / "alerts/heartbeat.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _waiting(host: ControlHost) -> list[str]:

@@ -158,6 +158,20 @@ def test_the_watch_tells_of_a_path_that_is_silent_with_the_reason_in_words(world
     assert call.startswith("alert_notice -e reason=No heartbeat of the alarms: none ever came")
 
 
+def test_the_watch_tells_of_a_spool_that_is_gone(world):
+    (world.alerts / "spool").rmdir()
+    assert world.run("--watch") == 1
+    (call,) = world.calls
+    assert call.startswith("alert_notice -e reason=What alarms ask for can not be read")
+
+
+def test_the_watch_tells_once_of_settings_that_can_not_be_read(world):
+    (world.path / "alerts.json").write_text("{")
+    assert [world.run("--watch"), world.run("--watch")] == [12, 12]
+    (call,) = world.calls
+    assert call.startswith("alert_notice -e reason=No alarm can stop a bot now, for what it may do can not be read")
+
+
 @pytest.fixture
 def full(world):
     """Nothing that is to be kept can be written: lock, stop that was driven, runs, what was told."""

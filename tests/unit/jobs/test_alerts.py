@@ -429,6 +429,33 @@ def test_a_heartbeat_that_waits_behind_a_long_run_has_arrived(world):
     assert world.told() == []
 
 
+@pytest.mark.parametrize("kept", ["1e12", "NaN", "Infinity"])
+def test_a_heartbeat_that_can_not_be_one_gives_way_to_the_next(world, kept):
+    (world.desk.path / "heartbeat.json").write_text(kept)
+    heartbeat(world)
+    watch(world.desk)
+    assert alerts.read_number(world.desk.path / "heartbeat.json") == pytest.approx(NOW)
+    assert world.told() == []
+
+
+def test_an_order_that_is_no_heartbeat_makes_none_of_one_from_the_future(world, monkeypatch):
+    pings = []
+    monkeypatch.setattr(alerts, "ping", pings.append)
+    (world.desk.path / "heartbeat.json").write_text("1e12")
+    world.arrives("Gaps")
+    carry_out(world.desk)
+    assert (alerts.read_number(world.desk.path / "heartbeat.json"), pings) == (1e12, [])
+
+
+def test_a_spool_that_is_gone_is_told(world):
+    heartbeat(world)
+    world.desk.spool.rmdir()
+    watch(world.desk)
+    watch(world.desk)
+    (told,) = world.told()
+    assert told.startswith("What alarms ask for can not be read, so no alarm would stop a bot now: ")
+
+
 def test_what_could_not_be_told_is_told_the_next_time(world):
     heartbeat(world, ago=400)
     world.answers["alert_notice"] = [Ran(1, "VERDICT 1 alert_notice: FAILED", True), PROVEN]

@@ -55,6 +55,12 @@ def test_a_young_heartbeat_units_at_work_and_an_empty_spool_are_a_path_that_live
     assert "the last heartbeat came 30 s ago" in result["summary"]
 
 
+@pytest.mark.parametrize("kept", [float("nan"), float("inf")])
+def test_a_heartbeat_that_is_no_number_never_came(world, kept):
+    world.beat(kept)
+    assert (world.look()["outcome"], world.look()["heartbeat_at"]) == ("unknown", "")
+
+
 def test_no_heartbeat_or_an_old_one_is_unknown(world):
     assert (world.look()["outcome"], world.look()["heartbeat_at"]) == ("unknown", "")
     world.beat(NOW - 181)
