@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .durable import append_durably, bounded
+from .strict_json import object_lines
 
 DRIFT_FILE: Final = "drift_log.jsonl"
 READ_SECONDS: Final = 2
@@ -50,7 +51,7 @@ def format_entry(entry: Entry) -> str:
 def parse_log(text: str) -> Log:
     """Return the log that a file's text holds; never raises."""
     entries, damaged = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(object_lines(text), 1):
         try:
             entries.append(_parse_entry(line))
         except (ValueError, TypeError, RecursionError):

@@ -24,7 +24,7 @@ from .engine import EngineError
 from .feed_gate import GATE_FILE
 from .latch import LATCH_FILE, read_latch
 from .programs import Ended, ProgramError, said
-from .strict_json import parse_json
+from .strict_json import object_lines, parse_json
 
 LOG_LINES: Final = 20_000
 LOG_SECONDS: Final = 5
@@ -297,7 +297,7 @@ def _read_audit(path: Path, since: str, trouble: list[str]) -> list[dict[str, An
     except FileNotFoundError:
         return []
     found, damaged = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(object_lines(text), 1):
         try:
             entry = parse_json(line)
             time, _, _ = entry["time"], entry["event"], entry["by"]

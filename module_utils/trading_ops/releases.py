@@ -19,7 +19,7 @@ from typing import Any, Final
 from . import deploy_pause
 from .clock import format_utc
 from .durable import append_durably, bounded
-from .strict_json import parse_json
+from .strict_json import object_lines, parse_json
 
 RELEASES_FILE: Final = "releases.jsonl"
 LOCK_FILE: Final = ".releases.lock"
@@ -54,7 +54,7 @@ class Log:
 def parse_log(text: str) -> Log:
     """Return what the log holds; never raises."""
     releases, defects = [], []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(object_lines(text), start=1):
         try:
             release = parse_json(line)
             missing = [name for name in _FIELDS if name not in release]

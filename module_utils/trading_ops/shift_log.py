@@ -16,7 +16,7 @@ from typing import Any, Final
 from .clock import format_utc, parse_utc
 from .deploy_pause import read_pause
 from .durable import append_durably, bounded, write_durably
-from .strict_json import parse_json
+from .strict_json import object_lines, parse_json
 
 FOLDER: Final = "shift"
 LOG_FILE: Final = "log.jsonl"
@@ -48,7 +48,7 @@ class ShiftLogError(Exception):
 def parse_lines(text: str) -> tuple[list[dict[str, Any]], list[int]]:
     """Return the objects of a file with one a line, and the numbers of lines that are none. Never raises."""
     found, damaged = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(object_lines(text), 1):
         try:
             entry = parse_json(line)
             if not isinstance(entry, dict):

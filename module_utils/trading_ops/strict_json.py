@@ -14,6 +14,15 @@ def parse_json(text: str) -> Any:
         raise ValueError("it is nested too deep") from error
 
 
+def object_lines(text: str) -> list[str]:
+    """Return the lines of a file with an object on each.
+
+    Only a newline ends one: words that people paste hold other ends of lines (U+2028), which JSON keeps as they are.
+    """
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 def _no_constant(word: str) -> float:
     raise ValueError(f"{word} is no JSON")
 

@@ -31,6 +31,13 @@ def test_a_line_that_can_not_be_understood_is_counted_and_the_others_are_read(li
     assert parse_log(f"{good}\n{line}\n{good}\n") == Log((entry(), entry()), (2,))
 
 
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "\r", "\x0b"])
+def test_words_that_somebody_pasted_end_no_line(tmp_path, odd):
+    words = f"sizing{odd}as agreed"
+    record(tmp_path, [entry(words), entry()])
+    assert read(tmp_path) == Log((entry(words), entry()))
+
+
 @pytest.mark.parametrize(
     ("entries", "due"),
     [

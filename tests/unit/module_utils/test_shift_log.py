@@ -134,6 +134,14 @@ def test_a_line_that_was_cut_off_is_named_and_swallows_no_other(tmp_path):
     assert "can not be understood in line 1" in seen["summary"]
 
 
+def test_words_that_somebody_pasted_end_no_line_of_the_log_of_shifts_or_of_releases(tmp_path):
+    ensure_written(tmp_path, [taken(1, next="a\u2028b\u0085c")], {}, False)
+    (tmp_path / "releases.jsonl").write_text('{"id": "REL-1", "result": "deployed", "why": "a\u2029b"}\n')
+    seen = observe(tmp_path, NOW)
+    assert "a\u2028b\u0085c" in seen["takes"][0].values()
+    assert seen["releases"][0]["why"] == "a\u2029b"
+
+
 def test_the_last_report_and_releases_are_read(tmp_path):
     ensure_written(tmp_path, [entry("shift_started", 1)], {"generated_at": "x", "findings": []}, False)
     (tmp_path / "releases.jsonl").write_text('{"id": "REL-1", "result": "deployed"}\n')
