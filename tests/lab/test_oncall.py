@@ -80,7 +80,7 @@ def make_well() -> None:
     release_halt()
     flatten()
     pass_gate()
-    assert runbook(*PAPER).code == 0
+    wait_until(lambda: runbook(*PAPER).code == 0, 120, "checks know enough of counters again, and paper starts")
     wait_until(lambda: runbook(*LIVE).code == 0, 300, "paper was good for a minute, and live starts")
     wait_until(lambda: runbook("checks").code == 0, 300, "every check passes")
     wait_until(lambda: not alarms(), 300, "no alarm fires")
