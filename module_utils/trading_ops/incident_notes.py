@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .incident_folder import PENDING, TIMELINE, FolderError, append, incident_path
+from .incident_folder import PENDING, TIMELINE, FolderError, append, in_time, incident_path
 from .outcome import worst
 from .timeline import Entry, TimelineError
 from .verdict import GOOD, STOP_PROOFS, Result, Run, judge
@@ -20,10 +20,15 @@ _STOPS_AND_OPENS: Final = frozenset({"failsafe_stop", "incident"})
 _STOPS: Final = _STOPS_AND_OPENS | {"bot_stop", "feed_stop"}
 """What begins with a stop, which waits for no disk and for nobody's lock: its first note is written when it is over."""
 
+_NOTHING_CAME_OF_IT: Final = frozenset({"refused", "usage", "locked", "invalid"})
+
 
 @dataclass
 class Notes:
     """The notes of one run. They wait until it is known which incident the run belongs to; most belong to none.
+
+    An id that was typed can be mistyped, and a note makes an incident of it: where this checkout does not know it, the
+    notes of all but a stop wait until the run has done something, or was not turned down (`keep`).
 
     run_id: unlike any other run's. given_id: the incident that the run was told. fallback_id: the one that a stop makes
     up, which holds where no host says that it is halted for another.
@@ -43,6 +48,7 @@ class Notes:
     _step: str = ""
     _began_at: str = ""
     _count: int = 0
+    _is_kept: bool = False
 
     def begin(self, step: str) -> list[str]:
         """Note that a play begins; return what could not be done."""
@@ -70,12 +76,21 @@ class Notes:
         self.incident_id = self.incident_id or self.fallback_id
         return self.write()
 
+    def keep(self) -> list[str]:
+        """Write also what waits for an id that is not known here; return what could not be done."""
+        if not self._is_only_typed():
+            return []
+        self._is_kept = True
+        return self.write()
+
     def write(self) -> list[str]:
         """Write down what waits, where it is known for which incident; return what could not be done."""
         if not self.incident_id or not self._waiting:
             return []
         try:
             folder = incident_path(self.incidents_path, self.incident_id)
+            if self._is_only_typed() and not in_time(folder.is_dir, f"{folder} could not be read"):
+                return []
             if (folder / TIMELINE).exists() or (folder / PENDING).exists():
                 # A second stop joins the incident; it was noticed before.
                 self._waiting = [entry for entry in self._waiting if entry.kind != "detection"]
@@ -84,6 +99,9 @@ class Notes:
             return [f"The timeline of {self.incident_id} could not be written: {error}"]
         self._waiting = []
         return []
+
+    def _is_only_typed(self) -> bool:
+        return self.incident_id == self.given_id and self.procedure not in _STOPS and not self._is_kept
 
     def _add(
         self, kind: str, text: str, outcome: str = "", facts: Mapping[str, Any] | None = None, **other: str
@@ -125,6 +143,17 @@ def describe_play(run: Run, is_side_job: bool, instead: Sequence[Result] = ()) -
     found = ("proven" if _only_saw(result) else result.outcome for result in results)
     outcome = worst([*("unknown" for _ in away), *found]) if words else "unknown"
     return outcome, "; ".join(words) or "no result", _facts(results)
+
+
+def was_turned_down(run: Run) -> bool:
+    """Return whether nothing came of a run but a refusal: what it was given as an incident's id may be none."""
+    words = {judge(run).outcome, *(result.outcome for result in run.results)} - GOOD
+    return bool(words) and words <= _NOTHING_CAME_OF_IT and not any(map(has_changed, run.results))
+
+
+def has_changed(result: Result) -> bool:
+    """Return whether something is different by a result that is good."""
+    return result.outcome in GOOD and bool(result.fields.get("changed"))
 
 
 def _only_saw(result: Result) -> bool:

@@ -39,8 +39,8 @@ sys.path.insert(0, str(ROOT / "module_utils"))
 from trading_ops.clock import utc_now
 from trading_ops.incident import build_incident_id
 from trading_ops.incident_entry import read_origin
-from trading_ops.incident_notes import Notes, describe_play
-from trading_ops.verdict import Expected, Result, Run, SideProof, Verdict, judge
+from trading_ops.incident_notes import Notes, describe_play, has_changed, was_turned_down
+from trading_ops.verdict import STOP_PROOFS, Expected, Result, Run, SideProof, Verdict, judge
 
 INCIDENT_ID = "TRADING_CORE_INCIDENT_ID"
 INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"
@@ -186,6 +186,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._end_note()
+        self._keep_notes()
         try:
             verdict = judge(self._run())
         except Exception as error:
@@ -204,6 +205,8 @@ class CallbackModule(CallbackBase):
         )
         self._told_instead = []
         roles = {role.get_name() for role in play.get_roles()}
+        if RECORDER in roles:
+            self._keep_notes()
         if context.CLIARGS.get("check") or RECORDER in roles or self._procedure.startswith(WRITES_ITSELF):
             return
         try:
@@ -221,6 +224,14 @@ class CallbackModule(CallbackBase):
             if self._notes.incident_id:
                 # Workers inherit the environment: what follows in this run belongs to the same incident.
                 os.environ[INCIDENT_ID] = self._notes.incident_id
+        except Exception as error:
+            self._tell([f"The timeline could not be written: {error!r}"])
+
+    def _keep_notes(self, is_sure: bool = False) -> None:
+        """Write what waits for an id that this checkout does not know, unless the run was turned down."""
+        try:
+            if self._notes and (is_sure or not was_turned_down(self._run())):
+                self._tell(self._notes.keep())
         except Exception as error:
             self._tell([f"The timeline could not be written: {error!r}"])
 
@@ -302,6 +313,9 @@ class CallbackModule(CallbackBase):
             self._told_instead.append(found)
         if failed or is_kept:
             (self._side_results if self._is_side_job else self._results).append(found)
+        if is_kept and not self._is_side_job and has_changed(found) and found.proof not in STOP_PROOFS:
+            # A run that dies from here on leaves its notes. A stop in the middle of another run does not wait for them.
+            self._keep_notes(is_sure=True)
         self._show(f"{found.host}: {found.outcome}: {found.summary}")
         for line in fields.get("lines", []):
             self._show(str(line))

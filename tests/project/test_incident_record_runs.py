@@ -136,6 +136,62 @@ def test_while_the_control_host_is_away_the_checkout_keeps_everything_and_brings
         assert "| reno | mend it |" in text
 
 
+def test_a_refused_command_is_on_record_of_an_incident_that_is_known_and_makes_none_of_a_mistyped_id(estate):
+    assert runbook(estate, "failsafe_stop", "-e", "reason=gaps", "-e", f"incident_id={ID}")[0] == 10
+    copies, mistyped = estate.parent / "copies", f"{ID}s"
+    code, verdict, _ = runbook(estate, "halt_release", "-e", f"incident_id={mistyped}")
+    assert (code, "is not an incident of this latch" in verdict) == (13, True)
+    assert [path.name for path in copies.iterdir()] == [ID]
+
+    latch = estate.parent / "one" / "halt.json"
+    latch.write_text(json.dumps(json.loads(latch.read_text()) | {"incident_ids": ["INC-20261121-070000-other"]}))
+    assert runbook(estate, "halt_release", "-e", f"incident_id={ID}")[0] == 13
+    assert [item["outcome"] for item in entries(copies / ID, "pending.jsonl")][-2:] == ["", "refused"]
+
+
+MODULE = """#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+AnsibleModule({}).exit_json(outcome="proven", summary="", changed=CHANGED, latch={"engaged": True})
+"""
+
+
+@pytest.mark.parametrize(
+    ("proof", "has_changed", "is_noted"),
+    [
+        pytest.param("repair", True, True, id="a run that dies after it has left its notes"),
+        pytest.param("repair", False, False, id="nothing was done"),
+        pytest.param("kill_switch", True, False, id="a stop in the middle waits for no disk"),
+    ],
+)
+def test_notes_for_an_incident_that_the_checkout_does_not_know_begin_with_the_first_change(
+    tmp_path, proof, has_changed, is_noted
+):
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / f"{proof}.py").write_text(MODULE.replace("CHANGED", str(has_changed)))
+    noted = tmp_path / "copies" / ID / "pending.jsonl"
+    look = {"name": "Look", "ansible.builtin.stat": {"path": str(noted)}, "register": "seen"}
+    say = {"name": "Say", "ansible.builtin.debug": {"msg": "noted meanwhile: {{ seen.stat.exists }}"}}
+    tasks = [{"name": "Act", proof: None}, look, say]
+    step = {"name": "1 Act", "hosts": "localhost", "gather_facts": False, "vars": {"proof": proof}, "tasks": tasks}
+    (tmp_path / "mend.yml").write_text(json.dumps([step]))
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "mend.yml", "-e", f"incident_id={ID}"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ANSIBLE_HOME": str(tmp_path / "home"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "playbooks" / "callback_plugins"),
+            "TRADING_CORE_INCIDENTS_PATH": str(tmp_path / "copies"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert f"noted meanwhile: {is_noted}" in done.stdout, done.stdout + done.stderr
+    assert [item["text"] for item in entries(noted.parent, noted.name)][:1] == ["begins"], "at the latest at its end"
+
+
 @pytest.mark.faults
 def test_an_incident_stays_open_until_cause_and_owners_are_said(estate):
     noted = ("-e", f"incident_id={ID}", "-e", "category=E", "-e", "severity=critical", "-e", "reason=the venue says so")

@@ -179,6 +179,7 @@ def test_a_silence_belongs_to_an_open_incident_and_ends(run, tmp_path, alertmana
     code, verdict, output = run(*SILENCE)
     assert (code, "is no open incident" in verdict) == (13, True), output
     assert alertmanager.alertmanager.silences == []
+    assert not (tmp_path / "copies").exists(), "an id that was mistyped would be an open incident with the next run"
     open_incident(tmp_path)
     code, verdict, output = run(*SILENCE)
     assert (code, 'alertname="Psi" until' in verdict) == (0, True), output
@@ -186,6 +187,7 @@ def test_a_silence_belongs_to_an_open_incident_and_ends(run, tmp_path, alertmana
     assert made["comment"] == f"{INCIDENT}: training"
     timeline = (tmp_path / "state/incidents" / INCIDENT / "timeline.jsonl").read_text()
     assert 'alertname=\\"Psi\\"' in timeline, "the incident says what was silenced, and until when"
+    assert '"begins"' in timeline
     code, verdict, output = run("silence_end", "-e", f"id={made['id']}")
     assert (code, "ended: " in verdict) == (0, True), output
 

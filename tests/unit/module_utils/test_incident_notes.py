@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from trading_ops.incident_folder import PENDING, read_timeline
-from trading_ops.incident_notes import Notes, describe_play
+from trading_ops.incident_notes import Notes, describe_play, was_turned_down
 from trading_ops.verdict import Expected, Result, Run
 
 MADE_UP = "INC-20261121-080000-gaps"
@@ -69,11 +69,33 @@ def test_where_no_host_answers_the_incident_is_the_one_that_the_stop_made_up(not
 
 def test_an_id_that_was_given_is_the_one_whatever_a_latch_says(notes):
     notes.given_id, notes.procedure = OLDER, "halt_release"
+    (notes.incidents_path / OLDER).mkdir()
     notes.begin("4.8 Release")
     assert written(notes, OLDER) == [("step", "4.8 Release", "", "begins")], "a run that dies leaves its begin"
     notes.see(stopped(MADE_UP))
     notes.end("proven", "", {})
     assert len(written(notes, OLDER)) == 2
+
+
+def test_an_id_that_the_checkout_does_not_know_makes_no_incident_until_the_run_has_done_something(notes):
+    notes.given_id, notes.fallback_id, notes.procedure = OLDER, "", "rollback"
+    notes.begin("4.1 What runs")
+    assert notes.end("proven", "", {}) == []
+    notes.begin("4.4 Roll back")
+    assert list(notes.incidents_path.iterdir()) == [], "the id can be mistyped"
+    assert notes.keep() == []
+    assert [step for _, step, *_ in written(notes, OLDER)] == ["4.1 What runs"] * 2 + ["4.4 Roll back"]
+    notes.end("proven", "", {})
+    assert len(written(notes, OLDER)) == 4
+    notes.begin("4.5 Record")
+    assert len(written(notes, OLDER)) == 5, "a run that dies leaves its begin"
+
+
+def test_what_a_stop_has_done_does_not_make_it_write_before_it_is_over(notes):
+    notes.given_id = OLDER
+    notes.begin("4.1 Stop")
+    assert notes.keep() == []
+    assert list(notes.incidents_path.iterdir()) == [], "a disk that hangs would hold the stop up"
 
 
 @pytest.mark.parametrize("procedure", ["failsafe_stop", "incident", "bot_stop", "feed_stop"])
@@ -159,3 +181,34 @@ def test_a_play_that_only_rehearses_says_what_it_would_do_and_not_that_nothing_w
     assert describe_play(run(), True, skipped) == ("proven", "a: nothing to do", {})
     refused = Result("a", "compose_services", "refused", "the gate is closed")
     assert describe_play(run(expected=owed, results=(refused,)), False, (would,))[0] == "refused"
+
+
+GATE = Result("h", "gate_info", "proven", "open")
+REFUSED = Result("h", "", "refused", "no open incident")
+
+
+@pytest.mark.parametrize(
+    ("results", "is_turned_down"),
+    [
+        ((GATE, REFUSED), True),
+        ((GATE, Result("", "", "usage", "minutes: too many")), True),
+        ((Result("", "", "usage", "minutes: too many"),), True),
+        ((GATE, Result("h", "", "locked", "another run holds the lease")), True),
+        ((), True),
+        ((GATE,), False),
+        ((GATE, REFUSED, Result("i", "silence", "failed", "half of it")), False),
+        ((GATE, Result("h", "silence", "proven", "made", fields={"changed": True}), REFUSED), False),
+        ((GATE, Result("h", "silence", "failed", "half of it")), False),
+        ((GATE, Result("h", "silence", "unknown", "no answer")), False),
+    ],
+)
+def test_a_run_is_turned_down_when_nothing_came_of_it_but_a_refusal(results, is_turned_down):
+    owed = (Expected("h", "gate_info"), *([Expected("h", "silence")] if len(results) > 1 else []))
+    judged = Run("silence", "lab", False, 1.0, expected=owed, results=results)
+    assert was_turned_down(judged) == is_turned_down
+
+
+def test_a_run_whose_host_did_not_answer_is_not_turned_down():
+    owed = (Expected("h", "silence"), Expected("i", "silence"))
+    refused = (Result("h", "silence", "refused", "closed"),)
+    assert not was_turned_down(run(expected=owed, results=refused, unreachable=(("i", "timed out"),)))
