@@ -17,7 +17,7 @@ mode-in-doubt feed-degrades model-unknown
 alert-bad alert-again alert-no-order alert-receiver-killed alert-disk-full alert-path-silent release-bad
 report-hostile
 log-damaged log-huge container-missing secrets log-hostile bundle-changed grafana-away evidence-disk-full channel-away
-control-away record-stuck
+control-away id-mistyped record-stuck
 dump-killed lock-stale repository-damaged set-bad points-at-production not-kept-apart restore-test-killed
 job-stuck job-never-ran
 """.split()
