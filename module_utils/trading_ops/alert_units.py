@@ -108,14 +108,19 @@ class Layout:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def alerts_path(self) -> str:
+        """The folder of all that comes of alarms."""
+        return f"{self.state_path}/alerts"
+
+    @property
     def incoming_path(self) -> str:
         """Where an order is written before it counts."""
-        return f"{self.state_path}/alerts/incoming"
+        return f"{self.alerts_path}/incoming"
 
     @property
     def spool_path(self) -> str:
         """Where orders wait."""
-        return f"{self.state_path}/alerts/spool"
+        return f"{self.alerts_path}/spool"
 
 
 def render_nginx(layout: Layout, token: str) -> str:
@@ -179,7 +184,8 @@ def build_units(layout: Layout) -> dict[str, str]:
         + f"[Service]\nExecStart=/usr/bin/webhook -nopanic -hooks {layout.etc_path}/hooks.json -ip 127.0.0.1 "
         + f'-port {WEBHOOK_PORT} -urlprefix "" -http-methods POST\n'
         + f"RuntimeDirectory=trading-core-alert-receiver\nMemoryMax={RECEIVER_MEBIBYTES}M\n{common}"
-        + f"ReadWritePaths={layout.incoming_path} {layout.spool_path}\n"
+        # One mount for both: an order is renamed from one folder into the other. Who may write there is the folders' own.
+        + f"ReadWritePaths={layout.alerts_path}\n"
         + install.format("multi-user.target"),
         ORDERS: unit.format("carry out what they ask for", online)
         + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-orders\n"
