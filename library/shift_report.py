@@ -52,7 +52,8 @@ options:
   since:
     description:
       - From when on a restart has to be explained, ISO 8601 UTC. Empty for what M(shift_info) has on record, or
-        twelve hours ago where that is nothing.
+        twelve hours ago where that is nothing. One that lies in the future, by more than O(clock_offset_seconds), is
+        wrong usage.
     type: str
     default: ""
   memory_limit_percent:
@@ -100,7 +101,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: V(proven) where every point is good, V(failed) where one is bad, V(unknown) where of one nobody knows.
+  description:
+    - V(proven) where every point is good, V(failed) where one is bad, V(unknown) where of one nobody knows.
+    - V(usage) where O(since) is no moment of the past; then nothing is written.
   returned: always
   type: str
 summary:

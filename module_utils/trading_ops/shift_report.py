@@ -147,9 +147,10 @@ def write_report(params: Mapping[str, Any], now: datetime, draw: Draw, dry_run: 
     """Return the module result of the report, written below `reports_path` and read back. Never raises."""
     try:
         seen = parse_seen(params, now)
-        parse_utc(seen.since)
+        _demand_past(seen)
     except ValueError as error:
-        return _result({"outcome": "usage", "findings": []}, "", f"since: {error}")
+        wrong = _result({"outcome": "usage", "findings": []}, "", f"since: {error}")
+        return wrong | {"next_command": "./runbook shift_start (with a since in UTC that is past, or without one)"}
     record = build_record(seen, params["by"], params["estate"])
     folder = Path(params["reports_path"]) / report_id(record)
     if dry_run:
@@ -167,6 +168,13 @@ def write_report(params: Mapping[str, Any], now: datetime, draw: Draw, dry_run: 
         record["outcome"] = "failed"
         return _result(record, "", f"{record['summary']}; the report could not be written: {error}")
     return _result(record, str(folder / "report.html"), f"{record['summary']}; report: {folder / 'report.html'}")
+
+
+def _demand_past(seen: Seen) -> None:
+    """Raise ValueError for a since that is still to come: nothing would be looked at, and all of it be good."""
+    if parse_utc(seen.since) > seen.now + timedelta(seconds=seen.limits.clock_offset_seconds):
+        words = f"{seen.since} lies in the future, and nothing after it could be seen"
+        raise ValueError(f"{words}; it is {format_utc(seen.now)} (UTC) now")
 
 
 def _curves(curves: Mapping[str, Any], draw: Draw) -> tuple[list[tuple[str, str, str]], str]:

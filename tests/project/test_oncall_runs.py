@@ -125,6 +125,14 @@ def test_a_shift_begins_with_a_report_that_is_kept_and_compared_with(run, tmp_pa
     assert "./runbook alert_take -e alert=" in output
 
 
+def test_a_since_that_is_still_to_come_is_wrong_usage_and_is_not_kept(run, tmp_path):
+    code, verdict, output = run("shift_start", "-e", "since=2999-11-22T07:00:00Z")
+    assert (code, "WRONG USAGE" in verdict, "lies in the future" in verdict) == (2, True, True), output
+    assert not (tmp_path / "reports").exists()
+    assert not (tmp_path / "state").exists()
+    assert "undefined" not in output
+
+
 @pytest.mark.faults
 def test_a_dry_run_of_a_shifts_begin_writes_nothing(run, tmp_path):
     code, verdict, output = run("shift_start", "--check")
