@@ -19,7 +19,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Only reads, and waits for nothing; what is not there yet is no failure then.
+    description: Only reads. With O(wait_seconds) it waits for nothing, and what is not there yet is no failure then.
   diff_mode:
     support: none
     description: Nothing is changed.
@@ -33,7 +33,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: V(proven), V(planned) in check, or V(unknown) where no alarm may arrive or be carried out.
+  description:
+    - V(proven), or V(unknown) where no alarm may arrive or be carried out.
+    - V(planned) in check mode where O(wait_seconds) is given.
   returned: always
   type: str
 summary:

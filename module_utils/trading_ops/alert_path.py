@@ -36,11 +36,12 @@ class ControlHost:
 
 
 def observe(host: ControlHost, wait_seconds: float, dry_run: bool = False) -> dict[str, Any]:
-    """Return the module result: `proven` where alarms arrive and are carried out, `planned` in check. Never raises.
+    """Return the module result: `proven` where alarms arrive and are carried out. Never raises.
 
     wait_seconds: so long is waited for a heartbeat that comes from now on; 0 takes one that is young enough.
+    dry_run: what is waited for is `planned`, since nothing was set up that could send it; a look is the same as else.
     """
-    if dry_run:
+    if dry_run and wait_seconds:
         return _observe(host, 0) | {"outcome": "planned", "next_command": ""}
     return _observe(host, wait_seconds)
 

@@ -153,6 +153,11 @@ def test_without_the_feed_host_the_rest_of_the_report_is_there(run, tmp_path):
     assert "control1: memory" in text
 
 
+def test_a_path_of_alarms_that_is_not_there_is_unknown_in_a_dry_run_too(run):
+    code, verdict, output = run("alert_path", "--check")
+    assert (code, "DRY RUN: nothing was changed; a real run would end with 10" in verdict) == (10, True), output
+
+
 def test_an_alarm_is_taken_once_and_only_while_it_fires(run, tmp_path, alertmanager):
     asked = ("alert_take", "-e", "alert=Psi", "-e", json.dumps({"next_step": "trains the model"}))
     code, verdict, output = run(*asked)

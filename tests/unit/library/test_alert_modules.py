@@ -59,4 +59,9 @@ def test_a_host_without_a_receiver_is_unknown(tmp_path, capsys):
     code, result, _ = run(alert_path_info, capsys, state_path=str(tmp_path))
     assert (code, result["outcome"], result["next_command"]) == (1, "unknown", "./runbook alert_receiver_setup")
     code, result, _ = run(alert_path_info, capsys, check=True, state_path=str(tmp_path))
+    assert (code, result["outcome"]) == (1, "unknown")
+
+
+def test_a_heartbeat_that_is_waited_for_is_planned_in_check(tmp_path, capsys):
+    code, result, _ = run(alert_path_info, capsys, check=True, wait_seconds=150, state_path=str(tmp_path))
     assert (code, result["outcome"]) == (0, "planned")

@@ -111,3 +111,10 @@ def test_check_mode_waits_for_nothing_and_fails_for_nothing_that_is_not_there_ye
     assert (world.look(150, dry_run=True)["outcome"], world.now) == ("planned", NOW)
     (world.path / "alerts.json").unlink()
     assert world.look(150, dry_run=True)["outcome"] == "planned"
+
+
+def test_a_look_that_waits_for_nothing_says_in_check_mode_what_it_says_else(world):
+    assert world.look(dry_run=True) == world.look()
+    assert (world.look(dry_run=True)["outcome"], world.look()["next_command"] != "") == ("unknown", True)
+    world.beat(NOW - 30)
+    assert world.look(dry_run=True)["outcome"] == "proven"
