@@ -37,7 +37,10 @@ options:
     type: str
     default: ""
   silence_id:
-    description: Which silence ends. Needed for O(state=absent).
+    description:
+      - Which silence ends, by its id or at least six characters of its beginning. Needed for O(state=absent).
+      - Refused where several begin so, or none that Alertmanager knows. A whole id that it does not know is that of a
+        silence that is over, since it forgets those after some days.
     type: str
     default: ""
   alertmanager_url:
@@ -70,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: V(proven), V(planned) in check mode, V(usage) or V(failed).
+  description: V(proven), V(planned) in check mode, V(usage), V(refused) or V(failed).
   returned: always
   type: str
 summary:

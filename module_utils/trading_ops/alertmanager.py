@@ -19,6 +19,8 @@ from .strict_json import parse_json
 
 ALERT_STATES: Final = frozenset({"active", "suppressed", "unprocessed"})
 SILENCE_STATES: Final = frozenset({"active", "pending", "expired"})
+FEWEST_CHARACTERS: Final = 6
+"""Of a fingerprint or an id, to mean what begins so."""
 
 
 class AlertmanagerError(Exception):
@@ -110,8 +112,11 @@ class Alertmanager:
 
     def silences(self) -> tuple[Silence, ...]:
         """Return the silences that are or will be active, the first to end first. Raises AlertmanagerError."""
-        found = self._read("/api/v2/silences", _parse_silence)
-        return tuple(sorted((each for each in found if each.state != "expired"), key=lambda each: each.ends_at))
+        return tuple(each for each in self.known_silences() if each.state != "expired")
+
+    def known_silences(self) -> tuple[Silence, ...]:
+        """Return also those that have ended and are not forgotten yet, the first to end first. AlertmanagerError."""
+        return tuple(sorted(self._read("/api/v2/silences", _parse_silence), key=lambda each: each.ends_at))
 
     def status(self) -> Status:
         """Return version, start and configuration. Raises AlertmanagerError."""
@@ -184,8 +189,15 @@ def connect(endpoint: Endpoint) -> Alertmanager:
 def select_alerts(alerts: Iterable[Alert], wanted: str) -> tuple[Alert, ...]:
     """Return the alerts with that name, or with a fingerprint that begins so (six characters at least)."""
     return tuple(
-        alert for alert in alerts if alert.name == wanted or (len(wanted) >= 6 and alert.fingerprint.startswith(wanted))
+        alert
+        for alert in alerts
+        if alert.name == wanted or (len(wanted) >= FEWEST_CHARACTERS and alert.fingerprint.startswith(wanted))
     )
+
+
+def select_silences(silences: Iterable[Silence], wanted: str) -> tuple[Silence, ...]:
+    """Return the silences whose id begins so (six characters at least)."""
+    return tuple(each for each in silences if len(wanted) >= FEWEST_CHARACTERS and each.id.startswith(wanted))
 
 
 def _parse_alert(item: Any) -> Alert:

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .alert_rules import WATCHDOG
-from .alertmanager import Alert, Alertmanager, AlertmanagerError, Matcher, Silence, select_alerts
+from .alertmanager import (
+    FEWEST_CHARACTERS,
+    Alert,
+    Alertmanager,
+    AlertmanagerError,
+    Matcher,
+    Silence,
+    select_alerts,
+    select_silences,
+)
 from .clock import format_utc
 
 LONGEST_MINUTES: Final = 24 * 60
 """A silence outlives no shift that nobody hands over; who needs it longer says so again."""
 
 LOOK: Final = "./runbook alerts"
+
+_WHOLE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def observe(alertmanager: Alertmanager, wanted: str = "") -> dict[str, Any]:
@@ -70,18 +82,32 @@ def ensure_silenced(
 
 
 def ensure_expired(alertmanager: Alertmanager, silence_id: str, dry_run: bool) -> dict[str, Any]:
-    """Return the module result of `state: absent`: there is no such silence any more. Never raises."""
-    if not silence_id:
+    """Return the module result of `state: absent`: there is no such silence any more. Never raises.
+
+    silence_id: the id, or its beginning. One that Alertmanager does not know is refused, since the silence that was
+    meant may live on; but a whole one, which names no other, it may have forgotten after its end.
+    """
+    wanted = silence_id.strip().lower()
+    if not wanted:
         return _silenced("usage", "silence_id: which silence ends has to be said")
     try:
-        there = [each for each in alertmanager.silences() if each.id == silence_id]
+        known = alertmanager.known_silences()
+        living = [each for each in known if each.state != "expired"]
+        there, ended = select_silences(living, wanted), select_silences(known, wanted)
+        if len(there) > 1:
+            return _silenced("refused", f"{len(there)} silences begin with {wanted!r}: {_ids(there)}")
+        if not there and not ended and not _WHOLE_ID.fullmatch(wanted):
+            words = f"the id of no silence begins with {wanted!r} ({FEWEST_CHARACTERS} characters at least)"
+            return _silenced("refused", f"{words}; there {f'are: {_ids(living)}' if living else 'is none'}")
         if not there:
-            return _silenced("planned" if dry_run else "proven", f"there is no silence {silence_id}")
+            forgotten = f"there is no silence {wanted}: Alertmanager does not know it (any more)"
+            words = f"has ended already: {_words(ended[0])}" if ended else forgotten
+            return _silenced("planned" if dry_run else "proven", words)
         if dry_run:
             return _silenced("planned", f"would end {_words(there[0])}", there[0], changed=True)
-        alertmanager.expire(silence_id)
-        if any(each.id == silence_id for each in alertmanager.silences()):
-            return _silenced("failed", f"{silence_id} is still there", there[0], changed=True)
+        alertmanager.expire(there[0].id)
+        if any(each.id == there[0].id for each in alertmanager.silences()):
+            return _silenced("failed", f"{there[0].id} is still there", there[0], changed=True)
     except AlertmanagerError as error:
         return _silenced("failed", str(error))
     return _silenced("proven", f"ended: {_words(there[0])}", there[0], changed=True)
@@ -98,6 +124,10 @@ def describe_labels(labels: Mapping[str, str]) -> str:
 def _is_same(silence: Silence, matchers: Sequence[Matcher], comment: str) -> bool:
     own = sorted(silence.matchers, key=lambda each: each.name)
     return silence.state != "expired" and tuple(own) == tuple(matchers) and silence.comment == comment
+
+
+def _ids(silences: Sequence[Silence]) -> str:
+    return ", ".join(each.id for each in silences)
 
 
 def _words(silence: Silence) -> str:
@@ -140,6 +170,6 @@ def _silenced(outcome: str, summary: str, silence: Silence | None = None, change
         "changed": changed,
         "outcome": outcome,
         "summary": summary,
-        "next_command": LOOK if outcome == "failed" else "",
+        "next_command": LOOK if outcome in {"failed", "refused"} else "",
         "silence": asdict(silence) if silence else {},
     }

@@ -201,7 +201,9 @@ def test_a_silence_belongs_to_an_open_incident_and_ends(run, tmp_path, alertmana
     timeline = (tmp_path / "state/incidents" / INCIDENT / "timeline.jsonl").read_text()
     assert 'alertname=\\"Psi\\"' in timeline, "the incident says what was silenced, and until when"
     assert '"begins"' in timeline
-    code, verdict, output = run("silence_end", "-e", f"id={made['id']}")
+    code, verdict, output = run("silence_end", "-e", "id=12345678")
+    assert (code, f"there are: {made['id']}" in verdict) == (13, True), output
+    code, verdict, output = run("silence_end", "-e", f"id={made['id'][:8]}")
     assert (code, "ended: " in verdict) == (0, True), output
 
 

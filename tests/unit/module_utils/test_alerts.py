@@ -130,3 +130,56 @@ def test_a_silence_ends_once_and_one_that_stays_is_a_failure():
     results = [ensure_expired(fake.client, name, False) for _ in range(2)]
     assert [(each["outcome"], each["changed"]) for each in results] == [("proven", True), ("proven", False)]
     assert ensure_expired(fake.client, "", False)["outcome"] == "usage"
+
+
+ID = "9b7a372d-7920-481c-ad3f-4b8fd1066c56"
+OTHER_ID = "9b7a37ff-7920-481c-ad3f-4b8fd1066c56"
+
+
+def silenced(*ids: str, state: str = "active") -> FakeAlertmanager:
+    fake = FakeAlertmanager()
+    fake.silences = [{**SILENCE, "id": name, "status": {"state": state}} for name in ids]
+    return fake
+
+
+@pytest.mark.parametrize("beginning", ["9b7a372d", "9b7a37", "9B7A372D", " 9b7a372d-7920 "])
+def test_a_silence_ends_by_the_beginning_of_its_id(beginning):
+    fake = silenced(ID, "00000000-7920-481c-ad3f-4b8fd1066c56")
+    planned = ensure_expired(fake.client, beginning, True)
+    assert (planned["outcome"], planned["silence"]["id"]) == ("planned", ID)
+    ended = ensure_expired(fake.client, beginning, False)
+    assert (ended["outcome"], ended["changed"], ended["silence"]["id"]) == ("proven", True, ID)
+    assert [each["status"]["state"] for each in fake.silences] == ["expired", "active"]
+    again = ensure_expired(fake.client, beginning, False)
+    assert (again["outcome"], again["changed"], "has ended" in again["summary"]) == ("proven", False, True)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_beginning_of_several_silences_is_refused_and_they_are_named(dry_run):
+    fake = silenced(ID, OTHER_ID)
+    refused = ensure_expired(fake.client, "9b7a37", dry_run)
+    assert (refused["outcome"], refused["next_command"]) == ("refused", "./runbook alerts")
+    assert f"{ID}, {OTHER_ID}" in refused["summary"]
+    assert not any(method == "DELETE" for method, _ in fake.asked)
+
+
+def test_a_beginning_that_an_ended_silence_shares_is_that_of_the_one_that_lives():
+    fake = silenced(ID, OTHER_ID)
+    fake.silences[1]["status"] = {"state": "expired"}
+    assert ensure_expired(fake.client, "9b7a37", False)["silence"]["id"] == ID
+
+
+@pytest.mark.parametrize("wrong", ["9b7a372e", "9b7a3", "psi", "a7920-481c"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_an_id_that_alertmanager_does_not_know_is_refused_with_those_that_there_are(wrong, dry_run):
+    fake = silenced(ID)
+    refused = ensure_expired(fake.client, wrong, dry_run)
+    assert (refused["outcome"], refused["changed"], wrong in refused["summary"]) == ("refused", False, True)
+    assert f"there are: {ID}" in refused["summary"]
+    assert "there is none" in ensure_expired(FakeAlertmanager().client, wrong, dry_run)["summary"]
+
+
+def test_a_whole_id_that_alertmanager_forgot_is_no_silence_any_more():
+    forgotten = ensure_expired(silenced(ID).client, OTHER_ID, False)
+    assert (forgotten["outcome"], forgotten["changed"]) == ("proven", False)
+    assert "Alertmanager does not know it (any more)" in forgotten["summary"]
