@@ -9,6 +9,8 @@ module: alertmanager_silence
 short_description: Silence alarms for a while, or end a silence
 description:
   - A silence has an end, of at most a day, belongs to an incident, and is read back after it was made.
+  - One that covers no alarm that fires now is made all the same, and the summary says so, with the nearest name where
+    the alarm's is not known.
   - With the same labels, incident and reason it is the same silence, and stays as it is where it lasts about as long or
     longer; else a longer one takes its place.
 options:
@@ -36,6 +38,11 @@ options:
     description: The person. Needed for O(state=present).
     type: str
     default: ""
+  check_ids:
+    description: Ids of the estate's checks. Their alarms are known names also while they do not fire.
+    type: list
+    elements: str
+    default: []
   silence_id:
     description:
       - Which silence ends, by its id or at least six characters of its beginning. Needed for O(state=absent).
@@ -77,7 +84,7 @@ outcome:
   returned: always
   type: str
 summary:
-  description: What is silenced, until when, by whom and why; its id.
+  description: What is silenced, until when, by whom and why; its id; how many alarms that fire now it covers.
   returned: always
   type: str
 next_command:
@@ -105,6 +112,7 @@ ARGUMENT_SPEC = {
     "incident_id": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
     "by": {"type": "str", "default": ""},
+    "check_ids": {"type": "list", "elements": "str", "default": []},
     "silence_id": {"type": "str", "default": ""},
     "alertmanager_url": {"type": "str", "default": "http://127.0.0.1:9093"},
     "timeout_seconds": {"type": "float", "default": 5},

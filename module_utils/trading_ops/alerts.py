@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any, Final
 
-from .alert_rules import WATCHDOG
+from .alert_rules import WATCHDOG, alert_name
 from .alertmanager import (
     FEWEST_CHARACTERS,
     Alert,
@@ -26,6 +27,7 @@ LONGEST_MINUTES: Final = 24 * 60
 
 LOOK: Final = "./runbook alerts"
 
+_SHOWN: Final = 5
 _WHOLE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -62,13 +64,18 @@ def ensure_silenced(
     end = begin + timedelta(minutes=minutes)
     # A second run a moment later asks for the same; one that asks for much longer asks for another end.
     enough = format_utc(end - timedelta(minutes=max(1, minutes / 10)))
+
+    def covers() -> str:
+        return _describe_covered(alertmanager, matchers, params["check_ids"])
+
     try:
         there = [each for each in alertmanager.silences() if _is_same(each, matchers, comment)]
         if long := [each for each in there if each.ends_at >= enough]:
-            return _silenced("planned" if dry_run else "proven", f"is silenced: {_words(long[0])}", long[0])
+            words = f"is silenced: {_words(long[0])}; {covers()}"
+            return _silenced("planned" if dry_run else "proven", words, long[0])
         if dry_run:
             words = ", ".join(matcher.words() for matcher in matchers)
-            return _silenced("planned", f"would silence {words} until {format_utc(end)}", changed=True)
+            return _silenced("planned", f"would silence {words} until {format_utc(end)}; {covers()}", changed=True)
         made = alertmanager.silence(matchers, begin, end, params["by"], comment)
         found = [each for each in alertmanager.silences() if each.id == made]
         is_there = bool(found) and _is_same(found[0], matchers, comment) and found[0].ends_at <= format_utc(end)
@@ -78,7 +85,7 @@ def ensure_silenced(
         return _silenced("failed", str(error))
     if not is_there:
         return _silenced("failed", f"the silence {made} is not there as it was asked for", changed=True)
-    return _silenced("proven", f"silenced: {_words(found[0])}", found[0], changed=True)
+    return _silenced("proven", f"silenced: {_words(found[0])}; {covers()}", found[0], changed=True)
 
 
 def ensure_expired(alertmanager: Alertmanager, silence_id: str, dry_run: bool) -> dict[str, Any]:
@@ -119,6 +126,26 @@ def describe_labels(labels: Mapping[str, str]) -> str:
     if "host" in labels:
         known.add("instance")
     return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name not in known)
+
+
+def _describe_covered(alertmanager: Alertmanager, matchers: Sequence[Matcher], check_ids: Sequence[str]) -> str:
+    """Return which alarms that fire a silence covers. One that covers none is legitimate, or a name typed wrong."""
+    try:
+        alerts = alertmanager.alerts()
+    except AlertmanagerError as error:
+        return f"whether it covers an alarm is not known: {error}"
+    if covered := sum(all(matcher.holds(alert.labels) for matcher in matchers) for alert in alerts):
+        return f"it covers {covered} alarm{'s that fire' if covered > 1 else ' that fires'} now"
+    wanted = next((matcher.value for matcher in matchers if matcher.name == "alertname"), "")
+    elsewhere = [f"for {describe_labels(alert.labels) or 'the estate'}" for alert in alerts if alert.name == wanted]
+    names = {name.lower(): name for name in (*map(alert_name, check_ids), *(alert.name for alert in alerts))}
+    words = "it covers NO ALARM that fires now"
+    if elsewhere:
+        words += f"; {wanted} fires {' and '.join(elsewhere[:_SHOWN])}"
+    elif wanted and wanted not in names.values():
+        near = get_close_matches(wanted.lower(), names, n=1)
+        words += f"; {wanted!r} neither fires nor is a check's alarm" + (f", {names[near[0]]} is" if near else "")
+    return words
 
 
 def _is_same(silence: Silence, matchers: Sequence[Matcher], comment: str) -> bool:

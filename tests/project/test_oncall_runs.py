@@ -196,6 +196,8 @@ def test_a_silence_belongs_to_an_open_incident_and_ends(run, tmp_path, alertmana
     open_incident(tmp_path)
     code, verdict, output = run(*SILENCE)
     assert (code, 'alertname="Psi" until' in verdict) == (0, True), output
+    near = "'Psi' neither fires nor is a check's alarm"
+    assert ("it covers NO ALARM that fires now" in verdict, near in verdict) == (True, True), "one check, another name"
     (made,) = alertmanager.alertmanager.silences
     assert made["comment"] == f"{INCIDENT}: training"
     timeline = (tmp_path / "state/incidents" / INCIDENT / "timeline.jsonl").read_text()

@@ -16,6 +16,7 @@ ASKED = {
     "incident_id": "INC-20261121-185000-psi",
     "reason": "training runs",
     "by": "anna",
+    "check_ids": ["psi", "backup_age", "feed_latency_p99"],
 }
 
 
@@ -93,6 +94,48 @@ def test_a_longer_silence_stays_where_a_shorter_one_is_asked_for():
     ask(fake)
     again = ask(fake, minutes=10)
     assert (again["changed"], again["silence"]["ends_at"]) == (False, "2026-11-21T19:50:00.000Z")
+
+
+def named(name: str, **more: str) -> dict[str, dict[str, str]]:
+    return {"matchers": {"alertname": name, **more}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (named("Psi"), "it covers 2 alarms that fire now"),
+        (named("Psi", host="homelab1"), "it covers 1 alarm that fires now"),
+        (
+            named("Psi", host="homelab9"),
+            "it covers NO ALARM that fires now; Psi fires for host=homelab1 and for host=homelab2",
+        ),
+        (named("BackupAge"), "it covers NO ALARM that fires now"),
+        (named("psi"), "it covers NO ALARM that fires now; 'psi' neither fires nor is a check's alarm, Psi is"),
+        (
+            named("backup_age"),
+            "it covers NO ALARM that fires now; 'backup_age' neither fires nor is a check's alarm, BackupAge is",
+        ),
+        (
+            named("OwnAlert"),
+            "it covers NO ALARM that fires now; 'OwnAlert' neither fires nor is a check's alarm, OwnAlarm is",
+        ),
+        (named("zzz"), "it covers NO ALARM that fires now; 'zzz' neither fires nor is a check's alarm"),
+    ],
+    ids=str,
+)
+def test_a_silence_says_whether_it_covers_an_alarm_that_fires_and_is_made_all_the_same(asked, words):
+    fake = FakeAlertmanager(alert("Psi", host="homelab1"), alert("Psi", host="homelab2"), alert("OwnAlarm"))
+    for dry_run in (True, False, False, True):
+        result = ask(fake, dry_run, **asked)
+        assert (result["outcome"], result["summary"].partition("; ")[2]) == ("planned" if dry_run else "proven", words)
+    assert len(fake.silences) == 1
+
+
+def test_alarms_that_can_not_be_read_keep_no_silence_from_being_made():
+    fake = FakeAlertmanager()
+    fake.replies["/api/v2/alerts"] = (500, b"no")
+    made = ask(fake)
+    assert (made["outcome"], "whether it covers an alarm is not known: " in made["summary"]) == ("proven", True)
 
 
 @pytest.mark.parametrize(
