@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+
 import pytest
 
-from tests.project.repository import PAGES, PLAYBOOKS, ROOT, STOP_PATH_ROLES, files, headings, load_yaml, plays
+from tests.project.repository import (
+    PAGES,
+    PLAYBOOKS,
+    ROOT,
+    STOP_PATH_ROLES,
+    files,
+    headings,
+    load_yaml,
+    play_options,
+    plays,
+)
 
 playbook = pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
 
@@ -230,3 +243,52 @@ def test_no_role_entry_skips_its_argument_validation():
         for line in path.read_text(encoding="utf-8").splitlines():
             name = line.partition("tasks_from:")[2].strip().strip("\"'")
             assert not name.endswith((".yml", ".yaml")), path
+
+
+NO_WORDS = {
+    "config_commit",
+    "confirm_live",
+    "confirm_restore",
+    "data_corruption",
+    "disable",
+    "downtime_seconds",
+    "enable",
+    "head",
+    "host",
+    "id",
+    "incident_id",
+    "job",
+    "loss_percent",
+    "mlflow_database",
+    "orders_per_minute",
+    "release",
+    "restore_set",
+    "revision",
+    "scale_sizing",
+    "set",
+    "set_path",
+    "since",
+    "trading_database",
+    "undo",
+}
+"""Variables of one word: ids, numbers, times, names that a host, a file or a database has."""
+
+
+def test_every_variable_that_may_hold_several_words_reaches_the_play_as_it_was_typed():
+    texts = {
+        name
+        for path in PLAYBOOKS
+        for name, option in play_options(path.stem).items()
+        if option.get("type") == "str" and not option.get("choices")
+    }
+    assert texts >= NO_WORDS
+    entry = (ROOT / "runbook").read_text(encoding="utf-8")
+    function = "free_text() {" + entry.partition("\nfree_text() {")[2].partition("\n}\n")[0] + "\n}"
+    typed = r'Anna {{ x }} "Berg" \1'
+    cut = {}
+    for name in sorted(texts - NO_WORDS):
+        line = f'{function}\nfree_text "$1"'
+        handed = subprocess.run(["sh", "-c", line, "sh", f"{name}={typed}"], check=True, capture_output=True, text=True)
+        if handed.stdout != f'{{"{name}": !unsafe {json.dumps(typed)}}}':
+            cut[name] = handed.stdout
+    assert cut == {}
