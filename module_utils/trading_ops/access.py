@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import socket
@@ -173,6 +174,9 @@ def try_service(service: Mapping[str, str]) -> Access:
     )
     try:
         status, _ = bounded(lambda: http_send(endpoint)("GET", "", b""), TIMEOUT_SECONDS)
+    except http.client.HTTPException as error:  # a port that is no number, or one on which something else answers
+        words = f"{endpoint.shown}: it gives no answer of HTTP: {str(error).strip() or type(error).__name__}"
+        return Access(name, "fail", words, f"url of {name} in trading_core_access_services")
     except (PrometheusError, OSError, ValueError, urllib.error.URLError) as error:
         mend = (
             f"url of {name} in trading_core_access_services, your VPN, or start it: runbooks/LiveFeed_Runbook.md 3, 4"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socketserver
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -215,6 +216,35 @@ def test_a_page_that_does_not_let_the_operator_in_is_red(tmp_path, page, change,
     assert (bad["what"], words in bad["text"]) == ("Grafana", True), bad
     assert "trading_core_access_services" in bad["mend"]
     assert "right" not in bad["text"]
+
+
+@pytest.fixture
+def ssh_port() -> Iterator[int]:
+    """A port on which SSH answers: it greets whoever connects."""
+
+    class Greet(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+            self.request.recv(65536)  # what is left unread resets the connection
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_address_that_is_none_and_a_port_of_another_service_are_red_beside_all_the_others(tmp_path, page, ssh_port):
+    _, service = look(tmp_path, page)
+    odd = {"name": "Alertmanager", "url": "http://homelab1:30x0", "username": "", "password": ""}
+    other = {"name": "Prometheus", "url": f"http://127.0.0.1:{ssh_port}", "username": "", "password": ""}
+    result, _ = look(tmp_path, page, services=[odd, other, service])
+    bad = {each["what"]: each for each in result["access"] if each["outcome"] == "fail"}
+    assert set(bad) == {"Alertmanager", "Prometheus"}
+    assert "it gives no answer of HTTP: nonnumeric port: '30x0'" in bad["Alertmanager"]["text"]
+    assert "it gives no answer of HTTP: " in bad["Prometheus"]["text"]
+    assert all("trading_core_access_services" in each["mend"] for each in bad.values())
+    assert result["summary"].startswith("6 of 8 accesses work; ")
 
 
 def test_a_local_host_has_no_key_to_pin(tmp_path, page):
