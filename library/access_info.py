@@ -65,7 +65,7 @@ options:
     elements: str
     default: []
   inventories:
-    description: The inventories of the run, in which encrypted files are looked for.
+    description: The inventories of the run, in which encrypted files are looked for, and that a command to type names.
     type: list
     elements: str
     default: []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import shlex
 import socket
 import urllib.error
 from collections.abc import Callable, Mapping, Sequence
@@ -84,15 +85,18 @@ _CAUSES: Final = (
 """What ssh and sudo say, what it means, and what mends it."""
 
 
-def explain(host: str, words: str) -> Access:
-    """Return what Ansible's words on a host that it could not use mean."""
+def explain(host: str, words: str, inventories: Sequence[str] = ()) -> Access:
+    """Return what Ansible's words on a host that it could not use mean. The inventories are those of the run."""
     words = " ".join(words.split())
     removing = re.search(r"ssh-keygen -f ['\"]?([^'\" ]+)['\"]? -R ['\"]?([^'\" ]+)['\"]?", words)
     remove = f"ssh-keygen -f {removing[1]} -R {removing[2]}, then pin the new one" if removing else "pin the new one"
     for pattern, meaning, mend in _CAUSES:
         if re.search(pattern, words):
             return Access(f"{host}: SSH", "fail", meaning, mend.format(remove=remove))
-    return Access(f"{host}: SSH", "fail", words[:300] or "no result", f"ansible -m ping {host} -vvv")
+    options = [option for inventory in inventories for option in ("-i", inventory)]
+    ping = shlex.join([".venv/bin/ansible", *options, "-m", "ping", host, "-vvv"])
+    look = ping if inventories else "./runbook oncall_access -vvv"
+    return Access(f"{host}: SSH", "fail", words[:300] or "no result", look)
 
 
 def try_host(
@@ -142,7 +146,10 @@ def can_edit(path: str) -> bool:
 
 
 def judge_hosts(
-    hosts: Mapping[str, Mapping[str, Any]], ssh_args: Mapping[str, str], connections: Mapping[str, str]
+    hosts: Mapping[str, Mapping[str, Any]],
+    ssh_args: Mapping[str, str],
+    connections: Mapping[str, str],
+    inventories: Sequence[str],
 ) -> list[Access]:
     """Return what is known of each host: what it said itself, or why it said nothing; and whether its key is pinned."""
     found = []
@@ -150,7 +157,7 @@ def judge_hosts(
         if "access" in result:
             found += [Access(**{**each, "what": f"{host}: {each['what']}"}) for each in result["access"]]
         else:
-            found.append(explain(host, str(result.get("msg", ""))))
+            found.append(explain(host, str(result.get("msg", "")), inventories))
         if connections.get(host, "ssh") in {"ssh", "smart"} and "StrictHostKeyChecking=yes" not in ssh_args.get(
             host, ""
         ):
@@ -294,7 +301,9 @@ def observe(params: Mapping[str, Any], run: Run, connect: Connect, target: Calla
         services = list(pool.map(try_service, services_asked))
         repositories = list(pool.map(lambda each: try_repository(each, run), params["git_repositories"]))
         told = list(pool.map(channel, channels))
-    found = judge_hosts(params["hosts"], params["ssh_args"], params["connections"]) + services + repositories + told
+    inventories = params["inventories"]
+    found = judge_hosts(params["hosts"], params["ssh_args"], params["connections"], inventories)
+    found += services + repositories + told
     if not repositories:
         text = "no Git repository is named, so none was tried"
         found.append(Access("Git", "fail", text, "trading_core_access_git_repositories in the inventory"))
@@ -306,9 +315,7 @@ def observe(params: Mapping[str, Any], run: Run, connect: Connect, target: Calla
         is_good = can_edit(path)
         words = "can be read and edited" if is_good else "can not be edited"
         found.append(Access(f"here: {path}", "pass" if is_good else "fail", words, "" if is_good else f"ls -la {path}"))
-    found.append(
-        _vault(vault_files(params["inventories"]), bool(channels or any(each["password"] for each in services_asked)))
-    )
+    found.append(_vault(vault_files(inventories), bool(channels or any(each["password"] for each in services_asked))))
     return host_result(found)
 
 

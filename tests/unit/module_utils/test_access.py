@@ -49,8 +49,8 @@ PINNED = "-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/home/anna/known_ho
         ("ssh: connect to host h port 22: Connection timed out", "does not answer", "VPN"),
         ("Could not resolve hostname h: Name or service not known", "name is not known", "ansible_host"),
         ("Missing sudo password", "sudo asks for a password", "NOPASSWD"),
-        ("something new", "something new", "ansible -m ping h -vvv"),
-        ("", "no result", "ansible -m ping h -vvv"),
+        ("something new", "something new", "./runbook oncall_access -vvv"),
+        ("", "no result", "./runbook oncall_access -vvv"),
     ],
 )
 def test_what_ssh_says_is_told_with_what_mends_it(words, meaning, mend):
@@ -58,6 +58,18 @@ def test_what_ssh_says_is_told_with_what_mends_it(words, meaning, mend):
     assert (found.what, found.outcome) == ("h: SSH", "fail")
     assert meaning in found.text
     assert mend in found.mend
+
+
+@pytest.mark.parametrize(
+    ("inventories", "mend"),
+    [
+        (["/srv/core/inventories/homelab"], ".venv/bin/ansible -i /srv/core/inventories/homelab -m ping h -vvv"),
+        (["/srv/my estate", "h,"], ".venv/bin/ansible -i '/srv/my estate' -i h, -m ping h -vvv"),
+        ([], "./runbook oncall_access -vvv"),
+    ],
+)
+def test_what_nobody_foresaw_is_looked_into_with_a_command_that_works_from_the_checkout(inventories, mend):
+    assert explain("h", "something new", inventories).mend == mend
 
 
 def compose(version="2.26.1\n", code=0):
@@ -168,7 +180,11 @@ def test_everything_that_can_be_reached_is_green(tmp_path, page):
     ("more", "what", "mend"),
     [
         ({"hosts": {"homelab1": {"msg": CHANGED_KEY}}}, "homelab1: SSH", "ssh-keygen"),
-        ({"hosts": {"homelab1": {}}}, "homelab1: SSH", "ansible -m ping"),
+        (
+            {"hosts": {"homelab1": {}}, "inventories": ["/nowhere/lab"]},
+            "homelab1: SSH",
+            ".venv/bin/ansible -i /nowhere/lab -m ping homelab1 -vvv",
+        ),
         ({"ssh_args": {"homelab1": "-o StrictHostKeyChecking=no"}}, "homelab1: host key", "StrictHostKeyChecking=yes"),
         ({"ssh_args": {}}, "homelab1: host key", "StrictHostKeyChecking=yes"),
         (
