@@ -314,7 +314,9 @@ def _listed(results: Iterable[Result]) -> str:
 def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:
     if EXIT_CODES[outcome] == 0:
         return ""
-    own = [result.next_command for result in judged if result.outcome == outcome and result.next_command]
+    # A lease that another run holds is waited for; what was left half-done meanwhile comes first.
+    asked = {outcome, "failed"} if outcome == "locked" else {outcome}
+    own = [result.next_command for result in judged if result.outcome in asked and result.next_command]
     return own[0] if own else _again(run)
 
 

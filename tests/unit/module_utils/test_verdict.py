@@ -190,6 +190,14 @@ def test_next_command_is_that_of_the_most_serious_result():
     assert judge(run(refused, silent, proof="compose_services")).line.endswith("NEXT: systemctl status docker")
 
 
+def test_what_is_left_half_done_comes_before_the_same_command_again_where_another_run_holds_a_host():
+    held = Result("b", "lease", "locked", "Held by reno")
+    ended = Result("a", "", "failed", "NOT BACK: b", "./runbook releases")
+    assert judge(run(held, ended, proof="release")).line.endswith("NEXT: ./runbook releases")
+    nothing_left = replace(ended, next_command="")
+    assert judge(run(held, nothing_left, proof="release")).line.endswith("NEXT: ./runbook failsafe_stop")
+
+
 def test_unverified_orders_send_the_operator_to_the_venue():
     odd = stopped("b", bots=1, orders="UNVERIFIED")
     line = judge(run(stopped("a"), odd)).line
