@@ -6,6 +6,7 @@ import importlib
 import json
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def main():
     with open(home / "calls", "a") as calls:
         calls.write(" ".join(words) + ("" if not module.check_mode else " (check)") + chr(10))
     said = json.loads((home / "said.json").read_text())
-    given = {defaults!r} | said.get(" ".join(words[:2]), {{}}) | said.get(" ".join(words), {{}})
+    given = {defaults!r} | said.get(" ".join(words[:2]), {{}})
+    given |= said.get(" ".join(words), {{}}) if not module.check_mode else {{}}
     (home / f"{name}-{{host}}.json").write_text(json.dumps(module.params))
     later = home / host / "later"
     if name == "release_fetch" and later.exists():
@@ -51,6 +53,8 @@ def main():
         given |= json.loads(later.with_name("now").read_text())
     for lost, connections in given.pop("away", {{}}).items():
         (home / lost / "away").write_text(str(connections))
+    for path, text in given.pop("meanwhile", {{}}).items():
+        (home / path).write_text(text)
     if name == "source_bundle":
         path = pathlib.Path(module.params["bundle_path"])
         path.parent.mkdir(exist_ok=True)
@@ -98,6 +102,13 @@ SAYS: dict[str, dict[str, Any]] = {
 DEPLOY = ("-e", "revision=main", "-e", "reason=test")
 ROLLBACK = ("-e", f"release={RELEASE['id']}", "-e", "reason=test")
 BOT = {"name": "trading-paper-bot-1", "mode": "paper", "running": True}
+SOMEBODY = "test (run 1)"
+HELD = {
+    "holder": SOMEBODY,
+    "purpose": "restore",
+    "since": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    "expires": f"{datetime.now(UTC) + timedelta(minutes=50):%Y-%m-%dT%H:%M:%SZ}",
+}
 TRACKING_ERROR = {
     "id": "tracking_error",
     "title": "Tracking error",
@@ -146,7 +157,7 @@ class Estate:
         self.inventory.write_text(json.dumps(self.groups))
 
     def run(self, name: str, *options: str, **said: dict[str, Any]) -> tuple[int, str, list[str]]:
-        """Run it. `said` is what a module says, by its name and host (and revision). Return code, verdict, calls."""
+        """Run it. `said` is by module and host (and revision, if it acts). Return code, verdict, calls."""
         (self.home / "said.json").write_text(json.dumps({key.replace("__", " "): value for key, value in said.items()}))
         code, verdict, output = play(name, self.inventory, *options, root=self.checkout, timeout_seconds=300)
         print(output)
@@ -227,11 +238,22 @@ def test_a_dry_run_asks_every_host_and_changes_none(estate):
     assert not list(estate.home.glob("*/state/*.json*"))
 
 
-def test_where_a_change_fails_every_host_goes_back_and_that_is_on_record(estate):
+def test_where_a_change_fails_every_host_that_was_begun_goes_back_and_that_is_on_record(estate):
+    failed = {"outcome": "failed", "summary": "gui is not healthy"}
+    code, verdict, calls = estate.run("deploy", *DEPLOY, release__two__bbbb=failed)
+    assert code == 1, verdict
+    assert released(calls) == ["one bbbb", "two bbbb", "two aaaa", "one aaaa"]
+    assert "gui is not healthy" in verdict
+    assert "what ran before runs again, and the feed is well" in verdict
+    assert calls[-1] == "release_record control fail"
+    assert leases(estate) == []
+
+
+def test_a_host_whose_turn_has_not_come_is_not_brought_back(estate):
     said = {"wait_for_metrics__one": {"outcome": "failed", "summary": "closed by feed_bars_rate"}}
     code, verdict, calls = estate.run("deploy", *DEPLOY, **said)
     assert code == 1, verdict
-    assert released(calls) == ["one bbbb", "one aaaa", "two aaaa"]
+    assert released(calls) == ["one bbbb", "one aaaa"]
     assert "closed by feed_bars_rate" in verdict
     assert "what ran before runs again, and the feed is NOT well by one" in verdict
     assert calls[-1] == "release_record control fail"
@@ -239,11 +261,75 @@ def test_where_a_change_fails_every_host_goes_back_and_that_is_on_record(estate)
 
 
 @pytest.mark.faults
-def test_a_host_that_goes_away_in_the_middle_is_named_and_the_others_go_back(estate):
+def test_a_host_that_another_run_holds_is_not_brought_back_as_nothing_was_changed_there(estate):
+    lease = estate.home / "two" / "state" / "lease.json"
+    said = {"wait_for_metrics__one": {"meanwhile": {str(lease): json.dumps(HELD)}}}
+    code, verdict, calls = estate.run("deploy", *DEPLOY, **said)
+    assert (code, f"Held by {SOMEBODY}" in verdict) == (75, True), verdict
+    assert released(calls) == ["one bbbb", "one aaaa"]
+    assert "what ran before runs again" in verdict
+    assert "NEXT: ./runbook deploy" in verdict, "nothing is left of it"
+    assert [json.loads(path.read_text()) for path in leases(estate)] == [HELD]
+
+
+@pytest.mark.faults
+def test_what_another_run_holds_by_now_is_left_to_it_and_named_as_not_back(estate):
+    lease = estate.home / "one" / "state" / "lease.json"
+    failed = {"outcome": "failed", "summary": "gui is not healthy", "meanwhile": {str(lease): json.dumps(HELD)}}
+    code, verdict, calls = estate.run("deploy", *DEPLOY, release__two__bbbb=failed)
+    assert (code, f"one: Held by {SOMEBODY}" in verdict) == (75, True), verdict
+    assert released(calls) == ["one bbbb", "two bbbb", "two aaaa"]
+    assert "NOT BACK: one (a rollback to the release marked * brings it there)" in verdict
+    assert "NEXT: ./runbook releases" in verdict
+    assert [json.loads(path.read_text()) for path in leases(estate)] == [HELD]
+
+
+@pytest.mark.faults
+def test_a_bot_that_was_started_during_the_change_is_seen_before_the_feed_goes_back(estate):
+    failed = {"outcome": "failed", "summary": "closed by gaps"}
+    started = {"meanwhile": {str(estate.home / "two" / "now"): json.dumps({"bots": [BOT]})}}
+    refused = {"outcome": "refused", "summary": "live_connector would recreate", "next_command": "./runbook bot_stop"}
+    said = {"wait_for_metrics__one": failed | started, f"release one aaaa {BOT['name']}": refused}
+    code, verdict, calls = estate.run("deploy", *DEPLOY, **said)
+    assert code == 13, verdict
+    assert released(calls) == ["one bbbb", f"one aaaa {BOT['name']}"]
+    assert "one: live_connector would recreate" in verdict
+    assert "NOT BACK: one (a rollback to the release marked * brings it there)" in verdict
+    assert "NEXT: ./runbook bot_stop" in verdict
+    assert leases(estate) == []
+
+
+@pytest.mark.faults
+def test_a_host_that_goes_away_before_its_turn_is_named_and_the_others_go_back(estate):
     code, verdict, calls = estate.run("deploy", *DEPLOY, wait_for_metrics__one={"away": {"two": 99}})
     assert code == 10, verdict
     assert released(calls) == ["one bbbb", "one aaaa"]
+    assert "two: did not answer" in verdict
+
+
+@pytest.mark.faults
+def test_a_host_that_goes_away_while_it_is_changed_is_named_and_the_others_go_back(estate):
+    code, verdict, calls = estate.run("deploy", *DEPLOY, release__two__bbbb={"away": {"two": 99}})
+    assert code == 10, verdict
+    assert released(calls) == ["one bbbb", "two bbbb", "one aaaa"]
     assert "NOT BACK: two" in verdict
+
+
+@pytest.mark.faults
+def test_a_host_that_went_away_for_a_moment_while_it_was_changed_goes_back_as_well(estate):
+    code, verdict, calls = estate.run("deploy", *DEPLOY, release__two__bbbb={"away": {"two": 1}})
+    assert code == 10, verdict
+    assert {*released(calls)[2:]} == {"one aaaa", "two aaaa"}
+    assert "what ran before runs again" in verdict
+    assert leases(estate) == []
+
+
+@pytest.mark.faults
+def test_a_bot_of_a_host_that_fell_silent_counts_as_it_was_last_seen(estate):
+    (estate.home / "two" / "later").write_text(json.dumps({"bots": [BOT]}))
+    said = {f"release two bbbb {BOT['name']}": {"away": {"two": 99}}}
+    _, verdict, calls = estate.run("deploy", *DEPLOY, **said)
+    assert released(calls)[-1] == f"one aaaa {BOT['name']}", verdict
 
 
 @pytest.mark.faults
