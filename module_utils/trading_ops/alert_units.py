@@ -184,7 +184,7 @@ def build_units(layout: Layout) -> dict[str, str]:
         + f"[Service]\nExecStart=/usr/bin/webhook -nopanic -hooks {layout.etc_path}/hooks.json -ip 127.0.0.1 "
         + f'-port {WEBHOOK_PORT} -urlprefix "" -http-methods POST\n'
         + f"RuntimeDirectory=trading-core-alert-receiver\nMemoryMax={RECEIVER_MEBIBYTES}M\n{common}"
-        # One mount for both: an order is renamed from one folder into the other. Who may write there is the folders' own.
+        # One mount for both folders, since an order is renamed from one into the other. Who may write is theirs to say.
         + f"ReadWritePaths={layout.alerts_path}\n"
         + install.format("multi-user.target"),
         ORDERS: unit.format("carry out what they ask for", online)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import sys
@@ -140,11 +141,7 @@ class Estate:
 
 
 def _options(name: str) -> list[str]:
-    namespace: dict[str, Any] = {}
-    text = (ROOT / "library" / f"{name}.py").read_text(encoding="utf-8")
-    begin = text.index("ARGUMENT_SPEC = ")
-    exec(text[begin : text.index("\n}\n", begin) + 3], namespace)
-    return list(namespace["ARGUMENT_SPEC"])
+    return list(importlib.import_module(name).ARGUMENT_SPEC)
 
 
 @pytest.fixture
