@@ -100,7 +100,7 @@ def draw_on(axes: Any, title: str, checks: Sequence[Mapping[str, Any]], begin: s
     axes.set_ylabel(_plain(" / ".join(sorted({str(entry["unit"]) for entry in checks}))))
     axes.grid(visible=True, alpha=0.3)
     if checks:
-        axes.legend(fontsize=7, loc="upper left")
+        axes.legend(fontsize=7, loc="upper left").set_in_layout(False)  # a long name must not squeeze the curve
 
 
 def _draw(picture: Picture, checks: Sequence[Mapping[str, Any]], ranges: Mapping[str, Any], path: Path) -> None:

@@ -24,7 +24,7 @@ def drawing(name: str, width_inches: float, height_inches: float) -> Iterator[tu
     # The same data give the same bytes: no random ids, no date. Text stays text, in the font of the page.
     settings |= {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 8, "legend.facecolor": "none"}
     with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(width_inches, height_inches))
+        figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
 
         def finish() -> str:
             buffer = io.StringIO()
