@@ -8,7 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -173,7 +173,7 @@ def test_without_the_control_host_the_copy_keeps_all_and_the_next_run_brings_it_
 
 @pytest.mark.faults
 def test_escalation_tells_one_contact_after_the_other_and_says_who_was_told_when(stacks):
-    begun, incident = now(), "INC-20261121-000000-escalation"
+    begun, incident = now(), f"INC-{datetime.now(UTC):%Y%m%d-%H%M%S}-escalation"
     call = ("escalate", "-e", f"incident_id={incident}", "-e", "reason=the venue is silent")
     assert runbook(*call).code == 0
     second = runbook(*call)
