@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import shutil
 import stat
@@ -28,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 
 from trading_ops import alert_orders  # noqa: E402
 from trading_ops.alert_orders import BY, MOST_TRIES, Act, Drive, Order, OrderError  # noqa: E402
+from trading_ops.alert_path import HEARTBEAT_FILE, read_heartbeat  # noqa: E402
 from trading_ops.alert_settings import (  # noqa: E402
     SETTINGS_PATH,
     Settings,
@@ -110,11 +110,11 @@ def carry_out(desk: Desk) -> int:
             return 1
         before = orders
         wanted = alert_orders.plan(orders, desk.settings.actions)
-        kept = read_number(desk.path / "heartbeat.json")
+        kept = read_heartbeat(desk.path)
         # One from the future is from before the clock was set back: it must not outlive its moment.
         is_ahead = kept > desk.clock() + desk.settings.silence_limit_seconds
         if wanted.heartbeat_at > (0 if is_ahead else kept):
-            _keep(desk.path / "heartbeat.json", wanted.heartbeat_at)
+            _keep(desk.path / HEARTBEAT_FILE, wanted.heartbeat_at)
             is_alive = True
         # One after the other, the stop first.
         for act in wanted.acts:
@@ -139,7 +139,7 @@ def watch(desk: Desk) -> None:
     try:
         # One that waits behind a long run has arrived all the same.
         waiting = alert_orders.plan(read_spool(desk), desk.settings.actions).heartbeat_at
-        heartbeat_at = max(waiting, read_number(desk.path / "heartbeat.json"))
+        heartbeat_at = max(waiting, read_heartbeat(desk.path))
         text = alert_orders.silence_of_path(heartbeat_at, desk.settings_since, desk.clock(), limit_seconds)
     except OSError as error:
         text = f"What alarms ask for can not be read, so no alarm would stop a bot now: {error}"
@@ -182,15 +182,6 @@ def read_spool(desk: Desk) -> list[Order]:
             _record(desk, [{"received_at": desk.clock(), "what": f"refused: {error}"}])
             _remove_file(path)
     return orders
-
-
-def read_number(path: Path) -> float:
-    """Return the number in a file, 0 where there is none that counts."""
-    try:
-        number = float(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return 0.0
-    return number if math.isfinite(number) else 0.0
 
 
 def read_told(path: Path) -> dict[str, float]:

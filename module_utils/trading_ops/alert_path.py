@@ -20,6 +20,7 @@ WAITING_SECONDS: Final = 60
 """An order older than this is one that nobody carries out."""
 
 INTERVAL_SECONDS: Final = 1
+HEARTBEAT_FILE: Final = "heartbeat.json"
 _SETUP: Final = "./runbook alert_receiver_setup"
 _LOGS: Final = "journalctl -u 'trading-core-alert*' -n 50 (on the control host)"
 
@@ -54,9 +55,9 @@ def _observe(host: ControlHost, wait_seconds: float) -> dict[str, Any]:
     except (OSError, SettingsError) as error:
         return _result("unknown", str(error), _SETUP)
     begun = host.clock()
-    while wait_seconds and _heartbeat(host) < begun and host.clock() < begun + wait_seconds:
+    while wait_seconds and read_heartbeat(host.state_path / "alerts") < begun and host.clock() < begun + wait_seconds:
         host.sleep(INTERVAL_SECONDS)
-    heartbeat_at, now = _heartbeat(host), host.clock()
+    heartbeat_at, now = read_heartbeat(host.state_path / "alerts"), host.clock()
     wrong = [
         f"{unit} is {state}" for unit in (PROXY, RECEIVER, ORDERS_PATH, WATCH_TIMER) if (state := _state(host, unit))
     ]
@@ -76,12 +77,13 @@ def _observe(host: ControlHost, wait_seconds: float) -> dict[str, Any]:
     return _result("proven", f"alarms arrive: {seen}, every unit is at work, no order waits", "", **facts)
 
 
-def _heartbeat(host: ControlHost) -> float:
+def read_heartbeat(alerts_path: Path) -> float:
+    """Return when the last heartbeat came, 0 where that is not on record or can not be a time."""
     try:
-        number = float(json.loads((host.state_path / "alerts/heartbeat.json").read_text(encoding="utf-8")))
+        moment = float(json.loads((alerts_path / HEARTBEAT_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return 0.0
-    return number if math.isfinite(number) else 0.0
+    return moment if math.isfinite(moment) else 0.0
 
 
 def _waiting(host: ControlHost) -> list[str]:

@@ -385,7 +385,7 @@ def test_a_heartbeat_is_kept_pinged_and_nothing_runs(world, monkeypatch):
     world.desk = replace(world.desk, settings=replace(world.desk.settings, heartbeat_url_path="/etc/url"))
     heartbeat(world)
     assert (world.calls, pings, world.waiting()) == ([], ["/etc/url"], 0)
-    assert alerts.read_number(world.desk.path / "heartbeat.json") == pytest.approx(NOW)
+    assert alerts.read_heartbeat(world.desk.path) == pytest.approx(NOW)
     carry_out(world.desk)
     assert pings == ["/etc/url"]  # an empty spool is no sign of life
 
@@ -434,7 +434,7 @@ def test_a_heartbeat_that_can_not_be_one_gives_way_to_the_next(world, kept):
     (world.desk.path / "heartbeat.json").write_text(kept)
     heartbeat(world)
     watch(world.desk)
-    assert alerts.read_number(world.desk.path / "heartbeat.json") == pytest.approx(NOW)
+    assert alerts.read_heartbeat(world.desk.path) == pytest.approx(NOW)
     assert world.told() == []
 
 
@@ -444,7 +444,7 @@ def test_an_order_that_is_no_heartbeat_makes_none_of_one_from_the_future(world, 
     (world.desk.path / "heartbeat.json").write_text("1e12")
     world.arrives("Gaps")
     carry_out(world.desk)
-    assert (alerts.read_number(world.desk.path / "heartbeat.json"), pings) == (1e12, [])
+    assert (alerts.read_heartbeat(world.desk.path), pings) == (1e12, [])
 
 
 def test_a_spool_that_is_gone_is_told(world):
