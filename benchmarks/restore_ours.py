@@ -16,8 +16,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "module_utils"))
 
-from trading_ops import backup, restore
-from trading_ops.programs import Conversation, Ended, LocalPrograms
+from trading_ops.backup import take as backup
+from trading_ops.host.programs import Conversation, Ended, LocalPrograms
+from trading_ops.restore import real as restore
 
 TIMEOUT_SECONDS = 3600
 

@@ -25,22 +25,23 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 
-from trading_ops import alert_orders  # noqa: E402
-from trading_ops.alert_orders import BY, MOST_TRIES, Act, Drive, Order, OrderError  # noqa: E402
-from trading_ops.alert_path import HEARTBEAT_FILE, read_heartbeat  # noqa: E402
-from trading_ops.alert_settings import (  # noqa: E402
+from trading_ops.alerts import actions as alert_orders  # noqa: E402
+from trading_ops.alerts.actions import BY, MOST_TRIES, Act, Drive, Order, OrderError  # noqa: E402
+from trading_ops.alerts.alertmanager import AlertmanagerError, Silence, connect  # noqa: E402
+from trading_ops.alerts.path import HEARTBEAT_FILE, read_heartbeat  # noqa: E402
+from trading_ops.alerts.settings import (  # noqa: E402
     SETTINGS_PATH,
     Settings,
     SettingsError,
     describe_silences,
     parse_settings,
 )
-from trading_ops.alert_spool import MOST_BYTES  # noqa: E402
-from trading_ops.alertmanager import AlertmanagerError, Silence, connect  # noqa: E402
-from trading_ops.clock import format_utc, uptime, utc_now  # noqa: E402
-from trading_ops.durable import append_durably, fsync_directory, write_durably  # noqa: E402
-from trading_ops.incident_entry import read_origin  # noqa: E402
-from trading_ops.incident_folder import (  # noqa: E402
+from trading_ops.alerts.spool import MOST_BYTES  # noqa: E402
+from trading_ops.checks.prometheus import Endpoint  # noqa: E402
+from trading_ops.core.clock import format_utc, uptime, utc_now  # noqa: E402
+from trading_ops.core.durable import append_durably, fsync_directory, write_durably  # noqa: E402
+from trading_ops.incident.entry import read_origin  # noqa: E402
+from trading_ops.incident.folder import (  # noqa: E402
     PENDING,
     TIMELINE,
     FolderError,
@@ -49,11 +50,10 @@ from trading_ops.incident_folder import (  # noqa: E402
     incident_path,
     read_timeline,
 )
-from trading_ops.incident_record import project  # noqa: E402
-from trading_ops.job_results import RAN, RESULT_FILE, STOPPED, job_path  # noqa: E402
-from trading_ops.jobs import JOBS_PATH, Job, Jobs, JobsError, parse_document  # noqa: E402
-from trading_ops.prometheus import Endpoint  # noqa: E402
-from trading_ops.timeline import Entry, TimelineError  # noqa: E402
+from trading_ops.incident.record import project  # noqa: E402
+from trading_ops.incident.timeline import Entry, TimelineError  # noqa: E402
+from trading_ops.jobs.job import JOBS_PATH, Job, Jobs, JobsError, parse_document  # noqa: E402
+from trading_ops.jobs.results import RAN, RESULT_FILE, STOPPED, job_path  # noqa: E402
 
 from jobs.environment import adopt_environment  # noqa: E402
 from jobs.lock import Locked, held  # noqa: E402

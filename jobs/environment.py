@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from trading_ops.jobs import Jobs
+from trading_ops.jobs.job import Jobs
 
 # ansible-runner writes the environment of each run to its folder.
 _PASSED_ON = re.compile(

@@ -26,10 +26,10 @@ import ansible_runner
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 
-from trading_ops.clock import utc_now  # noqa: E402
-from trading_ops.durable import write_durably  # noqa: E402
-from trading_ops.job_results import RAN, RESULT_FILE, STOPPED, build_result, job_path, render_result  # noqa: E402
-from trading_ops.jobs import JOBS_PATH, Job, Jobs, JobsError, build_arguments, parse_document  # noqa: E402
+from trading_ops.core.clock import utc_now  # noqa: E402
+from trading_ops.core.durable import write_durably  # noqa: E402
+from trading_ops.jobs.job import JOBS_PATH, Job, Jobs, JobsError, build_arguments, parse_document  # noqa: E402
+from trading_ops.jobs.results import RAN, RESULT_FILE, STOPPED, build_result, job_path, render_result  # noqa: E402
 
 from jobs.environment import adopt_environment  # noqa: E402
 from jobs.lock import Locked, held  # noqa: E402

@@ -111,15 +111,15 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.access import (
+from ansible.module_utils.trading_ops.core.clock import uptime
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms
+from ansible.module_utils.trading_ops.oncall.access import (
     GIT_ENVIRONMENT,
     TIMEOUT_SECONDS,
     apprise_target,
     connect_once,
     observe,
 )
-from ansible.module_utils.trading_ops.clock import uptime
-from ansible.module_utils.trading_ops.programs import LocalPrograms
 
 ARGUMENT_SPEC = {
     "hosts": {"type": "dict", "required": True},

@@ -68,9 +68,9 @@ next_command:
 from collections.abc import Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.alert_delivery import SenderHost, ensure_delivery
-from ansible.module_utils.trading_ops.alertmanager import Alertmanager
-from ansible.module_utils.trading_ops.prometheus import Endpoint, http_send
+from ansible.module_utils.trading_ops.alerts.alertmanager import Alertmanager
+from ansible.module_utils.trading_ops.alerts.delivery import SenderHost, ensure_delivery
+from ansible.module_utils.trading_ops.checks.prometheus import Endpoint, http_send
 
 ARGUMENT_SPEC = {
     "token": {"type": "str", "required": True, "no_log": True},

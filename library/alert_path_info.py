@@ -64,7 +64,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.alert_path import ControlHost, observe
+from ansible.module_utils.trading_ops.alerts.path import ControlHost, observe
 
 ARGUMENT_SPEC = {
     "wait_seconds": {"type": "float", "default": 0},

@@ -124,8 +124,8 @@ import ssl
 from collections.abc import Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.alert_receiver import ReceiverHost, install
-from ansible.module_utils.trading_ops.alert_units import ACCOUNT, Layout
+from ansible.module_utils.trading_ops.alerts.receiver import ReceiverHost, install
+from ansible.module_utils.trading_ops.alerts.units import ACCOUNT, Layout
 
 ARGUMENT_SPEC = {
     "token": {"type": "str", "required": True, "no_log": True},

@@ -123,7 +123,7 @@ record:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.backup import back_up_this_host
+from ansible.module_utils.trading_ops.backup.take import back_up_this_host
 
 ARGUMENT_SPEC = {
     "repository": {"type": "str", "required": True},

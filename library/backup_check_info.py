@@ -77,7 +77,7 @@ newest_age_seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.backup_sets import check_backups
+from ansible.module_utils.trading_ops.backup.sets import check_backups
 
 ARGUMENT_SPEC = {
     "repository": {"type": "str", "required": True},

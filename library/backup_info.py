@@ -72,7 +72,7 @@ newest_age_seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.backup_sets import list_backups
+from ansible.module_utils.trading_ops.backup.sets import list_backups
 
 ARGUMENT_SPEC = {
     "repository": {"type": "str", "required": True},

@@ -79,7 +79,7 @@ newest_age_seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.backup_sets import prune_backups
+from ansible.module_utils.trading_ops.backup.sets import prune_backups
 
 ARGUMENT_SPEC = {
     "repository": {"type": "str", "required": True},

@@ -74,8 +74,8 @@ import urllib.request
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.backup_server import ACCOUNT, ServerHost, Wanted, ensure_server
-from ansible.module_utils.trading_ops.programs import LocalPrograms
+from ansible.module_utils.trading_ops.backup.server import ACCOUNT, ServerHost, Wanted, ensure_server
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms
 
 ARGUMENT_SPEC = {
     "data_path": {"type": "path", "default": "/srv/trading-core-backup"},

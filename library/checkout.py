@@ -67,7 +67,7 @@ release_path:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.checkout import CheckoutError, ensure_release
+from ansible.module_utils.trading_ops.jobs.checkout import CheckoutError, ensure_release
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},

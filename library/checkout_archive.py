@@ -69,7 +69,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.checkout import CheckoutError, digest_of, inventory_name, list_files, pack
+from ansible.module_utils.trading_ops.jobs.checkout import CheckoutError, digest_of, inventory_name, list_files, pack
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},

@@ -242,9 +242,9 @@ logs:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.compose import ensure_services
-from ansible.module_utils.trading_ops.compose_request import Tools
-from ansible.module_utils.trading_ops.engine import docker_engine
+from ansible.module_utils.trading_ops.compose.request import Tools
+from ansible.module_utils.trading_ops.compose.services import ensure_services
+from ansible.module_utils.trading_ops.host.engine import docker_engine
 
 ARGUMENT_SPEC = {
     "project_src": {"type": "path"},

@@ -127,9 +127,9 @@ trouble:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.compose_info import observe_services
-from ansible.module_utils.trading_ops.compose_request import Tools
-from ansible.module_utils.trading_ops.engine import docker_engine
+from ansible.module_utils.trading_ops.compose.info import observe_services
+from ansible.module_utils.trading_ops.compose.request import Tools
+from ansible.module_utils.trading_ops.host.engine import docker_engine
 
 ARGUMENT_SPEC = {
     "project_src": {"type": "path", "required": True},

@@ -63,7 +63,7 @@ must_stop:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.data_corruption import decide
+from ansible.module_utils.trading_ops.feed.data_corruption import decide
 
 ARGUMENT_SPEC = {
     "is_said": {"type": "bool", "default": False},

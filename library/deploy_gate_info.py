@@ -123,7 +123,7 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.deploy_gate import Facts, judge
+from ansible.module_utils.trading_ops.release.gate import Facts, judge
 
 ARGUMENT_SPEC = {
     "demands": {"type": "list", "elements": "str", "required": True},

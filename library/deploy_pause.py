@@ -89,8 +89,8 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.deploy_pause import Pause, ensure_paused, ensure_resumed
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.release.pause import Pause, ensure_paused, ensure_resumed
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["present", "absent"], "required": True},

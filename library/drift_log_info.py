@@ -70,7 +70,7 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.drift_log import observe
+from ansible.module_utils.trading_ops.config.drift_log import observe
 
 ARGUMENT_SPEC = {
     "documentation_path": {"type": "path", "required": True},

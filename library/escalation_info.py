@@ -76,7 +76,7 @@ told:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.escalation import observe
+from ansible.module_utils.trading_ops.incident.escalation import observe
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},

@@ -160,12 +160,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.bots import BotRules
-from ansible.module_utils.trading_ops.clock import uptime
-from ansible.module_utils.trading_ops.compose_config import run_command
-from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.evidence import collect, remove_scratch
-from ansible.module_utils.trading_ops.evidence_request import Request, Tools
+from ansible.module_utils.trading_ops.compose.config import run_command
+from ansible.module_utils.trading_ops.core.bots import BotRules
+from ansible.module_utils.trading_ops.core.clock import uptime
+from ansible.module_utils.trading_ops.evidence.collect import collect, remove_scratch
+from ansible.module_utils.trading_ops.evidence.request import Request, Tools
+from ansible.module_utils.trading_ops.host.engine import docker_engine
 
 ARGUMENT_SPEC = {
     "incident_id": {"type": "str", "required": True},

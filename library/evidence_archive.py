@@ -93,8 +93,8 @@ manifests:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.evidence_transport import Request, transport
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.evidence.transport import Request, transport
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["received", "missing", "packed", "home"], "required": True},

@@ -59,7 +59,7 @@ bundles:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.evidence_info import look
+from ansible.module_utils.trading_ops.evidence.info import look
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},

@@ -57,7 +57,7 @@ pictures:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.evidence_plots import draw_all
+from ansible.module_utils.trading_ops.evidence.plots import draw_all
 
 ARGUMENT_SPEC = {"path": {"type": "path", "required": True}}
 

@@ -93,7 +93,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.feed_gate import GATE_FILE, ensure_closed, ensure_open
+from ansible.module_utils.trading_ops.feed.gate import GATE_FILE, ensure_closed, ensure_open
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["open", "closed"], "required": True},

@@ -72,8 +72,8 @@ feed:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.feed import observe_feed
+from ansible.module_utils.trading_ops.feed.container import observe_feed
+from ansible.module_utils.trading_ops.host.engine import docker_engine
 
 ARGUMENT_SPEC = {
     "host": {"type": "str", "required": True},

@@ -79,7 +79,7 @@ files:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.grafana_pictures import collect
+from ansible.module_utils.trading_ops.evidence.grafana import collect
 
 ARGUMENT_SPEC = {
     "url": {"type": "str", "default": "http://127.0.0.1:3000"},

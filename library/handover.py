@@ -106,7 +106,7 @@ record:
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.handover import write_handover
+from ansible.module_utils.trading_ops.oncall.handover import write_handover
 
 ARGUMENT_SPEC = {
     "hosts": {"type": "dict", "required": True},

@@ -57,10 +57,10 @@ access:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.access import TIMEOUT_SECONDS, can_edit, host_result, try_host
-from ansible.module_utils.trading_ops.clock import uptime
-from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.programs import LocalPrograms
+from ansible.module_utils.trading_ops.core.clock import uptime
+from ansible.module_utils.trading_ops.host.engine import docker_engine
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms
+from ansible.module_utils.trading_ops.oncall.access import TIMEOUT_SECONDS, can_edit, host_result, try_host
 
 ARGUMENT_SPEC = {
     "paths": {"type": "list", "elements": "str", "default": []},

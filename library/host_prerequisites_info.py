@@ -78,9 +78,9 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.cgroups import find_docker_root
-from ansible.module_utils.trading_ops.engine import EngineError, docker_engine
-from ansible.module_utils.trading_ops.prerequisites import SeenHost, build_result, evaluate, free_bytes
+from ansible.module_utils.trading_ops.host.cgroups import find_docker_root
+from ansible.module_utils.trading_ops.host.engine import EngineError, docker_engine
+from ansible.module_utils.trading_ops.host.prerequisites import SeenHost, build_result, evaluate, free_bytes
 
 ARGUMENT_SPEC = {
     "controller_epoch": {"type": "float", "required": True},

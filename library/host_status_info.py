@@ -152,10 +152,10 @@ controller_epoch:
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import uptime
-from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.host_status import Host, observe
-from ansible.module_utils.trading_ops.programs import LocalPrograms
+from ansible.module_utils.trading_ops.core.clock import uptime
+from ansible.module_utils.trading_ops.host.engine import docker_engine
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms
+from ansible.module_utils.trading_ops.oncall.host_status import Host, observe
 
 ARGUMENT_SPEC = {
     "since": {"type": "str", "default": ""},

@@ -113,10 +113,10 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.incident_classify import Request, ensure_classified
-from ansible.module_utils.trading_ops.incident_entry import read_origin
-from ansible.module_utils.trading_ops.severity import Limits
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.incident.classify import Request, ensure_classified
+from ansible.module_utils.trading_ops.incident.entry import read_origin
+from ansible.module_utils.trading_ops.incident.severity import Limits
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},

@@ -96,9 +96,9 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.incident_close import Request, ensure_closed
-from ansible.module_utils.trading_ops.incident_entry import read_origin
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.incident.close import Request, ensure_closed
+from ansible.module_utils.trading_ops.incident.entry import read_origin
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},

@@ -70,7 +70,7 @@ next_command:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.incident_record import refresh_copy
+from ansible.module_utils.trading_ops.incident.record import refresh_copy
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},

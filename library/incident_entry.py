@@ -102,8 +102,8 @@ entry_id:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.incident_entry import build_entry, note, read_origin
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.incident.entry import build_entry, note, read_origin
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},

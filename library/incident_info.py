@@ -81,7 +81,7 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.incident_info import observe
+from ansible.module_utils.trading_ops.incident.info import observe
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},

@@ -104,9 +104,9 @@ post_mortem:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.incident_entry import read_origin
-from ansible.module_utils.trading_ops.incident_record import Bringing, bring_home
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.incident.entry import read_origin
+from ansible.module_utils.trading_ops.incident.record import Bringing, bring_home
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},

@@ -81,7 +81,7 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.incident_verify import look
+from ansible.module_utils.trading_ops.incident.verify import look
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},

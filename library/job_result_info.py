@@ -53,7 +53,7 @@ result:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.job_results import RESULT_FILE, describe_result, job_path
+from ansible.module_utils.trading_ops.jobs.results import RESULT_FILE, describe_result, job_path
 
 ARGUMENT_SPEC = {
     "job": {"type": "str", "required": True},

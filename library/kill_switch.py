@@ -134,13 +134,13 @@ last_stopped_at:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.kill_switch import (
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.guard.this_host import this_host
+from ansible.module_utils.trading_ops.stop.kill_switch import (
     ensure_halted,
     ensure_released,
     parse_stop_request,
 )
-from ansible.module_utils.trading_ops.this_host import this_host
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["engaged", "released"], "required": True},

@@ -81,9 +81,9 @@ desired:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.kill_switch import observe, parse_stop_request
-from ansible.module_utils.trading_ops.this_host import this_host
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.guard.this_host import this_host
+from ansible.module_utils.trading_ops.stop.kill_switch import observe, parse_stop_request
 
 ARGUMENT_SPEC = {
     "bot_services": {"type": "raw", "default": ["bot"]},

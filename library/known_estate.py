@@ -63,8 +63,8 @@ next_command:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.known_estate import ensure_recorded
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.state.known_estate import ensure_recorded
 
 ARGUMENT_SPEC = {
     "trading_hosts": {"type": "list", "elements": "str", "required": True},

@@ -92,7 +92,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.lease import build_wanted, ensure_freed, ensure_held
+from ansible.module_utils.trading_ops.state.lease import build_wanted, ensure_freed, ensure_held
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["present", "absent"], "required": True},

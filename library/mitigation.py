@@ -125,9 +125,9 @@ undo:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.mitigation import git_reader, mitigate, parse_fix
-from ansible.module_utils.trading_ops.trading_config import ConfigError, Request, nothing_done
+from ansible.module_utils.trading_ops.config.mitigation import git_reader, mitigate, parse_fix
+from ansible.module_utils.trading_ops.config.trading import ConfigError, Request, nothing_done
+from ansible.module_utils.trading_ops.core.clock import utc_now
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},

@@ -105,8 +105,8 @@ is_known:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.mitigation import git_reader, observe, parse_fix
-from ansible.module_utils.trading_ops.trading_config import ConfigError, Request, nothing_done
+from ansible.module_utils.trading_ops.config.mitigation import git_reader, observe, parse_fix
+from ansible.module_utils.trading_ops.config.trading import ConfigError, Request, nothing_done
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},

@@ -94,7 +94,7 @@ channels:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.notification import (
+from ansible.module_utils.trading_ops.incident.notification import (
     MAX_TIMEOUT_SECONDS,
     apprise_send,
     build_body,

@@ -91,10 +91,10 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.bots import BotRules
-from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.installed import observe_guard
-from ansible.module_utils.trading_ops.onboarding import Estate, observe_onboarding
+from ansible.module_utils.trading_ops.core.bots import BotRules
+from ansible.module_utils.trading_ops.guard.installed import observe_guard
+from ansible.module_utils.trading_ops.host.engine import docker_engine
+from ansible.module_utils.trading_ops.oncall.onboarding import Estate, observe_onboarding
 from ansible.module_utils.urls import open_url
 
 HTTP_SECONDS = 5

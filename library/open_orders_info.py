@@ -83,7 +83,7 @@ url:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.exposure import MAX_BYTES, observe, parse_timeout
+from ansible.module_utils.trading_ops.stop.open_orders import MAX_BYTES, observe, parse_timeout
 from ansible.module_utils.urls import open_url
 
 ARGUMENT_SPEC = {

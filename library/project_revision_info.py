@@ -59,14 +59,14 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.git_repository import (
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
+from ansible.module_utils.trading_ops.release.git import (
     GIT_SECONDS,
     HOST_ENVIRONMENT,
     Repository,
     RepositoryError,
     owner_of,
 )
-from ansible.module_utils.trading_ops.programs import LocalPrograms, ProgramError
 
 ARGUMENT_SPEC = {"root_path": {"type": "path", "required": True}}
 

@@ -218,15 +218,15 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.compose import ensure_services
-from ansible.module_utils.trading_ops.compose_request import Tools
-from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.git_repository import HOST_ENVIRONMENT, Repository, owner_of
-from ansible.module_utils.trading_ops.image_pins import DockerImages
-from ansible.module_utils.trading_ops.programs import LocalPrograms, ProgramError
-from ansible.module_utils.trading_ops.release import ensure_release
-from ansible.module_utils.trading_ops.release_request import Host, parse_request
+from ansible.module_utils.trading_ops.compose.request import Tools
+from ansible.module_utils.trading_ops.compose.services import ensure_services
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.host.engine import docker_engine
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
+from ansible.module_utils.trading_ops.release.ensure import ensure_release
+from ansible.module_utils.trading_ops.release.git import HOST_ENVIRONMENT, Repository, owner_of
+from ansible.module_utils.trading_ops.release.images import DockerImages
+from ansible.module_utils.trading_ops.release.request import Host, parse_request
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},

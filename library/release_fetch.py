@@ -84,10 +84,10 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.git_repository import HOST_ENVIRONMENT, Repository, owner_of
-from ansible.module_utils.trading_ops.image_pins import DockerImages
-from ansible.module_utils.trading_ops.programs import LocalPrograms, ProgramError
-from ansible.module_utils.trading_ops.release_fetch import ensure_fetched
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
+from ansible.module_utils.trading_ops.release.fetch import ensure_fetched
+from ansible.module_utils.trading_ops.release.git import HOST_ENVIRONMENT, Repository, owner_of
+from ansible.module_utils.trading_ops.release.images import DockerImages
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},

@@ -88,7 +88,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.releases import build_ran, ensure_recorded
+from ansible.module_utils.trading_ops.release.log import build_ran, ensure_recorded
 
 ARGUMENT_SPEC = {
     "result": {"type": "str", "choices": ["deployed", "rolled_back", "failed"], "required": True},

@@ -77,7 +77,7 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.releases import observe
+from ansible.module_utils.trading_ops.release.log import observe
 
 ARGUMENT_SPEC = {
     "release_id": {"type": "str", "default": ""},

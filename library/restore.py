@@ -113,7 +113,7 @@ next_command:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.restore import restore_this_host
+from ansible.module_utils.trading_ops.restore.real import restore_this_host
 
 ARGUMENT_SPEC = {
     "set": {"type": "str", "required": True},

@@ -63,8 +63,8 @@ report_path:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.restore_plots import draw_history
-from ansible.module_utils.trading_ops.restore_report import write_report
+from ansible.module_utils.trading_ops.restore.plots import draw_history
+from ansible.module_utils.trading_ops.restore.report import write_report
 
 ARGUMENT_SPEC = {
     "result": {"type": "dict", "required": True},

@@ -289,8 +289,8 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.connection_end import interrupted_with_connection
-from ansible.module_utils.trading_ops.restore_test import run_restore_test
+from ansible.module_utils.trading_ops.host.connection_end import interrupted_with_connection
+from ansible.module_utils.trading_ops.restore.trial import run_restore_test
 
 ARGUMENT_SPEC = {
     "set": {"type": "str", "default": ""},

@@ -77,7 +77,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.run_records import keep_record
+from ansible.module_utils.trading_ops.jobs.records import keep_record
 
 ARGUMENT_SPEC = {
     "kind": {"type": "str", "choices": ["backup", "restore_test"], "required": True},

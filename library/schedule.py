@@ -89,8 +89,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.jobs import JOBS_PATH
-from ansible.module_utils.trading_ops.schedule import ControlHost, install
+from ansible.module_utils.trading_ops.jobs.job import JOBS_PATH
+from ansible.module_utils.trading_ops.jobs.schedule import ControlHost, install
 
 ARGUMENT_SPEC = {
     "jobs": {"type": "dict", "required": True},

@@ -73,9 +73,9 @@ version:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.engine import docker_engine
-from ansible.module_utils.trading_ops.programs import LocalPrograms
-from ansible.module_utils.trading_ops.schema import observe
+from ansible.module_utils.trading_ops.backup.schema import observe
+from ansible.module_utils.trading_ops.host.engine import docker_engine
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms
 
 ARGUMENT_SPEC = {
     "query": {"type": "str", "required": True},

@@ -76,8 +76,8 @@ next_command:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.shift_log import keep
+from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.oncall.log import keep
 
 ARGUMENT_SPEC = {
     "kind": {

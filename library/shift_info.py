@@ -93,7 +93,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.shift_log import observe
+from ansible.module_utils.trading_ops.oncall.log import observe
 
 ARGUMENT_SPEC = {"state_path": {"type": "path", "default": "/var/lib/trading-core"}}
 

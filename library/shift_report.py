@@ -132,8 +132,8 @@ record:
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.shift_plots import draw_curves
-from ansible.module_utils.trading_ops.shift_report import write_report
+from ansible.module_utils.trading_ops.oncall.plots import draw_curves
+from ansible.module_utils.trading_ops.oncall.report import write_report
 
 ARGUMENT_SPEC = {
     "hosts": {"type": "dict", "required": True},

@@ -85,9 +85,9 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.git_repository import GIT_SECONDS, Repository
-from ansible.module_utils.trading_ops.programs import LocalPrograms
-from ansible.module_utils.trading_ops.source_revision import observe
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms
+from ansible.module_utils.trading_ops.release.git import GIT_SECONDS, Repository
+from ansible.module_utils.trading_ops.release.source import observe
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},

@@ -87,8 +87,8 @@ changes:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.clock import utc_now
-from ansible.module_utils.trading_ops.trading_config import Request, ensure_changed
+from ansible.module_utils.trading_ops.config.trading import Request, ensure_changed
+from ansible.module_utils.trading_ops.core.clock import utc_now
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},

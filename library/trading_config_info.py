@@ -72,7 +72,7 @@ changes:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.trading_config import Request, look
+from ansible.module_utils.trading_ops.config.trading import Request, look
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},

@@ -83,12 +83,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops import (
-    guard,  # noqa: F401  what it stands on is loaded with it, and so installed
-    guard_install,
-    host_files,
+from ansible.module_utils.trading_ops.core import package
+from ansible.module_utils.trading_ops.guard import (
+    __main__,  # noqa: F401  what it stands on is loaded with it, and so installed
+    install,
     installed,
 )
+from ansible.module_utils.trading_ops.host.files import HostFile
 
 ARGUMENT_SPEC = {
     "files": {
@@ -112,13 +113,13 @@ def main() -> None:
         code, out, err = module.run_command(list(argv))
         return code, out + err
 
-    host = guard_install.GuardedHost(run, installed.observe_guard, installed.INSTALL_PATH, installed.HEARTBEAT_PATH)
+    host = install.GuardedHost(run, installed.observe_guard, installed.INSTALL_PATH, installed.HEARTBEAT_PATH)
     files = [
-        host_files.HostFile(Path(item["path"]), item["content"], int(item["mode"], 8), tuple(item["validate"]))
+        HostFile(Path(item["path"]), item["content"], int(item["mode"], 8), tuple(item["validate"]))
         for item in module.params["files"]
     ]
-    sources = installed.loaded_sources()
-    result = guard_install.ensure_guarded(host, sources, files, module.check_mode)
+    sources = package.loaded_sources()
+    result = install.ensure_guarded(host, sources, files, module.check_mode)
     if result["outcome"] in {"proven", "planned"}:
         module.exit_json(**result)
     module.fail_json(msg=result["summary"], **result)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from trading_ops.checks import Check, parse_checks
+from trading_ops.checks.catalogue import Check, parse_checks
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAY = """

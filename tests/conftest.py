@@ -14,8 +14,9 @@ import pytest
 MODULE_UTILS = Path(__file__).parents[1] / "module_utils"
 
 ansible.module_utils.__path__.append(str(MODULE_UTILS))
-for path in sorted((MODULE_UTILS / "trading_ops").glob("*.py")):
-    name = "trading_ops" if path.stem == "__init__" else f"trading_ops.{path.stem}"
+for path in sorted((MODULE_UTILS / "trading_ops").rglob("*.py")):
+    words = path.relative_to(MODULE_UTILS).with_suffix("").parts
+    name = ".".join(words[:-1] if words[-1] == "__init__" else words)
     sys.modules[name] = importlib.import_module(f"ansible.module_utils.{name}")
 
 

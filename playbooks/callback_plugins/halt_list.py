@@ -32,7 +32,7 @@ ESTATE_DEFAULTS = ROOT / "roles" / "estate" / "defaults" / "main.yml"
 
 sys.path.insert(0, str(ROOT / "module_utils"))
 
-from trading_ops.halt_list import STOP_VARIABLES, HaltHost, format_halt_list, ssh_argv, trading_halt_options
+from trading_ops.stop.halt_list import STOP_VARIABLES, HaltHost, format_halt_list, ssh_argv, trading_halt_options
 
 HALT_LIST = "TRADING_CORE_HALT_LIST"
 FINGERPRINT = "TRADING_CORE_HALT_FINGERPRINT"

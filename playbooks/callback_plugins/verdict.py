@@ -36,11 +36,11 @@ LAB = ROOT / "inventories" / "lab"  # what ./runbook takes where nobody names an
 
 sys.path.insert(0, str(ROOT / "module_utils"))
 
-from trading_ops.clock import utc_now
-from trading_ops.incident import build_incident_id
-from trading_ops.incident_entry import read_origin
-from trading_ops.incident_notes import Notes, describe_play, has_changed, was_turned_down
-from trading_ops.verdict import STOP_PROOFS, Expected, Result, Run, SideProof, Verdict, judge
+from trading_ops.core.clock import utc_now
+from trading_ops.core.ids import build_incident_id
+from trading_ops.incident.entry import read_origin
+from trading_ops.incident.notes import Notes, describe_play, has_changed, was_turned_down
+from trading_ops.report.verdict import STOP_PROOFS, Expected, Result, Run, SideProof, Verdict, judge
 
 INCIDENT_ID = "TRADING_CORE_INCIDENT_ID"
 INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"

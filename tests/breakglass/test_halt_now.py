@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from trading_ops.halt_list import HaltHost, format_halt_list, ssh_argv
+from trading_ops.stop.halt_list import HaltHost, format_halt_list, ssh_argv
 
 from tests.breakglass.world import ROOT
 

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from trading_ops.bots import BotRules, in_scope, select_bots
-from trading_ops.cgroups import HostCgroups
-from trading_ops.first_wave import parse_first_wave
-from trading_ops.incident import slug
-from trading_ops.latch import Latch, format_latch, parse_latch
+from trading_ops.core.bots import BotRules, in_scope, select_bots
+from trading_ops.core.ids import slug
+from trading_ops.host.cgroups import HostCgroups
+from trading_ops.state.latch import Latch, format_latch, parse_latch
+from trading_ops.stop.first_wave import parse_first_wave
 
 from tests.breakglass.world import TRADING_HALT, Host, container
 

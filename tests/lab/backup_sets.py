@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from trading_ops.table_checksums import SESSION_SQL, measure
+from trading_ops.backup.checksums import SESSION_SQL, measure
 
 from tests.lab.estate import on, wait_until
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from trading_ops.metric_checks import Limits, evaluate_all
-from trading_ops.prometheus import Endpoint, http_fetch
+from trading_ops.checks.evaluate import Limits, evaluate_all
+from trading_ops.checks.prometheus import Endpoint, http_fetch
 
 from tests.catalogue import catalogue
 from tests.lab.estate import (

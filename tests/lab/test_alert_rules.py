@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from trading_ops.alert_rules import alert_expr, alert_name, build_rules, render_document
-from trading_ops.checks import Check
-from trading_ops.metric_checks import Answer, Limits, evaluate, queries_of
-from trading_ops.prometheus import Sample
+from trading_ops.checks.catalogue import Check
+from trading_ops.checks.evaluate import Answer, Limits, evaluate, queries_of
+from trading_ops.checks.prometheus import Sample
+from trading_ops.checks.rules import alert_expr, alert_name, build_rules, render_document
 
 from lab import images
 from tests.catalogue import catalogue

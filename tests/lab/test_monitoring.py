@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from trading_ops.dashboards import DASHBOARDS
+from trading_ops.checks.dashboards import DASHBOARDS
 
 from tests.catalogue import catalogue
 from tests.lab.estate import FEED_HOST, feed_fault, no_feed_fault, on, runbook, wait_until

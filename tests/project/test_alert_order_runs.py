@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from trading_ops.alert_settings import render_settings
-from trading_ops.jobs import Jobs, parse_jobs, render_document
+from trading_ops.alerts.settings import render_settings
+from trading_ops.jobs.job import Jobs, parse_jobs, render_document
 
-from tests.unit.module_utils.test_alert_settings import SETTINGS
+from tests.unit.alerts.test_settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 RUNNER = """

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from trading_ops import alert_spool
-from trading_ops.alert_units import WEBHOOK_PORT, Layout, render_hooks, render_nginx
+from trading_ops.alerts import spool as alert_spool
+from trading_ops.alerts.units import WEBHOOK_PORT, Layout, render_hooks, render_nginx
 
 from tests.alert_requests import Receiver, bad_requests
 

@@ -6,9 +6,9 @@ import json
 import re
 
 import pytest
-from trading_ops.alert_orders import actions_of
-from trading_ops.alert_rules import WATCHDOG, alert_name, build_rules
-from trading_ops.checks import ACTIONS, GATES, GROUPS
+from trading_ops.alerts.actions import actions_of
+from trading_ops.checks.catalogue import ACTIONS, GATES, GROUPS
+from trading_ops.checks.rules import WATCHDOG, alert_name, build_rules
 
 from tests.catalogue import catalogue, resolved
 from tests.project.repository import PAGES, ROOT, headings

@@ -33,7 +33,7 @@ def test_the_package_imports_nothing_from_ansible(path):
 
 
 def test_the_stops_port_can_not_create_start_pull_or_remove():
-    tree = ast.parse((ROOT / "module_utils/trading_ops/engine.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "module_utils/trading_ops/host/engine.py").read_text(encoding="utf-8"))
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     dangerous = {"create_container", "start", "restart", "unpause", "pull", "remove_container", "prune_containers"}
     assert "stop" in used
@@ -87,7 +87,7 @@ def test_the_entry_script_is_executable_posix_shell():
 
 
 def test_the_readme_lists_every_exit_code_from_the_most_serious():
-    outcome = (ROOT / "module_utils/trading_ops/outcome.py").read_text(encoding="utf-8")
+    outcome = (ROOT / "module_utils/trading_ops/core/outcome.py").read_text(encoding="utf-8")
     codes = [int(code) for code in re.findall(r'^    "\w+": (\d+),', outcome, re.MULTILINE)]
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
     assert len(codes) > 8

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from trading_ops.jobs import Jobs, parse_jobs, render_document
+from trading_ops.jobs.job import Jobs, parse_jobs, render_document
 
 ROOT = Path(__file__).parents[2]
 RUNNER = """

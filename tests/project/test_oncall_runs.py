@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from trading_ops.timeline import Entry, format_new_lines
+from trading_ops.incident.timeline import Entry, format_new_lines
 
 from tests.project.test_runs import play
 from tests.unit.fake_alertmanager import FakeAlertmanager, alert

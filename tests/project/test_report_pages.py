@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trading_ops.handover import HEADS, write_handover
-from trading_ops.restore_plots import draw_history
-from trading_ops.restore_report import write_report as write_restore_report
-from trading_ops.shift_findings import SECTIONS
-from trading_ops.shift_plots import CURVES, draw_curves
-from trading_ops.shift_report import write_report
+from trading_ops.oncall.findings import SECTIONS
+from trading_ops.oncall.handover import HEADS, write_handover
+from trading_ops.oncall.plots import CURVES, draw_curves
+from trading_ops.oncall.report import write_report
+from trading_ops.restore.plots import draw_history
+from trading_ops.restore.report import write_report as write_restore_report
 
 from tests.browser import Page, browser, find_browser
-from tests.unit.module_utils.test_handover import shift
-from tests.unit.module_utils.test_restore_report import RED
-from tests.unit.module_utils.test_shift_report import HOSTILE, curves
+from tests.unit.oncall.test_handover import shift
+from tests.unit.oncall.test_report import HOSTILE, curves
+from tests.unit.restore.test_report import RED
 from tests.unit.shift_world import NOW, alert, disk, estate, incident
 
 pytestmark = pytest.mark.skipif(

@@ -59,7 +59,7 @@ def test_a_named_command_exists_with_its_variables(command):
 def shown_commands() -> list[tuple[str, str, str]]:
     """Return file, name and the rest of each `./runbook …` that code shows to people, `x` where a value is put in."""
     found = []
-    for path in sorted((ROOT / "module_utils/trading_ops").glob("*.py")):
+    for path in sorted((ROOT / "module_utils/trading_ops").rglob("*.py")):
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
         joined = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
         inside = {id(part) for parts in joined for part in parts}

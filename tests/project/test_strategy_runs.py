@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from trading_ops.clock import format_utc
+from trading_ops.core.clock import format_utc
 
 from tests.project.repository import ROOT
 

@@ -1,7 +1,7 @@
 """A small backup set, as a backup would describe it."""
 
-from trading_ops.backup_manifest import Database, Dump, FileFacts, Manifest, ModelVersion, Registry
-from trading_ops.table_checksums import Table
+from trading_ops.backup.checksums import Table
+from trading_ops.backup.manifest import Database, Dump, FileFacts, Manifest, ModelVersion, Registry
 
 FACTS = FileFacts(5, "a" * 64)
 MANIFEST = Manifest(

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_ops import backup
-from trading_ops.backup import Ports, Request
-from trading_ops.programs import Ended, ProgramError
-from trading_ops.restic import Repository
-from trading_ops.table_checksums import EXTENSIONS_SQL
+from trading_ops.backup import take as backup
+from trading_ops.backup.checksums import EXTENSIONS_SQL
+from trading_ops.backup.restic import Repository
+from trading_ops.backup.take import Ports, Request
+from trading_ops.host.programs import Ended, ProgramError
 
 from tests.unit.fakes import FakeClock
 

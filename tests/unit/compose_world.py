@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_ops.compose_config import Command, CommandResult
-from trading_ops.compose_request import Tools
+from trading_ops.compose.config import Command, CommandResult
+from trading_ops.compose.request import Tools
 
 from tests.unit.fakes import FakeContainer, FakeEngine
 

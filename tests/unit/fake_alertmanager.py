@@ -9,7 +9,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from trading_ops.alertmanager import Alertmanager
+from trading_ops.alerts.alertmanager import Alertmanager
 
 ALERT = {
     "annotations": {"summary": "p99 \u003cb\u003e700\u003c/b\u003e ms"},

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from trading_ops.checks import Check, parse_checks
-from trading_ops.metric_checks import queries_of
-from trading_ops.metric_report import Tools
+from trading_ops.checks.catalogue import Check, parse_checks
+from trading_ops.checks.evaluate import queries_of
+from trading_ops.checks.results import Tools
 
 from tests.unit.compose_world import FakeTime
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trading_ops.cgroups import CgroupError
-from trading_ops.engine import ContainerGone, Engine, EngineError
-from trading_ops.kill_switch import TradingHost
+from trading_ops.host.cgroups import CgroupError
+from trading_ops.host.engine import ContainerGone, Engine, EngineError
+from trading_ops.stop.kill_switch import TradingHost
 
 _numbers = itertools.count(1)
 

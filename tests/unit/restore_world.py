@@ -11,16 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from trading_ops.backup_manifest import MANIFEST_FILE, Manifest, file_facts, render_manifest
-from trading_ops.checks import parse_checks
-from trading_ops.metric_checks import Limits
-from trading_ops.programs import Ended, ProgramError
-from trading_ops.restore_fetch import fetch_from_folder
-from trading_ops.restore_request import Layout, Request
-from trading_ops.restore_result import Report
-from trading_ops.restore_systems import Model
-from trading_ops.restore_test import Tools, ensure_tested
-from trading_ops.table_checksums import EXTENSIONS_SQL
+from trading_ops.backup.checksums import EXTENSIONS_SQL
+from trading_ops.backup.manifest import MANIFEST_FILE, Manifest, file_facts, render_manifest
+from trading_ops.checks.catalogue import parse_checks
+from trading_ops.checks.evaluate import Limits
+from trading_ops.host.programs import Ended, ProgramError
+from trading_ops.restore.fetch import fetch_from_folder
+from trading_ops.restore.request import Layout, Request
+from trading_ops.restore.result import Report
+from trading_ops.restore.systems import Model
+from trading_ops.restore.trial import Tools, ensure_tested
 
 from tests.unit.backup_samples import MANIFEST
 from tests.unit.fake_prometheus import FakePrometheus, catalogue_item

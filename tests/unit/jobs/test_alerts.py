@@ -7,14 +7,14 @@ import os
 from dataclasses import dataclass, field, replace
 
 import pytest
-from trading_ops.alert_orders import BY
-from trading_ops.alertmanager import AlertmanagerError, Matcher, Silence
-from trading_ops.incident_folder import PENDING, TIMELINE, append, read_timeline
-from trading_ops.timeline import Entry
+from trading_ops.alerts.actions import BY
+from trading_ops.alerts.alertmanager import AlertmanagerError, Matcher, Silence
+from trading_ops.incident.folder import PENDING, TIMELINE, append, read_timeline
+from trading_ops.incident.timeline import Entry
 
 from jobs import alerts
 from jobs.alerts import Desk, Ran, carry_out, watch
-from tests.unit.module_utils.test_alert_settings import SETTINGS
+from tests.unit.alerts.test_settings import SETTINGS
 
 ACTIONS = {"Gaps": "stop_bots", "LiveDrawdown": "stop_live", "TrackingError": "pause_deploys", "HostDisk": "none"}
 PROVEN = Ran(0, "VERDICT 0 incident: PROVEN", True)

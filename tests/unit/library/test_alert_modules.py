@@ -27,7 +27,7 @@ def run(
 
 
 def test_a_token_that_is_none_is_wrong_usage_and_is_not_repeated(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("ansible.module_utils.trading_ops.alert_receiver.PROGRAMS", {})
+    monkeypatch.setattr("ansible.module_utils.trading_ops.alerts.receiver.PROGRAMS", {})
     params = {
         "token": "a-short-token",
         "address": "192.0.2.14",

@@ -12,7 +12,7 @@ import compose_services_info
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from trading_ops.compose_request import Tools
+from trading_ops.compose.request import Tools
 
 from tests.unit.compose_world import PROJECT, ServiceSpec, World
 

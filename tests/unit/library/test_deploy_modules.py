@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from trading_ops.programs import LocalPrograms
+from trading_ops.host.programs import LocalPrograms
 
 NAMES = [
     "deploy_gate_info",

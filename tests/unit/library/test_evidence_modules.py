@@ -39,7 +39,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_host_whose_engine_is_away_gives_an_archive_that_travels_home(params, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("ansible.module_utils.trading_ops.evidence_descriptions.HOST_COMMANDS", {})
+    monkeypatch.setattr("ansible.module_utils.trading_ops.evidence.descriptions.HOST_COMMANDS", {})
     result = run(evidence, capsys, **params)
     assert (result["outcome"], result["changed"]) in {("failed", False), ("proven", False)}
     assert "pl4nted" not in json.dumps(result)

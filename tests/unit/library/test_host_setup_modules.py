@@ -14,7 +14,7 @@ import onboarding_info
 import pytest
 import trading_guard
 from ansible.module_utils.testing import patch_module_args
-from trading_ops.engine import EngineError
+from trading_ops.host.engine import EngineError
 
 from tests.unit.fakes import FakeEngine, bot
 
@@ -33,7 +33,7 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(sys.argv[1] + "/module_utils")
 sys.path.insert(0, sys.argv[1] + "/library")
 import trading_guard
-print(json.dumps(trading_guard.installed.loaded_sources()))
+print(json.dumps(trading_guard.package.loaded_sources()))
 """
 
 
@@ -43,12 +43,12 @@ def test_what_a_host_gets_is_all_that_its_guard_needs(tmp_path):
     sources = json.loads(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
     for name, text in sources.items():
         assert text == (ROOT / "module_utils" / "trading_ops" / name).read_text()
-        (tmp_path / "trading_ops").mkdir(exist_ok=True)
+        (tmp_path / "trading_ops" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "trading_ops" / name).write_text(text)
     begun = [
         sys.executable,
         "-c",
-        "from trading_ops import guard, installed; print(len(installed.loaded_sources()))",
+        "import trading_ops.guard.__main__, trading_ops.core.package as own; print(len(own.loaded_sources()))",
     ]
     alone = subprocess.run(begun, env={"PYTHONPATH": str(tmp_path)}, check=True, capture_output=True, text=True)
     assert 15 < int(alone.stdout) <= len(sources)

@@ -14,7 +14,7 @@ import incident_record
 import incident_verify
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from trading_ops.timeline import KINDS
+from trading_ops.incident.timeline import KINDS
 
 ID = "INC-20261121-080000-gaps"
 

@@ -12,8 +12,8 @@ from typing import Any
 import notification
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from trading_ops.incident_folder import TIMELINE, append, read_timeline
-from trading_ops.timeline import Entry
+from trading_ops.incident.folder import TIMELINE, append, read_timeline
+from trading_ops.incident.timeline import Entry
 
 TEXT = "Incident på AI_TRADING_CORE – bot/feed stoppet midlertidigt, årsag: <reason>."
 

@@ -1,0 +1,278 @@
+"""What an alarm may do on the control host: what the catalogue says of its name, and nothing else.
+
+An order is what came with one request to the alert receiver. It chooses no host, no play and no variable: of all its
+text only the names of alarms are looked up, and a name that the catalogue does not know does nothing. All that an
+alarm can bring about reduces risk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..checks.catalogue import Check
+from ..checks.rules import WATCHDOG, alert_name
+from ..core.ids import build_incident_id
+from ..core.strict_json import parse_json
+from ..incident.timeline import Entry
+
+BY: Final = "alertmanager"
+SHOWN_CHARACTERS: Final = 200
+SHOWN_LABELS: Final = 20
+MOST_TRIES: Final = 3
+"""How often a stop that is not proven is tried at once; after that Alertmanager says the alarm again."""
+
+CONFIRMATIONS: Final = 3
+"""Evaluations in a row, a scrape apart, that an alarm needs before it stops anything by itself."""
+
+AGAIN_SECONDS: Final = 3600
+"""After so long something that is still wrong is told once more."""
+
+STOP_SCOPES: Final = {"stop_bots": "all", "stop_live": "live"}
+"""What stops, by action. The first includes the second."""
+
+_MOMENT: Final = re.compile("[0-9]{1,20}")
+_REACH: Final = ("pause_deploys", "stop_live", "stop_bots")
+
+
+class OrderError(Exception):
+    """What lies in the spool is no order. The text is a sentence."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm of an order. `name` and `status` count, the rest is text to be shown."""
+
+    name: str
+    status: str
+    starts_at: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What came with one request. `file` is its name in the spool, which says when it came."""
+
+    file: str
+    received_at: float
+    alarms: tuple[Alarm, ...]
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing to do because of alarms, each named once."""
+
+    action: str
+    alarms: tuple[Alarm, ...]
+
+    @property
+    def reason(self) -> str:
+        """The names, which are the catalogue's own words."""
+        return f"alert {', '.join(alarm.name for alarm in self.alarms)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a set of orders asks for. `heartbeat_at` is when the last heartbeat came, 0 for none among them."""
+
+    acts: tuple[Act, ...]
+    heartbeat_at: float
+    records: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The stop that alarms have driven last.
+
+    is_opened: the whole incident has run to its end once, for this scope; from then on only its stop is driven again.
+    tries: runs since one was last proven. driven_at: when the last one began, seconds since 1970.
+    """
+
+    incident_id: str
+    scope: str
+    is_opened: bool = False
+    tries: int = 0
+    driven_at: float = 0.0
+
+
+def actions_of(checks: Iterable[Check], scrape_interval_seconds: float) -> dict[str, str]:
+    """Return the action of each alarm of the catalogue by its name.
+
+    Raises ValueError where one would act without its confirmation: a single bad sample stops nothing.
+    """
+    least = (CONFIRMATIONS - 1) * scrape_interval_seconds
+    found = {}
+    for check in checks:
+        if check.action != "none" and check.for_seconds < least:
+            raise ValueError(
+                f"{check.id}: an alarm with the action {check.action} has to hold for {least:g} s, "
+                f"{CONFIRMATIONS} evaluations in a row, not for {check.for_seconds} s."
+            )
+        found[alert_name(check.id)] = check.action
+    return found
+
+
+def parse_order(file: str, body: bytes) -> Order:
+    """Return the order that lies in the spool under the name `<nanoseconds>-<random>.json`. Raises OrderError."""
+    moment = file.partition("-")[0]
+    if not _MOMENT.fullmatch(moment):
+        raise OrderError(f"{file!r} is no name of an order.")
+    try:
+        alarms = tuple(_parse_alarm(item) for item in parse_json(body.decode("utf-8"))["alerts"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OrderError(f"{file!r} is no order: {type(error).__name__}.") from error
+    return Order(file, int(moment) / 1e9, alarms)
+
+
+def plan(orders: Sequence[Order], actions: Mapping[str, str]) -> Plan:
+    """Return what the orders ask for together: one stop at most, the widest, and before anything else."""
+    wanted: dict[str, dict[str, Alarm]] = {}
+    records: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    heartbeat_at = 0.0
+    for order in orders:
+        for alarm in order.alarms:
+            action, what = _judge(alarm, actions)
+            if what == "heartbeat":
+                heartbeat_at = max(heartbeat_at, order.received_at)
+                continue
+            if action:
+                wanted.setdefault(action, {}).setdefault(alarm.name, alarm)
+            key = (alarm.name, alarm.status, alarm.starts_at, repr(sorted(alarm.labels.items())))
+            record = records.setdefault(key, {"received_at": order.received_at, "count": 0, **_shown(alarm, what)})
+            record["count"] += 1
+    stops = {name: alarm for action in STOP_SCOPES for name, alarm in wanted.get(action, {}).items()}
+    acts = []
+    if stops:
+        acts.append(Act("stop_bots" if "stop_bots" in wanted else "stop_live", tuple(stops.values())))
+    if "pause_deploys" in wanted:
+        acts.append(Act("pause_deploys", tuple(wanted["pause_deploys"].values())))
+    return Plan(tuple(acts), heartbeat_at, tuple(records.values()))
+
+
+def is_wider(plan_now: Plan, act: Act) -> bool:
+    """Return whether what came meanwhile stops more than `act` does, so that it must not wait for that one's end."""
+    return any(_REACH.index(each.action) > _REACH.index(act.action) for each in plan_now.acts)
+
+
+def drive(before: Drive | None, act: Act, is_over: bool, now: str) -> Drive:
+    """Return the stop that `act` drives: the one before as long as that lasts, else one with an incident of its own.
+
+    is_over: the incident of `before` was closed, or its halt released.
+    """
+    scope = STOP_SCOPES[act.action]
+    if before is None or is_over:
+        return Drive(build_incident_id("", act.reason, now), scope)
+    if scope == "all" and before.scope != "all":
+        return Drive(before.incident_id, "all")
+    return before
+
+
+def stop_arguments(stop: Drive, act: Act) -> list[str]:
+    """Return the `./runbook` command that carries the stop out: the whole incident once, after that its stop alone."""
+    procedure = "failsafe_stop" if stop.is_opened else "incident"
+    variables = {"scope": stop.scope, "incident_id": stop.incident_id, "reason": act.reason}
+    return [procedure, *(word for name, value in variables.items() for word in ("-e", f"{name}={value}"))]
+
+
+def pause_arguments(act: Act) -> list[str]:
+    """Return the `./runbook` command that pauses deploys."""
+    return ["deploy_pause", "-e", f"reason={act.reason}", "-e", f"source=alert:{act.alarms[0].name}"]
+
+
+def is_over(state: str, entries: Iterable[Entry]) -> bool:
+    """Return whether an incident's halt has ended: it was closed, or somebody released it.
+
+    What of it is not yet on record is not over.
+    """
+    return state == "closed" or any(
+        entry.procedure == "halt_release" and entry.kind == "step" and entry.outcome == "proven" for entry in entries
+    )
+
+
+def detection_of(stop: Drive, act: Act, now: str, origin: str) -> Entry:
+    """Return the entry of the incident's timeline that says which alarms it was noticed by."""
+    said = "; ".join(alarm.summary or alarm.name for alarm in act.alarms)
+    return Entry(
+        id=f"{stop.incident_id}-{stop.scope}-detection",
+        at=now,
+        recorded_at=now,
+        kind="detection",
+        step="",
+        procedure="incident",
+        outcome="",
+        text=f"Noticed by {act.reason}: {said}"[:2000],
+        by=BY,
+        origin=origin,
+        facts={
+            "record": {"reason": act.reason},
+            "alerts": [_shown(alarm, act.action) for alarm in act.alarms],
+        },
+    )
+
+
+def silence_of_path(heartbeat_at: float, since: float, now: float, limit_seconds: float) -> str:
+    """Return the sentence that no heartbeat comes any more, empty while one is young enough.
+
+    heartbeat_at: when the last one came, 0 for never. since: from when on one could have come, as the host was up and
+    the receiver there.
+    """
+    if heartbeat_at > now + limit_seconds:
+        return "The last heartbeat of the alarms is from the future: this host's clock was set back."
+    if now - max(heartbeat_at, since) <= limit_seconds:
+        return ""
+    seen = f"the last came {now - heartbeat_at:.0f} s ago" if heartbeat_at else "none ever came"
+    return (
+        f"No heartbeat of the alarms: {seen}, and one is due every minute. "
+        "No alarm would stop a bot now. Look at Prometheus, Alertmanager and the alert receiver."
+    )
+
+
+def due(wrong: Mapping[str, str], told: Mapping[str, float], now: float) -> list[str]:
+    """Return the keys of what is wrong and was not told yet, or so long ago that it is told again."""
+    return [key for key in wrong if not 0 <= now - told.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS]
+
+
+def _judge(alarm: Alarm, actions: Mapping[str, str]) -> tuple[str, str]:
+    """Return the action of an alarm, empty for none, and what is recorded of it."""
+    if alarm.status != "firing":
+        return "", "recorded: resolved" if alarm.status == "resolved" else "recorded: its status is unknown"
+    if alarm.name == WATCHDOG:
+        return "", "heartbeat"
+    if alarm.name not in actions:
+        return "", "recorded: no alarm of the catalogue"
+    action = actions[alarm.name]
+    return ("", "recorded: asks for nothing") if action == "none" else (action, action)
+
+
+def _parse_alarm(item: Any) -> Alarm:
+    labels, annotations = item["labels"], item.get("annotations") or {}
+    name = labels["alertname"]
+    if not isinstance(name, str):
+        raise ValueError("its name is no text")
+    shown = {_line(key): _line(value) for key, value in list(labels.items())[:SHOWN_LABELS] if key != "alertname"}
+    return Alarm(
+        _line(name),
+        _line(item["status"]),
+        _line(item.get("startsAt", "")),
+        shown,
+        _line(annotations.get("summary", "")),
+    )
+
+
+def _line(value: object) -> str:
+    """Return somebody else's text as one short line."""
+    return "".join(char if char.isprintable() else " " for char in str(value))[:SHOWN_CHARACTERS]
+
+
+def _shown(alarm: Alarm, what: str) -> dict[str, Any]:
+    return {
+        "name": alarm.name,
+        "status": alarm.status,
+        "starts_at": alarm.starts_at,
+        "labels": dict(alarm.labels),
+        "summary": alarm.summary,
+        "what": what,
+    }

@@ -1,0 +1,83 @@
+"""The feed's container on a host, as its engine tells of it. Looks, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..compose.plan import ONE_OFF_LABEL
+from ..core.bots import PROJECT_LABEL, SERVICE_LABEL
+from ..host.engine import Engine, EngineError
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One feed that ran: the host as the inventory names it, its container, and since when, in the engine's words."""
+
+    host: str
+    container_id: str
+    started_at: str
+
+    def words(self) -> str:
+        """Return it as a person reads it."""
+        return f"{self.host}: container {self.container_id[:12]} since {self.started_at}"
+
+
+class FeedError(Exception):
+    """There is no one feed container that runs as it should. The text is a sentence."""
+
+
+def parse_feeds(items: object) -> tuple[Feed, ...]:
+    """Return the feeds that a list of mappings means, without an order. Raises FeedError where one is not whole."""
+    if not isinstance(items, list):
+        raise FeedError("The feeds are not a list.")
+    feeds = []
+    for item in items:
+        keys = ("host", "container_id", "started_at")
+        values = {key: item.get(key) for key in keys} if isinstance(item, dict) else {}
+        words = {key: value for key, value in values.items() if isinstance(value, str) and value}
+        if not words or words.keys() != values.keys():
+            raise FeedError(f"Not a feed with host, container_id and started_at: {item!r}.")
+        feeds.append(Feed(**words))
+    return tuple(sorted(set(feeds), key=lambda feed: (feed.host, feed.container_id, feed.started_at)))
+
+
+def observe_feed(connect: Callable[[], Engine], project: str, service: str, host: str) -> dict[str, Any]:
+    """Return the module result of looking at the feed: `proven` with `feed` for exactly one container that runs and
+    is not unhealthy, `refused` for anything else, `unknown` where the engine could not be asked.
+    """
+    try:
+        engine = connect()
+        listed = engine.containers([f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}={service}"])
+        described = [engine.inspect(summary["Id"]) for summary in listed]
+        feed = select_feed([item for item in described if item is not None], service, host)
+    except EngineError as error:
+        return _result("unknown", str(error), "docker info")
+    except FeedError as error:
+        return _result("refused", str(error), "./runbook feed_start")
+    return _result("proven", f"{service} runs since {feed.started_at} ({feed.container_id[:12]})", "", feed)
+
+
+def select_feed(described: list[Mapping[str, Any]], service: str, host: str) -> Feed:
+    """Return the one feed among the engine's descriptions. Raises FeedError for none, several, or one that is sick."""
+    mine = [item for item in described if (item["Config"]["Labels"] or {}).get(ONE_OFF_LABEL) != "True"]
+    if len(mine) != 1:
+        raise FeedError(f"{service} has {len(mine)} containers instead of one.")
+    state = mine[0]["State"]
+    health = (state.get("Health") or {}).get("Status", "healthy")
+    if state.get("Status") != "running" or health not in {"healthy", "none"}:
+        words = f"{state.get('Status')}{', ' + health if state.get('Health') else ''}"
+        raise FeedError(f"{service} is {words} instead of running and healthy.")
+    (feed,) = parse_feeds([{"host": host, "container_id": mine[0]["Id"], "started_at": state.get("StartedAt")}])
+    return feed
+
+
+def _result(outcome: str, summary: str, next_command: str, feed: Feed | None = None) -> dict[str, Any]:
+    return {
+        "changed": False,
+        "outcome": outcome,
+        "summary": summary,
+        "next_command": next_command,
+        "feed": asdict(feed) if feed else {},
+    }

@@ -1,0 +1,251 @@
+"""The guard of one trading host: while it is halted no bot stays up, and a bot never has a restart policy.
+
+It runs as a service of its own, follows the engine's events and looks every POLL_SECONDS whatever they say. It stops
+with the code of the kill switch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from ..core.bots import MODES, Bot, BotRules, select_bots
+from ..core.clock import uptime, utc_now
+from ..core.durable import write_durably
+from ..host.cgroups import CgroupError
+from ..host.engine import ContainerGone, Engine, EngineError, docker_engine, follow_starts
+from ..state import audit
+from ..state.latch import Latch, read_latch
+from ..stop.by_engine import IN_FLIGHT, restart_policy
+from ..stop.fallback import stop_anyhow
+from ..stop.kill_switch import TradingHost, parse_stop_request
+from .installed import HEARTBEAT_PATH, digest, installed_sources
+from .plan import SeenBot, Step, plan_guard
+from .this_host import this_host
+
+POLL_SECONDS: Final = 2
+LOOK_SECONDS: Final = 3
+"""For one answer of the engine within a look; a hung engine must not make the guard look stale."""
+
+WITHIN_LOOK_SECONDS: Final = 6
+BETWEEN_LOOKS_SECONDS: Final = 0.2
+"""At least: a crash-looping container sends an event every few milliseconds."""
+
+BY: Final = "guard"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the service is told by its environment file."""
+
+    rules: BotRules
+    grace_seconds: int
+    state_path: Path
+    docker_url: str
+
+
+def parse_settings(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Return the settings and a warning for each that makes no sense: the guard runs whatever stands there."""
+    params = {
+        "bot_services": environ.get("TRADING_CORE_BOT_SERVICES", "").split(),
+        "bot_projects": environ.get("TRADING_CORE_BOT_PROJECTS", "").split(),
+        "bot_images": environ.get("TRADING_CORE_BOT_IMAGES", "").split(),
+        "grace_period_seconds": environ.get("TRADING_CORE_GRACE_PERIOD_SECONDS"),
+    }
+    request, warnings = parse_stop_request(params, utc_now())
+    state_path = Path(environ.get("TRADING_CORE_STATE_PATH") or "/var/lib/trading-core")
+    docker_url = environ.get("TRADING_CORE_DOCKER_URL") or "unix:///var/run/docker.sock"
+    return Settings(request.rules, request.grace_seconds, state_path, docker_url), warnings
+
+
+def start_thread(work: Callable[[], None]) -> None:
+    """Begin `work` beside everything else; it ends with the process."""
+    threading.Thread(target=work, daemon=True).start()
+
+
+def say_to_journal(text: str) -> None:
+    """Print one line; systemd gives it to the journal. A journal that is gone stops no guard."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        pass
+
+
+class Guard:
+    """Looks and acts, once per call of `look`.
+
+    `connect` gives an engine that answers fast or fails; `host` is what a stop works on; `run` begins work beside the
+    look, so that one bot's grace period delays nobody.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        host: TradingHost,
+        connect: Callable[[], Engine],
+        say: Callable[[str], None] = say_to_journal,
+        run: Callable[[Callable[[], None]], None] = start_thread,
+        now: Callable[[], str] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._host = host
+        self._connect = connect
+        self._say = say
+        self._run = run
+        self._now = now
+        self._clock = clock
+        self._slots = threading.Semaphore(IN_FLIGHT)
+        self._in_flight: set[str] = set()
+        self._last_free: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+
+    def look(self) -> bool:
+        """Return whether the bots could be seen, once everything that has to be done about them has begun."""
+        begun = self._now()
+        latch = read_latch(self._host.latch_path)
+        seen, trouble = self._observe(latch)
+        self._tell("the engine", trouble)
+        for step in plan_guard(latch, self._last_free, seen or [], self._now(), self._settings.grace_seconds):
+            if step.seen.bot.id not in self._in_flight:
+                self._in_flight.add(step.seen.bot.id)
+                self._run(partial(self._act, step))
+        self._last_free |= {mode: begun for mode in MODES if not (latch and latch.blocks(mode))}
+        return seen is not None
+
+    def _observe(self, latch: Latch | None) -> tuple[list[SeenBot] | None, str]:
+        """Return the bots (None: nobody can see them), and what is in the way of a look through the engine.
+
+        Without the engine only a halt is held, through the kernel: a restart policy is the engine's to change.
+        """
+        end = self._clock() + WITHIN_LOOK_SECONDS
+        try:
+            engine = self._connect()
+            bots = select_bots(engine.containers(), self._settings.rules)
+        except EngineError as error:
+            return self._observe_without_engine(str(error)) if latch else ([], str(error))
+        return [self._describe(engine, bot, end) for bot in bots], ""
+
+    def _describe(self, engine: Engine, bot: Bot, end: float) -> SeenBot:
+        try:
+            seen = engine.inspect(bot.id) if self._clock() < end else None
+            if seen is None:
+                return SeenBot(bot, "", "")
+            return SeenBot(bot, str(seen["State"]["StartedAt"]), restart_policy(seen))
+        except (EngineError, KeyError, TypeError, AttributeError):
+            return SeenBot(bot, "", "")
+
+    def _observe_without_engine(self, trouble: str) -> tuple[list[SeenBot] | None, str]:
+        try:
+            bots = select_bots(self._host.cgroups.containers(), self._settings.rules)
+        except CgroupError as error:
+            return None, f"{trouble} {error}"
+        return [SeenBot(bot, "", "") for bot in bots], trouble
+
+    def _act(self, step: Step) -> None:
+        try:
+            with self._slots:
+                self._stop(step) if step.why else self._neutralise(step.seen)
+        finally:
+            self._in_flight.discard(step.seen.bot.id)
+
+    def _neutralise(self, seen: SeenBot) -> None:
+        try:
+            engine = self._connect()
+            engine.set_restart_policy(seen.bot.id, "no")
+            after = engine.inspect(seen.bot.id)
+            trouble = "" if after is None or restart_policy(after) == "no" else "The engine did not take it."
+        except ContainerGone:
+            return
+        except EngineError as error:
+            trouble = str(error)
+        self._tell(seen.bot.id, f"{seen.bot.name} keeps its restart policy: {trouble}" if trouble else "")
+        if trouble:
+            return
+        self._record("restart policy neutralised", seen.bot, was=seen.restart_policy)
+
+    def _stop(self, step: Step) -> None:
+        bot = step.seen.bot
+        report = stop_anyhow(
+            self._host.connect,
+            self._host.cgroups,
+            self._settings.rules,
+            lambda other: other.id == bot.id,
+            step.grace_seconds,
+            is_guarded=lambda: True,
+        )
+        trouble = next((item.error or item.how for item in report.bots if item.outcome != "proven"), "")
+        if not report.bots:
+            trouble = report.trouble
+        # Where there is trouble it runs on, and the next look meets it again.
+        self._tell(bot.id, f"{bot.name} could not be stopped ({step.why}): {trouble}" if trouble else "")
+        if trouble:
+            return
+        how = report.bots[0].how if report.bots else "gone"
+        self._record("stopped while halted", bot, why=step.why, started_at=step.seen.started_at, how=how)
+
+    def _record(self, event: str, bot: Bot, **fields: str) -> None:
+        """Tell the journal first: it has the line also where the disk is full."""
+        words = ", ".join(f"{key} {value}" for key, value in fields.items() if value)
+        self._say(f"{event}: {bot.name} ({bot.mode}, project {bot.project or 'none'}): {words}")
+        names: dict[str, Any] = {"container": bot.name, "id": bot.id, "project": bot.project, "mode": bot.mode}
+        for warning in audit.record_quietly(self._host.state_path, event, BY, self._now(), **names, **fields):
+            self._say(warning)
+
+    def _tell(self, about: str, text: str) -> None:
+        """Say what is wrong once, not at every look."""
+        if text and text != self._told.get(about):
+            self._say(text)
+        self._told[about] = text
+
+
+def beat(path: Path, package_digest: str, seconds: float) -> None:
+    """Leave a sign of life: `{"uptime", "digest"}`. Raises OSError."""
+    write_durably(path, json.dumps({"uptime": round(seconds, 2), "digest": package_digest}) + "\n")
+
+
+def main() -> None:
+    """Guard until SIGTERM."""
+    settings, warnings = parse_settings(os.environ)
+    package_digest = digest(installed_sources(Path(__file__).parents[1]))
+    host = this_host(settings.docker_url, settings.state_path)
+    guard = Guard(settings, host, lambda: docker_engine(settings.docker_url, LOOK_SECONDS))
+    ended, wake = threading.Event(), threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        ended.set()
+        wake.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    start_thread(partial(follow_for_ever, lambda: follow_starts(settings.docker_url, wake.set), wake.set))
+    for text in [*warnings, f"guarding {settings.state_path}, package {package_digest[:12]}"]:
+        say_to_journal(text)
+    while not ended.is_set():
+        if guard.look():
+            try:
+                beat(HEARTBEAT_PATH, package_digest, uptime())
+            except OSError as error:
+                say_to_journal(f"{HEARTBEAT_PATH} could not be written: {error}")
+        ended.wait(BETWEEN_LOOKS_SECONDS)
+        wake.wait(POLL_SECONDS)
+        wake.clear()
+
+
+def follow_for_ever(follow: Callable[[], None], wake: Callable[[], None]) -> None:
+    """Follow the engine's events; where they end the engine is going or coming, which is worth a look as well."""
+    while True:
+        try:
+            follow()
+        except EngineError:
+            pass  # the looks say it
+        wake()
+        time.sleep(1)

@@ -1,0 +1,229 @@
+"""What in an estate does not match what the stop and the checks rely on, each with the line that mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from ..core.bots import (
+    CANCELS_ORDERS_LABEL,
+    MODE_LABEL,
+    MODES,
+    PROJECT_LABEL,
+    RESTORE_TEST_LABEL,
+    SERVICE_LABEL,
+    Bot,
+    BotRules,
+    select_bots,
+)
+from ..host.engine import Engine, EngineError
+from ..stop.by_engine import NOT_RUNNING, restart_policy
+
+LEVELS: Final = frozenset({"mismatch", "note"})
+MODE_VARIABLE: Final = "TRADING_MODE"
+LONGEST_GRACE_SECONDS: Final = 20
+
+FEED_METRICS: Final = (
+    "feed_transport_latency_ms",
+    "feed_bar_close_lag_ms",
+    "feed_bars_total",
+    "feed_reconnects_total",
+    "gaps_total",
+    "nan_records_total",
+)
+FIXED_NAMES: Final = ("live_connector", "prometheus", "grafana", "alertmanager")
+"""Container names that the owner's commands use (`docker logs live_connector`)."""
+
+FEED_SERVICE: Final = "live_connector"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was `seen`, what is `expected` instead, and the line that mends it. `level` is one of LEVELS."""
+
+    level: str
+    about: str
+    seen: str
+    expected: str
+    mend: str
+
+    def sentence(self) -> str:
+        """Return the finding in words."""
+        return f"{self.about}: {self.seen}; expected: {self.expected}; mend: {self.mend}"
+
+
+@dataclass(frozen=True)
+class Estate:
+    """What the inventory says of this host: the bot rules, services that are known to be no bots, paths and ports."""
+
+    rules: BotRules
+    project_prefix: str
+    other_services: tuple[str, ...]
+    state_path: str
+    is_feed_host: bool
+    feed_project: str
+
+
+def evaluate_bots(
+    described: Sequence[Mapping[str, Any]], bots: Sequence[Bot], estate: Estate, is_guarded: bool
+) -> list[Finding]:
+    """Return the findings on bots; `described` is the engine's description of every container of the host."""
+    by_id = {str(item["Id"]): item for item in described}
+    found = [each for bot in bots if bot.id in by_id for each in _of_bot(bot, by_id[bot.id], estate, is_guarded)]
+    images = {_image(by_id[bot.id]) for bot in bots if bot.id in by_id}
+    known = {bot.id for bot in bots}
+    for item in described:
+        if str(item["Id"]) not in known:
+            found += _of_stranger(item, images, estate)
+    if not bots:
+        text = "no bot container is here yet, so nothing shows that the rules for bots match"
+        found.append(_note("bots", text, "a look once they are there", "./runbook host_setup --check"))
+    return found
+
+
+def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch: Callable[[], str]) -> list[Finding]:
+    """Return the findings on names and metrics of a feed host. `fetch` gives the metrics page or raises OSError."""
+    found = []
+    of_service = {_label(item, SERVICE_LABEL): item for item in described if _is_of(item, estate.feed_project)}
+    for name in FIXED_NAMES:
+        if name in of_service and _name(of_service[name]) != name:
+            mend = f"container_name: {name} in the service, then docker compose up -d {name}"
+            found.append(_mismatch(_name(of_service[name]), "the container is named otherwise", name, mend))
+    feed = of_service.get(FEED_SERVICE)
+    status = ((feed or {}).get("State") or {}).get("Status", "not there")
+    if status in NOT_RUNNING or feed is None:
+        text = f"the container is {status}, so its metrics were not looked at"
+        return [*found, _note(FEED_SERVICE, text, "a look once it runs", "./runbook feed_start")]
+    try:
+        missing = sorted(set(FEED_METRICS) - parse_metric_names(fetch()))
+    except (OSError, ValueError) as error:
+        mend = "trading_core_feed_metrics_url in the inventory"
+        return [*found, _mismatch(FEED_SERVICE, f"its metrics could not be read: {error}", "an answer", mend)]
+    if missing:
+        mend = "emit them under these names; the checks read nothing else"
+        found.append(_mismatch(FEED_SERVICE, f"metrics are missing: {', '.join(missing)}", "all of them", mend))
+    return found
+
+
+def parse_metric_names(text: str) -> set[str]:
+    """Return the names of all metrics with a sample on a page of Prometheus' text format, histograms by their own."""
+    names = set(re.findall(r"^([a-zA-Z_:][\w:]*)(?=[{ ])", text, re.MULTILINE))
+    return names | {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+
+
+def observe_onboarding(
+    connect: Callable[[], Engine], fetch: Callable[[], str], estate: Estate, guard: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the module result: every finding on this host. Only reads. Unknown where the engine does not answer."""
+    try:
+        engine = connect()
+        summaries = engine.containers()
+        described = [seen for item in summaries if (seen := engine.inspect(str(item["Id"])))]
+    except EngineError as error:
+        return _result("unknown", f"nothing is known of the containers: {error}", [])
+    is_guarded = guard["state"] == "active"
+    found = evaluate_bots(described, select_bots(summaries, estate.rules), estate, is_guarded)
+    if estate.is_feed_host:
+        found += evaluate_feed(described, estate, fetch)
+    if not is_guarded:
+        found.append(_note("guard", guard["summary"], "an active guard", "./runbook host_setup"))
+    wrong = [finding.sentence() for finding in found if finding.level == "mismatch"]
+    notes = [finding.sentence() for finding in found if finding.level == "note"]
+    numbered = [f"{number}) {text}" for number, text in enumerate(wrong, start=1)]
+    count = f"{len(wrong)} mismatch{'es' * (len(wrong) != 1)}" if wrong else "nothing here contradicts the stop"
+    words = [": ".join([count, " ".join(numbered)]) if wrong else count, *(f"note: {text}" for text in notes)]
+    return _result("failed" if wrong else "proven", "; ".join(words), found)
+
+
+def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool) -> list[Finding]:
+    found = []
+    label, variable = _label(seen, MODE_LABEL), _environment(seen).get(MODE_VARIABLE, "")
+    if label not in MODES:
+        text = f"label {MODE_LABEL} is {label!r}" if label else f"label {MODE_LABEL} is missing, so it counts as live"
+        mend = f"labels: {{{MODE_LABEL}: {variable or 'paper'}}} in the service, then start it again"
+        found.append(_mismatch(bot.name, text, "paper or live", mend))
+    elif variable != label:
+        text = f"label {MODE_LABEL} says {label}, its environment {MODE_VARIABLE}={variable or '(nothing)'}"
+        mend = f"{MODE_LABEL}: ${{{MODE_VARIABLE}}} in the service, then start it again"
+        found.append(_mismatch(bot.name, text, "the same mode in both", mend))
+    if bot.project and bot.project != f"{estate.project_prefix}{bot.mode}":
+        mend = f"name: {estate.project_prefix}${{{MODE_VARIABLE}}} in its compose file, then start it again"
+        text = f"its Compose project is {bot.project}"
+        found.append(_mismatch(bot.name, text, f"{estate.project_prefix}{bot.mode}", mend))
+    policy = restart_policy(dict(seen))
+    if policy != "no" and not is_guarded:
+        mend = f'docker update --restart=no {bot.name}, and restart: "no" in the service'
+        found.append(_mismatch(bot.name, f"restart policy {policy}", "no: a reboot never starts trading", mend))
+    promise = _label(seen, CANCELS_ORDERS_LABEL)
+    if promise != "true":
+        mend = f'labels: {{{CANCELS_ORDERS_LABEL}: "true"}} where it cancels its orders on SIGTERM, else "false"'
+        text = f"label {CANCELS_ORDERS_LABEL} is {promise or 'missing'}, so its orders end UNVERIFIED"
+        found.append((_note if promise == "false" else _mismatch)(bot.name, text, "true or false, on purpose", mend))
+    timeout = (seen.get("Config") or {}).get("StopTimeout")
+    if isinstance(timeout, int) and not 0 <= timeout <= LONGEST_GRACE_SECONDS:
+        mend = f"stop_grace_period: {LONGEST_GRACE_SECONDS}s in the service, then start it again"
+        text = f"its stop timeout is {timeout} s"
+        found.append(_mismatch(bot.name, text, f"0 to {LONGEST_GRACE_SECONDS} s, the longest a stop waits", mend))
+    if estate.state_path not in {str(mount.get("Source", "")).rstrip("/") for mount in seen.get("Mounts") or []}:
+        mend = f"volumes: [{estate.state_path}:/run/trading-core:ro] in the service"
+        text = "it can not see the halt latch"
+        found.append(_note(bot.name, text, "a bot that looks at the latch before each order", mend))
+    return found
+
+
+def _of_stranger(seen: Mapping[str, Any], bot_images: set[str], estate: Estate) -> list[Finding]:
+    """Return the finding on a container that looks like a bot and that no rule matches: a stop would miss it."""
+    service = _label(seen, SERVICE_LABEL)
+    if _label(seen, RESTORE_TEST_LABEL) == "true" or service in estate.other_services:
+        return []
+    if MODE_VARIABLE in _environment(seen):
+        why = f"it has {MODE_VARIABLE} in its environment"
+    elif _image(seen) in bot_images:
+        why = f"it has the image of a bot, {_image(seen)}"
+    else:
+        return []
+    name = f'"{service}" to trading_core_bot_services' if service else f'"{_image(seen)}" to trading_core_bot_images'
+    mend = f"add {name} in the inventory, or the service to trading_core_base_services where it is no bot"
+    text = f"{why}, and no rule takes it for a bot (service {service or 'none'}), so a stop would miss it"
+    return [_mismatch(_name(seen), text, "a rule that matches", mend)]
+
+
+def _mismatch(about: str, seen: str, expected: str, mend: str) -> Finding:
+    return Finding("mismatch", about, seen, expected, mend)
+
+
+def _note(about: str, seen: str, expected: str, mend: str) -> Finding:
+    return Finding("note", about, seen, expected, mend)
+
+
+def _name(seen: Mapping[str, Any]) -> str:
+    return str(seen.get("Name", "")).lstrip("/")
+
+
+def _image(seen: Mapping[str, Any]) -> str:
+    return str((seen.get("Config") or {}).get("Image", ""))
+
+
+def _label(seen: Mapping[str, Any], label: str) -> str:
+    return str(((seen.get("Config") or {}).get("Labels") or {}).get(label, ""))
+
+
+def _is_of(seen: Mapping[str, Any], project: str) -> bool:
+    return _label(seen, PROJECT_LABEL) == project
+
+
+def _environment(seen: Mapping[str, Any]) -> dict[str, str]:
+    items = (seen.get("Config") or {}).get("Env") or []
+    return {key: value for key, _, value in (str(item).partition("=") for item in items)}
+
+
+def _result(outcome: str, summary: str, found: Sequence[Finding]) -> dict[str, Any]:
+    return {
+        "changed": False,
+        "outcome": outcome,
+        "summary": summary,
+        "next_command": "./runbook host_setup --check (again once these are mended)" if outcome == "failed" else "",
+        "findings": [asdict(finding) for finding in found],
+    }

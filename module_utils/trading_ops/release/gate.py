@@ -1,0 +1,204 @@
+"""Whether anything may be deployed, from what every host said. Starts from the hosts that owe a word, never from the
+words that came. A decision on plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .pause import LIFT_COMMAND, Pause, backlog_item
+
+DEMANDS: Final = ("incidents", "latch", "pause", "parity", "backup", "named")
+"""What can be demanded. A rollback demands only that an open incident is named: it is what helps in one."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why nothing is deployed, and the command that helps."""
+
+    sentence: str
+    next_command: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen. `hosts` are those with stacks; a mapping goes from host to a module's result, and a host that
+    is missing in one said nothing. `releases` and `incidents` are results from the control host.
+    """
+
+    demands: tuple[str, ...]
+    hosts: tuple[str, ...]
+    database_hosts: tuple[str, ...]
+    bots: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, Any]]
+    backups: Mapping[str, Mapping[str, Any]]
+    schemas: Mapping[str, Mapping[str, Any]]
+    releases: Mapping[str, Any]
+    incidents: Mapping[str, Any]
+    is_schema_kept: bool
+    restore_set: str
+    incident_id: str
+    tracker_url: str
+
+
+def judge(facts: Facts) -> dict[str, Any]:
+    """Return the module result: `proven` where nothing forbids a release, else `refused`.
+
+    `pause_reason` is given where parity is off, and deploys have to be paused for it.
+    """
+    unknown = [
+        Trouble(f"what runs on {host} is not known: {_words(facts.bots.get(host))}", "./runbook status")
+        for host in facts.hosts
+        if facts.bots.get(host, {}).get("outcome") != "proven"
+    ]
+    if not facts.hosts:
+        unknown.append(Trouble("no host has a stack, so there is nothing to deploy to", "./runbook list"))
+    if unknown_demands := sorted(set(facts.demands) - set(DEMANDS)):
+        unknown.append(Trouble(f"nobody knows the demand {', '.join(unknown_demands)}", ""))
+    bots = running_bots(facts)
+    off, unseen = parity(facts, bots) if "parity" in facts.demands else ([], [])
+    troubles = [
+        *unknown,
+        *(_incidents(facts) if "incidents" in facts.demands else ()),
+        *(_latches(facts) if "latch" in facts.demands else ()),
+        *(_pause(facts) if "pause" in facts.demands else ()),
+        *(Trouble(f"parity is off: {sentence}", LIFT_COMMAND) for sentence in off),
+        *(Trouble(f"parity is not known: {sentence}", "./runbook checks") for sentence in unseen),
+        *(_backups(facts) if "backup" in facts.demands else ()),
+        *(_named(facts) if "named" in facts.demands else ()),
+        *_restore_set(facts),
+    ]
+    reason = "; ".join(off)
+    names = [f"{host}/{bot['name']}" for host, bot in bots]
+    return {
+        "changed": False,
+        "outcome": "refused" if troubles else "proven",
+        "summary": _summary(troubles, names),
+        "next_command": next((trouble.next_command for trouble in troubles if trouble.next_command), ""),
+        "running_bots": names,
+        "schema_versions": schema_versions(facts),
+        "pause_reason": reason,
+        "lines": list(_backlog(facts)) if not reason else [],
+    }
+
+
+def running_bots(facts: Facts) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the bots that run, with their host."""
+    return [
+        (host, bot) for host in facts.hosts for bot in facts.bots.get(host, {}).get("bots") or () if bot.get("running")
+    ]
+
+
+def schema_versions(facts: Facts) -> list[int | None]:
+    """Return the schema of each database, None for one that did not say; empty where none is kept."""
+    if not facts.is_schema_kept:
+        return []
+    return [facts.schemas.get(host, {}).get("version") for host in facts.database_hosts]
+
+
+def parity(facts: Facts, bots: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[list[str], list[str]]:
+    """Return where parity is off, and of which bots that run nobody knows it. A bot that does not run says nothing."""
+    checks = [check for seen in facts.metrics.values() for check in seen.get("checks") or ()]
+    series = [(check, each) for check in checks for each in check.get("series") or ()]
+    off = [
+        f"{check['title']} of {_labels(each)}: {each['reason']}" for check, each in series if each["outcome"] == "fail"
+    ]
+    names = sorted({str(check["id"]) for check in checks}) or ["tracking_error"]
+    unseen = [
+        f"{name} of {host}/{bot['name']}"
+        for name in names
+        for host, bot in bots
+        if not any(
+            check["id"] == name and _is_of(each, host, bot) and each["outcome"] != "unknown" for check, each in series
+        )
+    ]
+    return list(dict.fromkeys(off)), unseen
+
+
+def _is_of(series: Mapping[str, Any], host: str, bot: Mapping[str, Any]) -> bool:
+    labels = series["labels"]
+    return bool(labels.get("host", host) == host and labels.get("mode", bot.get("mode")) == bot.get("mode"))
+
+
+def _incidents(facts: Facts) -> list[Trouble]:
+    seen = facts.incidents
+    if seen.get("outcome") != "proven":
+        words = f"whether an incident is open is not known: {_words(seen)}"
+        return [Trouble(words, str(seen.get("next_command") or "./runbook incident_info"))]
+    opened = list(seen.get("open") or ())
+    if not opened:
+        return []
+    close = f'./runbook incident_close -e incident_id={opened[0]} -e cause="…" -e actions="…"'
+    return [Trouble(f"an incident is open: {', '.join(opened)}", close)]
+
+
+def _named(facts: Facts) -> list[Trouble]:
+    """Return that an open incident has to be named: what happens belongs on its timeline, and after its evidence."""
+    opened = list(facts.incidents.get("open") or ())
+    if not opened or facts.incident_id in opened:
+        return []
+    return [
+        Trouble(f"an incident is open, and this has to name it: -e incident_id={opened[0]}", "./runbook incident_info")
+    ]
+
+
+def _latches(facts: Facts) -> list[Trouble]:
+    found = []
+    for host in facts.hosts:
+        latch = facts.bots.get(host, {}).get("latch") or {}
+        if latch.get("engaged") is False:
+            continue
+        ids = list(latch.get("incident_ids") or ())
+        mend = f"./runbook halt_release -e incident_id={ids[0]}" if ids else "./runbook status"
+        found.append(Trouble(f"{host} is halted" if latch else f"nobody knows whether {host} is halted", mend))
+    return found
+
+
+def _pause(facts: Facts) -> list[Trouble]:
+    if facts.releases.get("outcome") not in {"proven", "unknown"}:
+        return [Trouble("whether deploys are paused is not known", "./runbook releases")]
+    pause = facts.releases.get("pause") or {}
+    return [Trouble(str(pause["sentence"]).rstrip("."), LIFT_COMMAND)] if pause else []
+
+
+def _backups(facts: Facts) -> list[Trouble]:
+    bad = [host for host in facts.database_hosts if facts.backups.get(host, {}).get("outcome") != "proven"]
+    return [
+        Trouble(f"no good backup is young enough, by {host}: {_words(facts.backups.get(host))}", "./runbook backup")
+        for host in bad
+    ]
+
+
+def _restore_set(facts: Facts) -> list[Trouble]:
+    if not facts.restore_set:
+        return []
+    sets = {str(each.get("id")) for seen in facts.backups.values() for each in seen.get("sets") or ()}
+    if facts.restore_set in sets:
+        return []
+    return [Trouble(f"no backup {facts.restore_set} is in the repository", "./runbook backup_info")]
+
+
+def _backlog(facts: Facts) -> tuple[str, ...]:
+    """Return what has to be analysed again, where an alarm has paused deploys."""
+    pause = facts.releases.get("pause") or {}
+    if "pause" not in facts.demands or not str(pause.get("source", "")).startswith("alert:"):
+        return ()
+    fields = {name: str(pause.get(name, "")) for name in ("since", "by", "reason", "source")}
+    return backlog_item(Pause(**fields), facts.tracker_url)
+
+
+def _summary(troubles: Sequence[Trouble], names: Sequence[str]) -> str:
+    if troubles:
+        return f"{'; '.join(trouble.sentence.rstrip('.') for trouble in troubles)}. Nothing was changed."
+    running = f"bots run: {', '.join(names)}" if names else "no bot runs"
+    return f"nothing forbids it; {running}"
+
+
+def _labels(series: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in series["labels"].items()) or "the estate"
+
+
+def _words(seen: Mapping[str, Any] | None) -> str:
+    return str((seen or {}).get("summary") or "it said nothing").rstrip(".")

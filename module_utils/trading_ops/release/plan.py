@@ -1,0 +1,223 @@
+"""What a release does to the services of one stack, and what forbids it. Decisions on plain values only.
+
+What runs is brought to the release; what is stopped stays stopped, and takes it at its next start. A bot is never
+started, recreated or restarted here: that is for bot_start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from ..compose.config import ComposeError, Service
+from ..compose.plan import Container, Step, parse_container, plan, select_expected
+
+MOVES: Final = frozenset({"recreate", "restart", "create", "start", "unpause", "none", "later"})
+"""What happens to a service. `later`: it does not run, and takes the release when it is started."""
+
+STOP_BOTS: Final = './runbook bot_stop -e mode=all -e reason="deploy"'
+
+_IDLE: Final = frozenset({"exited", "dead", "created"})
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A container of a service: the image reference it was made from, and the host's paths that it has mounted."""
+
+    container: Container
+    reference: str
+    binds: tuple[str, ...]
+
+    @property
+    def runs(self) -> bool:
+        """Return whether it is there for more than its next start."""
+        return self.container.state not in _IDLE
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a release does to one service, and why."""
+
+    service: str
+    action: str
+    reason: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Return whether something that runs is touched."""
+        return self.action not in {"none", "later"}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a release is not done, as a sentence, and the command that helps."""
+
+    sentence: str
+    next_command: str
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """What a release does to one stack. `up` are the services that are to run, `touched` those of them that are brought
+    up as configured, `restart` the ids of containers to stop before that; with one of `refusals` nothing is done.
+    """
+
+    moves: tuple[Move, ...]
+    up: tuple[str, ...]
+    touched: tuple[str, ...]
+    restart: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is a bot and what is the feed, and which bots of the estate run now, as `host/name`."""
+
+    bot_services: tuple[str, ...]
+    feed_service: str
+    running_bots: tuple[str, ...]
+
+    def is_bot(self, service: str) -> bool:
+        """Return whether a service of this name is a bot."""
+        return any(fnmatchcase(service, pattern) for pattern in self.bot_services)
+
+
+def parse_seen(described: Mapping[str, Any]) -> Seen:
+    """Return what the engine's inspection says of a container. Raises ComposeError where it is incomplete."""
+    try:
+        mounts = described.get("Mounts") or []
+        binds = tuple(sorted(str(mount["Source"]) for mount in mounts if mount.get("Type") == "bind"))
+        return Seen(parse_container(described), str(described["Config"]["Image"]), binds)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ComposeError(f"The engine's description of a container is incomplete: {error!r}.", "unknown") from error
+
+
+def select_up(
+    services: Collection[str], seen: Sequence[Seen], desired: Collection[str], rules: Rules
+) -> tuple[str, ...]:
+    """Return the services that are to run: those that do, and those that somebody started. Never a bot."""
+    wanted = {item.container.service for item in seen if not item.container.one_off and item.runs} | set(desired)
+    return tuple(sorted(name for name in wanted if name in services and not rules.is_bot(name)))
+
+
+def plan_stack(
+    services: Mapping[str, Service],
+    known: Collection[str],
+    seen: Sequence[Seen],
+    desired: Collection[str],
+    changed: Collection[str],
+    image_id: Callable[[str], str | None],
+    rules: Rules,
+) -> StackPlan:
+    """Return what bringing to `services` what runs, or is to run, does.
+
+    known: services of the checkout as it is, in the same profiles; what runs beside them is nobody's here.
+    desired: services that somebody has started and nobody stopped since, so that one that crashed is not left down.
+    changed: absolute paths on the host whose content changes with the release.
+    """
+    own = [item for item in seen if not item.container.one_off]
+    running = [item for item in seen if item.runs]
+    up = select_up(services, seen, desired, rules)
+
+    def moves_of(names: Sequence[str]) -> dict[str, Move]:
+        expected = select_expected(services, names, "started", image_id)
+        steps = plan(expected, [item.container for item in own], names, restart_policy="")
+        return {step.expected.service: _move(step, own, changed) for step in steps}
+
+    everything = moves_of(up)
+    touched = tuple(name for name in up if everything[name].changes)
+    # Compose is asked for these alone: else it would run one-shots again that only others need.
+    moves = {name: Move(name, "none") for name in up} | moves_of(touched)
+    later = {item.container.service for item in own} & set(services) - set(moves)
+    return StackPlan(
+        moves=(*moves.values(), *(Move(name, "later") for name in sorted(later))),
+        up=up,
+        touched=touched,
+        restart=tuple(
+            item.container.id
+            for item in own
+            if item.runs and (move := moves.get(item.container.service)) and move.action == "restart"
+        ),
+        refusals=(
+            *_of_services(services, known, running, moves, rules),
+            *_of_bots(services, running, changed, image_id, rules),
+            *_of_the_feed(moves, rules),
+        ),
+    )
+
+
+def _of_services(
+    services: Mapping[str, Service],
+    known: Collection[str],
+    running: Sequence[Seen],
+    moves: Mapping[str, Move],
+    rules: Rules,
+) -> list[Refusal]:
+    gone = [item.container.name for item in running if item.container.service in set(known) - set(services)]
+    pulled_in = [name for name, move in moves.items() if rules.is_bot(name) and move.changes]
+    return [
+        *(
+            Refusal(f"{name} runs, and the release has no such service", f"docker stop {name} (on the host)")
+            for name in gone
+        ),
+        *(Refusal(f"something depends on {name}, and bots only start through bot_start", "") for name in pulled_in),
+    ]
+
+
+def _of_bots(
+    services: Mapping[str, Service],
+    running: Sequence[Seen],
+    changed: Collection[str],
+    image_id: Callable[[str], str | None],
+    rules: Rules,
+) -> list[Refusal]:
+    """Return what a release would do to bots that run here: another configuration or image, or files under them."""
+    found = []
+    for item in running:
+        one = item.container
+        wanted = services.get(one.service)
+        if wanted is None or not rules.is_bot(one.service):
+            continue  # a service that is gone has been told already
+        if one.config_hash != wanted.config_hash:
+            found.append(f"{one.name} runs and would be recreated: its configuration changes")
+        elif one.image_id != image_id(wanted.image):
+            found.append(f"{one.name} runs and would be recreated: its image {wanted.image} changes")
+        elif read := touched_by(item.binds, changed):
+            found.append(f"{one.name} runs and reads {_listed(read)}, which changes under it")
+    return [Refusal(sentence, STOP_BOTS) for sentence in found]
+
+
+def _of_the_feed(moves: Mapping[str, Move], rules: Rules) -> list[Refusal]:
+    """Return that the feed would go away under bots, wherever they run: they never run on an unstable feed."""
+    feed = moves.get(rules.feed_service)
+    if not feed or not feed.changes or not rules.running_bots:
+        return []
+    names = ", ".join(rules.running_bots)
+    return [Refusal(f"{feed.service} would {feed.action} ({feed.reason}) while bots run: {names}", STOP_BOTS)]
+
+
+def touched_by(binds: Sequence[str], changed: Collection[str]) -> list[str]:
+    """Return the changed paths that a container has mounted, alone or in a folder."""
+    return sorted(
+        path
+        for path in changed
+        if any(source == path or PurePosixPath(source) in PurePosixPath(path).parents for source in binds)
+    )
+
+
+def _move(step: Step, own: Sequence[Seen], changed: Collection[str]) -> Move:
+    """Return what happens to a service: what Compose does, or a restart where it only reads other files now."""
+    name = step.expected.service
+    if step.action != "none":
+        return Move(name, step.action, step.reason)
+    mine = [item for item in own if item.container.service == name and item.runs]
+    read = sorted({path for item in mine for path in touched_by(item.binds, changed)})
+    return Move(name, "restart", f"it reads {_listed(read)}") if read else Move(name, "none")
+
+
+def _listed(paths: Sequence[str]) -> str:
+    shown = ", ".join(paths[:3])
+    return f"{shown} and {len(paths) - 3} more" if len(paths) > 3 else shown

@@ -1,0 +1,346 @@
+"""The restore test: a backup set is restored into a throw-away stack, compared, run, and removed again.
+
+Everything happens in one call on the restore host, so that what was started is removed by who started it, whatever
+becomes of the connection. What a run that was killed has left behind, the next one removes first.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import shutil
+import subprocess
+import time as _time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ..backup.checksums import ChecksumError
+from ..backup.manifest import MANIFEST_FILE, MLFLOW, TRADING, Manifest, ManifestError, observe_files, parse_manifest
+from ..backup.manifest import file_facts as facts_of
+from ..backup.postgres import Server
+from ..backup.restic import build_repository
+from ..checks.catalogue import CatalogueError
+from ..checks.prometheus import Endpoint, http_fetch
+from ..checks.prometheus import Fetch as MetricFetch
+from ..compose.config import ComposeError, Project
+from ..compose.config import build_environment as compose_environment
+from ..core.clock import format_utc, uptime
+from ..host.connection_end import Interrupted
+from ..host.programs import LocalPrograms, ProgramError, Programs
+from ..state.latch import LATCH_FILE, read_latch
+from .compare import check_age, check_content, check_set, recovery_point_seconds
+from .database import (
+    Target,
+    check_indexes,
+    check_insert,
+    check_workers,
+    observe_content,
+    restore_database,
+    restore_roles,
+)
+from .faults import Failure, RestoreFault, by_cause, fault, may_pass
+from .fetch import Fetch, fetch_from_folder, fetch_from_repository
+from .isolation import find_dangers
+from .leftovers import REMOVE_SECONDS, observe_things, present_of, remove_all
+from .lock import LOCK_FILE, RestoreTestLocked, hold, leashed
+from .request import Request, parse_request
+from .result import Report, build_result, proven_words
+from .stack import Stack
+from .systems import Time, check_model, wait_for_checks, watch_bot
+
+RETRY_SECONDS: Final = 30
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+PROMETHEUS_PORT: Final = 9090
+COPY_FACTOR: Final = 2
+"""A restored database takes more than its dump: indexes, and what PostgreSQL writes beside."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """All I/O: programs, how a set is fetched and Prometheus asked, clocks, waiting, free space, names and secrets."""
+
+    fetch: Fetch
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = uptime
+    sleep: Callable[[float], None] = _time.sleep
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+    token: Callable[[int], str] = secrets.token_hex
+    programs: Callable[..., Programs] = LocalPrograms
+    metrics: Callable[[Endpoint], MetricFetch] = http_fetch
+
+
+def run_restore_test(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
+    """Return the result of the module `restore_test`. Never raises for what can go wrong on a host."""
+    tools = Tools(fetch_from_folder(Path(params["set_path"])))
+    report = Report(format_utc(tools.now()), params["by"], params["set"])
+    try:
+        request = parse_request(params)
+        if not params["set_path"]:
+            credentials = Path(params["credentials_path"]) if params["credentials_path"] else None
+            repository = build_repository(params["repository"], Path(params["password_path"]), credentials, None)
+            tools = replace(tools, fetch=fetch_from_repository(repository, tools.free_bytes))
+    except CatalogueError as error:
+        return _result("invalid", str(error), report, tools)
+    except (ValueError, OSError) as error:
+        return _result("usage", str(error), report, tools)
+    return ensure_tested(request, tools, report, dry_run)
+
+
+def ensure_tested(request: Request, tools: Tools, report: Report, dry_run: bool) -> dict[str, Any]:
+    """Return the module result of the whole test."""
+    latch = read_latch(request.state_path / LATCH_FILE)
+    if latch:
+        words = f"{latch.sentence()} No restore test runs on a host that is halted."
+        return _result("refused", words, report, tools, next_command="./runbook status")
+    if dry_run:
+        return _look(request, tools, report)
+    try:
+        with hold(request.state_path / LOCK_FILE, f"{request.by}, since {report.started_at}") as lock:
+            return _run(request, tools, report, leashed(lock))
+    except RestoreTestLocked as error:
+        return _result("locked", f"another restore test runs on this host: {error}", report, tools)
+    except OSError as error:
+        return _result("failed", f"the lock of the restore test could not be taken: {error}", report, tools)
+    except Interrupted as error:
+        return _result("failed", f"interrupted: {error}", report, tools)
+
+
+def _look(request: Request, tools: Tools, report: Report) -> dict[str, Any]:
+    """Return what a real run would meet, as far as that can be seen without copying or starting anything."""
+    checkout = request.layout.project_src
+    project = _project(request, checkout, checkout, _name(tools), "dry-run")
+    stack = Stack(project, _programs(project, tools, request.start_timeout_seconds))
+    try:
+        dangers = _dangers(stack, checkout)
+    except (ProgramError, ComposeError, RestoreFault) as error:
+        return _result("refused", str(error), report, tools)
+    if dangers:
+        return _result("refused", f"the restore test would not be kept apart: {'; '.join(dangers)}", report, tools)
+    return _result(
+        "planned", "the throw-away project is sound; a real run restores and tests a set in it", report, tools
+    )
+
+
+def _run(request: Request, tools: Tools, report: Report, popen: Callable[..., Any]) -> dict[str, Any]:
+    """Try, and try again where only time can cure what went wrong, within the limit of the run."""
+    ends_at = tools.clock() + request.timeout_seconds
+    while True:
+        begun = tools.clock()
+        failures, refusal = _attempt(request, tools, report, popen, ends_at)
+        took = tools.clock() - begun
+        if refusal:
+            return _result("refused", refusal, report, tools)
+        if not may_pass(failures) or tools.clock() + RETRY_SECONDS + took >= ends_at:
+            break
+        tools.sleep(RETRY_SECONDS)
+    if failures:
+        first = failures[0]
+        words = f"{first.name} ({first.fault.kind} fault): {first.detail}"
+        return _result("failed", words, report, tools, failures, first.fault.what_to_do)
+    return _result("proven", proven_words(report), report, tools)
+
+
+def _attempt(
+    request: Request, tools: Tools, report: Report, popen: Callable[..., Any], ends_at: float
+) -> tuple[tuple[Failure, ...], str]:
+    """Return the failures of one whole test, or why it was refused; what it made is removed, and that is proven."""
+    throw_away, secret = _name(tools), tools.token(16)
+    scratch = request.scratch_path / throw_away
+    project = _project(request, scratch / "project", scratch, throw_away, secret)
+    failures: list[Failure] = []
+    refusal = ""
+    report.begin_again()
+    with report.phase("remove leftovers", tools.clock):
+        failures += _remove(request, project, tools, report, popen)
+    if failures:
+        return by_cause(failures), ""
+    programs = _programs(project, tools, max(0.0, ends_at - tools.clock()), popen)
+    try:
+        _prepare(request, tools, scratch)
+        stack = Stack(project, programs, request.start_timeout_seconds)
+        dangers = _dangers(stack, scratch)
+        if dangers:
+            refusal = f"the restore test would not be kept apart, and nothing was started: {'; '.join(dangers)}"
+        else:
+            _test(request, tools, report, stack, scratch, secret)
+    except RestoreFault as error:
+        failures += error.failures
+    except ChecksumError as error:
+        failures.append(Failure("restore_failed", str(error)))
+    except (ProgramError, ComposeError) as error:
+        name = (
+            "time_limit" if tools.clock() >= ends_at else "restore_failed" if "ERROR:" in str(error) else "engine_away"
+        )
+        failures.append(Failure(name, str(error)))
+    except OSError as error:
+        failures.append(Failure("no_room" if error.errno in _FULL else "engine_away", f"{error}"))
+    except Interrupted as error:
+        failures.append(Failure("interrupted", str(error)))
+    except Exception as error:  # whatever it is: the stack is removed, and the report says what broke the test
+        failures.append(Failure("restore_failed", f"unexpected {type(error).__name__}: {error}"))
+    with report.phase("remove", tools.clock):
+        try:
+            failures += _remove(request, project, tools, report, popen)
+        except Interrupted as error:  # no second one comes: what was begun is done again, to its end
+            failures += [Failure("interrupted", str(error)), *_remove(request, project, tools, report, popen)]
+    return by_cause(failures), refusal
+
+
+def _test(request: Request, tools: Tools, report: Report, stack: Stack, scratch: Path, secret: str) -> None:
+    """Do the whole test in a stack that was found sound. Raises RestoreFault, ProgramError, ChecksumError, OSError."""
+    layout, time = request.layout, Time(lambda: tools.now().timestamp(), tools.clock, tools.sleep)
+    with report.phase("fetch", tools.clock):
+        folder = scratch / "set"
+        tools.fetch(stack.programs, request.set_id, folder)
+    with report.phase("check the set", tools.clock):
+        manifest = _check_set(request, tools, report, folder)
+    with report.phase("start database", tools.clock):
+        stack.up(layout.database)
+        stack.prove_isolation()
+        target = Target(stack.programs, Server(stack.container(layout.database), layout.superuser))
+        check_workers(target)
+        restore_roles(target, folder / manifest.roles.file, secret)
+    for key, wanted in manifest.databases.items():
+        name = layout.databases[key]
+        with report.phase("restore", tools.clock):
+            restore_database(target, name, wanted, folder / wanted.dump.file)
+        with report.phase("compare", tools.clock):
+            seen = observe_content(target, name)
+            report.compared(key, wanted.tables, seen.tables)
+            if found := check_content(name, wanted, seen):
+                raise RestoreFault(*found)
+    with report.phase("check indexes and writing", tools.clock):
+        for name in layout.databases.values():
+            check_indexes(target, name)
+        check_insert(target, layout.databases[TRADING])
+    with report.phase("start systems", tools.clock):
+        stack.up(layout.registry)
+        stack.prove_isolation()
+    registry = manifest.databases[MLFLOW].registry
+    if registry is None:
+        raise fault("manifest_damaged", "the manifest says nothing of MLflow's experiments, runs and models")
+    with report.phase("ask the model", tools.clock):
+        report.model = check_model(stack, request.model, registry, scratch)
+    since = format_utc(tools.now())
+    with report.phase("start systems", tools.clock):
+        stack.up(*layout.systems)
+        stack.prove_isolation()
+    with report.phase("watch the bot", tools.clock):
+        columns = _time_columns(request.bot_tables, manifest)
+        rows = watch_bot(target, stack, layout.databases[TRADING], columns, request.bot_seconds, since, time)
+        report.bot = {"seconds": request.bot_seconds, "rows": rows}
+    with report.phase("evaluate checks", tools.clock):
+        url = f"http://{stack.address(layout.prometheus)}:{PROMETHEUS_PORT}"
+        ask = tools.metrics(Endpoint(url, query_timeout_seconds=request.limits.query_timeout_seconds))
+        limit = request.checks_timeout_seconds
+        results = wait_for_checks(request.checks, request.select, ask, request.limits, limit, time)
+        report.checks = [{"id": item.check.id, "outcome": item.outcome, "value": item.value} for item in results]
+
+
+def _check_set(request: Request, tools: Tools, report: Report, folder: Path) -> Manifest:
+    """Return the manifest of a set whose files are all there and unchanged, and whose data are new enough."""
+    path = folder / MANIFEST_FILE
+    try:
+        report.manifest_sha256 = facts_of(path).sha256
+        manifest = parse_manifest(path.read_text(encoding="utf-8"))
+        files = observe_files(folder)
+    except FileNotFoundError as error:
+        raise fault("manifest_missing", f"{MANIFEST_FILE} is not in the set") from error
+    except (ManifestError, ValueError) as error:
+        raise fault("manifest_damaged", str(error)) from error
+    del files[MANIFEST_FILE]
+    report.manifest, report.set_id = manifest, manifest.id
+    report.rpo_seconds = recovery_point_seconds(manifest, tools.now())
+    found = check_set(manifest, files, request.set_id)
+    found += check_age(manifest, tools.now(), request.age_limit_seconds)
+    if found:
+        raise RestoreFault(*found)
+    needed = COPY_FACTOR * sum(database.dump.facts.bytes for database in manifest.databases.values())
+    if not tools.free_bytes(folder) >= needed:
+        raise fault(
+            "no_room", f"{needed / 1e9:.1f} GB are needed to restore this set, fewer are free at {folder.parent}"
+        )
+    for item in folder.rglob("*"):
+        # Read by the services' own users, and mounted read-only; nobody else comes into the scratch directory.
+        item.chmod(0o755 if item.is_dir() else 0o644)
+    folder.chmod(0o755)
+    return manifest
+
+
+def _prepare(request: Request, tools: Tools, scratch: Path) -> None:
+    """Copy what the project is made of into a private directory, without the secrets that lie beside it."""
+    request.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    request.scratch_path.chmod(0o700)
+    for name in ("project", "state", "set"):
+        (scratch / name).mkdir(parents=True)
+    for name in request.layout.tree:
+        source, copy = request.layout.project_src / name, scratch / "project" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".env"), dirs_exist_ok=True)
+        else:
+            shutil.copy(source, copy)
+    for item in (scratch, *scratch.rglob("*")):
+        item.chmod(0o755 if item.is_dir() else 0o644)
+
+
+def _project(request: Request, project_src: Path, scratch: Path, name: str, secret: str) -> Project:
+    return Project(
+        project_src=project_src,
+        files=request.layout.files,
+        name=name,
+        env_files=request.layout.env_files,
+        variables={
+            "TRADING_MODE": "paper",
+            "RESTORE_TEST_PROJECT": name,
+            "RESTORE_TEST_SCRATCH": str(scratch),
+            "RESTORE_TEST_SECRET": secret,
+        },
+        docker_url=request.docker_url,
+    )
+
+
+def _programs(project: Project, tools: Tools, seconds: float, popen: Callable[..., Any] = subprocess.Popen) -> Programs:
+    return tools.programs(compose_environment(project, {}), tools.clock, seconds, popen=popen)
+
+
+def _dangers(stack: Stack, scratch: Path) -> list[str]:
+    """Return why the project must not start. Raises RestoreFault, ProgramError, ComposeError."""
+    present = present_of(observe_things(stack.docker))
+    return find_dangers(stack.configuration(), stack.project.name, str(scratch), present)
+
+
+def _remove(
+    request: Request, project: Project, tools: Tools, report: Report, popen: Callable[..., Any]
+) -> Sequence[Failure]:
+    """Remove what this and earlier tests left, in a time of its own; return what stands in the way."""
+    programs = _programs(project, tools, REMOVE_SECONDS, popen)
+    try:
+        report.removed += remove_all(Stack(project, programs).docker, request.scratch_path)
+    except RestoreFault as error:
+        return error.failures
+    except (ProgramError, OSError) as error:
+        return [Failure("left_behind", f"what the test made could not be removed: {error}")]
+    return []
+
+
+def _time_columns(tables: Sequence[str], manifest: Manifest) -> list[str]:
+    """Return `schema.table.column` for tables, as the manifest names their times. Raises RestoreFault."""
+    known = manifest.databases[TRADING].newest
+    found = [next((title for title in known if title.split(".")[1] == name), "") for name in tables]
+    if missing := [name for name, title in zip(tables, found, strict=True) if not title]:
+        raise fault("bot_silent", f"the backup has no table with times and rows named {', '.join(missing)}")
+    return found
+
+
+def _name(tools: Tools) -> str:
+    return f"restoretest-{tools.now():%Y%m%d-%H%M%S}-{tools.token(3)}"
+
+
+def _result(
+    outcome: str, summary: str, report: Report, tools: Tools, failures: Sequence[Failure] = (), next_command: str = ""
+) -> dict[str, Any]:
+    return build_result(outcome, summary, report, format_utc(tools.now()), failures, next_command)

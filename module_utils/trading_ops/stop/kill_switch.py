@@ -1,0 +1,324 @@
+"""The kill switch of one trading host: latch first, then every bot stopped and proven."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ..core.bots import SCOPES, Bot, BotRules, in_scope, select_bots
+from ..core.ids import build_incident_id
+from ..core.outcome import worst
+from ..host.cgroups import Cgroups
+from ..host.engine import Engine, EngineError
+from ..state import audit, lease
+from ..state import desired as desired_state
+from ..state.known_estate import read_known_hosts
+from ..state.latch import LATCH_FILE, Latch, LatchError, check_release, engage, plan_engage, read_latch, release
+from .by_engine import NOT_RUNNING, StoppedBot, last_finished
+from .fallback import StopReport, stop_anyhow
+from .first_wave import SIGNALLED_PATH, FirstWave, read_first_wave
+
+NOT_GIVEN: Final = "not given"
+GRACE_SECONDS: Final = 10
+MAX_GRACE_SECONDS: Final = 20
+WRITE_SECONDS: Final = 2
+"""How long a write to the host's disk may hold up a stop."""
+
+ENGINE_ANSWER_SECONDS: Final = 6
+"""For one answer of the engine within a stop: what takes longer is tried another way."""
+
+SHOW_BOTS: Final = "docker ps --filter label=com.docker.compose.service=bot"
+
+
+@dataclass(frozen=True)
+class StopRequest:
+    """What a stop was asked to do. `id_is_given` is False where the incident id was made up for this run."""
+
+    incident_id: str
+    id_is_given: bool
+    reason: str
+    by: str
+    scope: str
+    grace_seconds: int
+    rules: BotRules
+
+
+@dataclass(frozen=True)
+class TradingHost:
+    """What a stop works on, handed in. `connect` may raise EngineError; `observe_guard` returns `state` and `summary`.
+
+    The guard's state is `active`, or says why nobody may rely on it.
+    """
+
+    connect: Callable[[], Engine]
+    cgroups: Cgroups
+    state_path: Path
+    observe_guard: Callable[[], dict[str, str]]
+    signalled_path: Path = SIGNALLED_PATH
+
+    @property
+    def latch_path(self) -> Path:
+        """Return where the halt latch is."""
+        return self.state_path / LATCH_FILE
+
+
+def parse_stop_request(params: Mapping[str, Any], now: str) -> tuple[StopRequest, list[str]]:
+    """Return the stop that `params` ask for, and a warning for each value that could not be used.
+
+    A kill is never refused for its input: what is missing or makes no sense falls back to the safe default.
+    `now` is the host's time, ISO 8601 UTC.
+    """
+    warnings: list[str] = []
+    defaults = BotRules()
+    reason = _text(params.get("reason")) or NOT_GIVEN
+    given_id = _text(params.get("incident_id"))
+    scope = _text(params.get("scope")) or "all"
+    if scope not in SCOPES:
+        warnings.append(f"scope {scope!r} is not known; everything is stopped.")
+        scope = "all"
+    request = StopRequest(
+        incident_id=given_id or build_incident_id(_text(params.get("run_id")), reason, now),
+        id_is_given=bool(given_id),
+        reason=reason,
+        by=_text(params.get("by")) or NOT_GIVEN,
+        scope=scope,
+        grace_seconds=_grace(params.get("grace_period_seconds"), warnings),
+        rules=BotRules(
+            services=_patterns(params, "bot_services", defaults.services, warnings),
+            projects=_patterns(params, "bot_projects", defaults.projects, warnings),
+            images=_patterns(params, "bot_images", defaults.images, warnings),
+        ),
+    )
+    return request, warnings
+
+
+def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bool) -> dict[str, Any]:
+    """Return the module result of a stop: latch written, then every bot in scope stopped and proven.
+
+    The engine may be dead and the disk full: the stop happens all the same, and the outcome says what is not proven.
+    """
+    latch, latch_changed, latch_error = _latch(host.latch_path, request, now, dry_run)
+    first_wave = read_first_wave(host.signalled_path, request.incident_id)
+    report, guard = _stop(host, request, lambda bot: in_scope(bot, request.scope), first_wave, dry_run)
+    result = _stop_result(report, host.state_path, request, now, dry_run, latch_error)
+    if latch_changed and latch:
+        result["changed"] = True
+        result["diff"]["before"] += "halt latch: as it was\n"
+        result["diff"]["after"] += f"halt latch: {latch.scope}, {', '.join(latch.incident_ids)}\n"
+        if not dry_run:
+            fields = {"incident_id": request.incident_id, "scope": latch.scope, "reason": request.reason}
+            result["warnings"] += audit.record_quietly(host.state_path, "engaged", request.by, now, **fields)
+    known, trouble = read_known_hosts(host.state_path)
+    result["warnings"] += trouble
+    return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard, "known_hosts": known}
+
+
+def ensure_stopped(host: TradingHost, request: StopRequest, mode: str, now: str, dry_run: bool) -> dict[str, Any]:
+    """Return the module result of a planned stop of the bots of `mode` (`paper`, `live` or `all`); no latch."""
+    report, _ = _stop(host, request, lambda bot: mode in ("all", bot.mode), FirstWave(), dry_run)
+    return _stop_result(report, host.state_path, request, now, dry_run)
+
+
+def ensure_released(state_path: Path, incident_id: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
+    """Return the module result of a release. Lifts the latch only for one of its incident ids; starts nothing."""
+    path = state_path / LATCH_FILE
+    before = read_latch(path)
+    try:
+        changed = check_release(before, incident_id) if dry_run else release(path, incident_id, by, now, WRITE_SECONDS)
+        after = read_latch(path)
+    except LatchError as error:
+        return _release_result(False, "refused", str(error), before, path)
+    if after is not None and not dry_run:
+        return _release_result(changed, "failed", "The latch was engaged again at once.", after, path)
+    if not changed:
+        return _release_result(False, "planned" if dry_run else "proven", "No halt latch to lift.", None, path)
+    words = "would be lifted" if dry_run else "lifted"
+    text = f"Halt latch {words} for {incident_id}; nothing was started."
+    return _release_result(True, "planned" if dry_run else "proven", text, after, path)
+
+
+def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
+    """Return latch, guard, lease, bots and desired state of this host as they are. Changes nothing, proves no stop.
+
+    The outcome is `unknown` where the engine could not be asked, else `proven` (it was seen). `now` is ISO 8601 UTC.
+    """
+    latch = read_latch(host.latch_path)
+    desired, trouble = desired_state.read_quietly(host.state_path)
+    try:
+        seen = select_bots(host.connect().containers(), rules)
+        error = ""
+    except EngineError as failure:
+        seen, error = [], str(failure)
+    running = [bot for bot in seen if bot.state not in NOT_RUNNING]
+    by_mode = Counter(bot.mode for bot in running)
+    parts = [f"{count} {mode} bot{'s' * (count > 1)} running" for mode, count in sorted(by_mode.items())]
+    guard, held = host.observe_guard(), lease.observe(host.state_path, now)
+    words = [_halted_words(latch), error or ", ".join(parts) or "no bot running", guard["summary"]]
+    words += [held["summary"]] if held["held"] else []
+    return {
+        "changed": False,
+        "outcome": "unknown" if error else "proven",
+        "summary": "; ".join(words),
+        "next_command": "",
+        "latch": _latch_fields(latch, host.latch_path),
+        "guard": guard,
+        "lease": held,
+        "bots": [asdict(bot) | {"running": bot.state not in NOT_RUNNING} for bot in seen],
+        "desired": desired,
+        "trouble": [text for text in (error, trouble) if text],
+    }
+
+
+def _latch(path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[Latch | None, bool, str]:
+    """Return the latch as it then is, whether it changed, and why it could not be written (empty: it was)."""
+    wanted = Latch(request.scope, (request.incident_id,), now, request.by, request.reason)
+    try:
+        if dry_run:
+            present = read_latch(path)
+            planned = plan_engage(present, wanted, keep_first_id=not request.id_is_given)
+            return planned, planned != present, ""
+        latch, changed = engage(path, wanted, not request.id_is_given, WRITE_SECONDS)
+    except LatchError as error:
+        return read_latch(path), False, str(error)
+    return latch, changed, ""
+
+
+def _stop(
+    host: TradingHost,
+    request: StopRequest,
+    wanted: Callable[[Bot], bool],
+    first_wave: FirstWave,
+    dry_run: bool,
+) -> tuple[StopReport, dict[str, str]]:
+    """Return what became of the bots, and whether a guard watches the host: looked at after the stop, not before."""
+    report = stop_anyhow(
+        host.connect,
+        host.cgroups,
+        request.rules,
+        wanted,
+        request.grace_seconds,
+        dry_run,
+        lambda: host.observe_guard()["state"] == "active",
+        first_wave,
+    )
+    return report, host.observe_guard()
+
+
+def _stop_result(
+    report: StopReport,
+    state_path: Path,
+    request: StopRequest,
+    now: str,
+    dry_run: bool,
+    latch_error: str = "",
+) -> dict[str, Any]:
+    bots = report.bots
+    outcome = worst(
+        [bot.outcome for bot in bots]
+        + ["unknown"] * bool(report.trouble)
+        + ["unlatched"] * bool(latch_error)
+        + ["planned" if dry_run else "proven"]
+    )
+    stopped = {_service(bot): "stopped" for bot in bots if bot.outcome == "proven"}
+    warnings = []
+    if stopped and not dry_run:
+        warnings = desired_state.record_quietly(state_path, stopped, request.by, request.reason, now)
+    return {
+        "changed": any(bot.changed for bot in bots),
+        "outcome": outcome,
+        "summary": _stop_summary(report, latch_error, dry_run),
+        # What is stopped and not latched is stopped again, once root or the disk is back.
+        "next_command": "" if outcome in {"proven", "planned", "unlatched"} else SHOW_BOTS,
+        "bots": [asdict(bot) for bot in bots],
+        "last_stopped_at": last_finished(bots),
+        "engine_trouble": report.engine_trouble,
+        "trouble": [text for text in (report.trouble, report.engine_trouble, latch_error) if text],
+        "warnings": warnings,
+        "diff": _diff(bots),
+    }
+
+
+def _stop_summary(report: StopReport, latch_error: str, dry_run: bool) -> str:
+    bots = report.bots
+    if report.trouble and not bots:
+        return f"Nothing is known of the bots: {report.trouble}" + (f" {latch_error}" if latch_error else "")
+    counts = Counter(bot.how for bot in bots)
+    verb = "to stop" if dry_run else "stopped"
+    words = [f"{counts[how]} {verb if how == 'stopped' else how}" for how in sorted(counts)]
+    slowest = max((bot.seconds for bot in bots), default=0.0)
+    text = ", ".join(words) or "no bot container found"
+    took = f", the slowest in {slowest:.1f} s" if slowest and not dry_run else ""
+    without = f"without the engine, through the kernel ({report.engine_trouble})" if report.engine_trouble else ""
+    named = [f"{bot.name}: {bot.error or bot.how}" for bot in bots if bot.outcome != "proven"]
+    latched = f"NOT LATCHED: {latch_error}" if latch_error else ""
+    return "; ".join(word for word in [text + took, without, *named, report.trouble, latched] if word)
+
+
+def _release_result(changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path) -> dict[str, Any]:
+    ids = latch.incident_ids if latch else ()
+    next_command = f"./runbook halt_release -e incident_id={ids[0]}" if outcome == "refused" and ids else ""
+    if outcome == "refused" and not ids:
+        next_command = './runbook failsafe_stop -e reason="damaged latch"'
+    return {
+        "changed": changed,
+        "outcome": outcome,
+        "summary": summary,
+        "next_command": next_command,
+        "latch": _latch_fields(latch, path),
+    }
+
+
+def _latch_fields(latch: Latch | None, path: Path) -> dict[str, Any]:
+    if latch is None:
+        return {"engaged": False, "path": str(path)}
+    return {"engaged": True, "path": str(path), **asdict(latch), "incident_ids": list(latch.incident_ids)}
+
+
+def _halted_words(latch: Latch | None) -> str:
+    return latch.sentence().rstrip(".") if latch else "not halted"
+
+
+def _service(bot: StoppedBot) -> str:
+    """Return the bot's name in the desired state; a stray has only its container's."""
+    return f"{bot.project}/{bot.service}" if bot.service else bot.name
+
+
+def _diff(bots: Sequence[StoppedBot]) -> dict[str, str]:
+    changed = [bot for bot in bots if bot.changed]
+    return {
+        "before": "".join(f"{bot.name}: {bot.was}, restart={bot.restart_policy}\n" for bot in changed),
+        "after": "".join(f"{bot.name}: {bot.how}, restart=no\n" for bot in changed),
+    }
+
+
+def _text(value: object) -> str:
+    return "" if value is None else " ".join(str(value).split())
+
+
+def _grace(value: object, warnings: list[str]) -> int:
+    if value is None or value == "":
+        return GRACE_SECONDS
+    try:
+        seconds = int(str(value))
+    except ValueError:
+        warnings.append(f"grace period {value!r} is not a number of seconds; {GRACE_SECONDS} s is used.")
+        return GRACE_SECONDS
+    bounded = min(max(seconds, 0), MAX_GRACE_SECONDS)
+    if bounded != seconds:
+        warnings.append(f"grace period {seconds} s is outside 0 to {MAX_GRACE_SECONDS} s; {bounded} s is used.")
+    return bounded
+
+
+def _patterns(params: Mapping[str, Any], key: str, default: tuple[str, ...], warnings: list[str]) -> tuple[str, ...]:
+    """Return a list parameter as a tuple; a bare word counts as a list of one."""
+    value = params.get(key)
+    if value is None or value == "" or value == []:
+        return default
+    items = [value] if isinstance(value, str) else value
+    if isinstance(items, list) and all(isinstance(item, str) for item in items):
+        return tuple(items)
+    warnings.append(f"{key} {value!r} is not a list of names; {list(default)} is used.")
+    return default

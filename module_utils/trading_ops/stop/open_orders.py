@@ -1,0 +1,103 @@
+"""Which orders are open at the venue, as the venue says. Stopped bots are not a flat account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ..core.durable import bounded
+from ..core.strict_json import parse_json
+
+TIMEOUT_SECONDS: Final = 3
+MAX_TIMEOUT_SECONDS: Final = 10
+MAX_BYTES: Final = 1024 * 1024
+"""An answer that is longer is no list of open orders of one account."""
+
+UNVERIFIED: Final = "UNVERIFIED"
+
+
+class ExposureError(Exception):
+    """The venue did not say which orders are open. The text is a sentence."""
+
+
+def parse_open_orders(text: str, key: str) -> int:
+    """Return how many orders `{key: [{…}, …]}` lists. Raises ExposureError for anything that is not exactly that."""
+    try:
+        answer = parse_json(text)
+    except ValueError as error:
+        raise ExposureError(f"The answer is not JSON: {error}.") from error
+    if not isinstance(answer, dict):
+        raise ExposureError("The answer is not a JSON object.")
+    if answer.get("error") or answer.get("errors"):
+        raise ExposureError("The answer holds an error.")
+    if key not in answer:
+        raise ExposureError(f"The answer has no {key!r}.")
+    orders = answer[key]
+    if not isinstance(orders, list) or not all(isinstance(order, dict) and order for order in orders):
+        raise ExposureError(f"{key!r} in the answer is not a list of orders.")
+    return len(orders)
+
+
+def observe(url: str, key: str, ask: Callable[[], tuple[int, bytes]], timeout_seconds: float) -> dict[str, Any]:
+    """Return the module result: `orders` is `none`, `open` or `UNVERIFIED`. Never raises, never takes longer.
+
+    `ask` returns the status and the body, cut after MAX_BYTES + 1; it may raise anything.
+    """
+    shown = show_url(url)
+    if not url:
+        return _unverified("the estate names no endpoint for open orders (trading_core_open_orders_url)", shown)
+    try:
+        # The bound is on the whole exchange: a time-out of a socket starts again with each byte that drips in.
+        status, body = bounded(ask, timeout_seconds)
+        if status != 200:
+            raise ExposureError(f"HTTP status {status}.")
+        if len(body) > MAX_BYTES:
+            raise ExposureError(f"The answer is longer than {MAX_BYTES} bytes.")
+        count = parse_open_orders(body.decode("utf-8"), key)
+    except TimeoutError:
+        return _unverified(f"{shown} gave no whole answer within {timeout_seconds:g} s", shown)
+    except Exception as error:  # whatever a network, a proxy or a library comes up with is one thing: not verified
+        # A library's words can repeat the address as it was given.
+        words = str(error).replace(url, shown).rstrip(".") or type(error).__name__
+        return _unverified(f"{shown}: {words}", shown)
+    orders = "open" if count else "none"
+    summary = f"{count} open order{'s' * (count != 1)} at {shown}" if count else f"no open order at {shown}"
+    return _result("proven", orders, count, summary, shown)
+
+
+def show_url(url: str) -> str:
+    """Return an address without what may be secret: user, password, query and fragment."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(not an address)"
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}{port}{parts.path}" if host else ""
+
+
+def parse_timeout(value: object) -> float:
+    """Return the seconds an answer may take; the default for what is no number. More than 10 s nobody waits."""
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return TIMEOUT_SECONDS
+    return min(max(seconds, 0.1), MAX_TIMEOUT_SECONDS) if seconds == seconds else TIMEOUT_SECONDS
+
+
+def _unverified(why: str, shown: str) -> dict[str, Any]:
+    return _result("unknown", UNVERIFIED, None, f"open orders {UNVERIFIED}: {why}", shown)
+
+
+def _result(outcome: str, orders: str, count: int | None, summary: str, shown: str) -> dict[str, Any]:
+    return {
+        "changed": False,
+        "outcome": outcome,
+        "orders": orders,
+        "count": count,
+        "summary": summary,
+        "next_command": "",
+        "url": shown,
+    }

@@ -1,0 +1,225 @@
+"""The guard looks and acts on a host whose engine answers, is away, lies or is slow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from trading_ops.guard.service import Guard, Settings, beat, follow_for_ever, parse_settings
+from trading_ops.host.engine import Engine, EngineError
+from trading_ops.state.latch import Latch, format_latch
+
+from tests.unit.fakes import FakeCgroups, FakeEngine, bot, trading_host
+
+STARTED = "2026-11-21T01:00:00.000000001Z"  # every container of a FakeEngine
+HALTED_BEFORE, HALTED_AFTER = "2026-11-21T00:30:00.000Z", "2026-11-21T01:30:00.000Z"
+
+
+class World:
+    """A guard over fakes. `waiting` holds the work it began beside its look, until `work()` does it."""
+
+    def __init__(self, state_path: Path, *containers, cgroups: FakeCgroups | None = None) -> None:
+        self.engine = FakeEngine(*containers)
+        self.state_path = state_path
+        self.is_away = False
+        self.said: list[str] = []
+        self.waiting: list = []
+        self.now = "2026-11-21T01:30:05.000Z"
+        host = trading_host(self.engine, state_path, cgroups)
+        settings, _ = parse_settings({"TRADING_CORE_STATE_PATH": str(state_path)})
+        self.guard = Guard(settings, host, self.connect, self.said.append, self.waiting.append, lambda: self.now)
+
+    def connect(self) -> Engine:
+        if self.is_away:
+            raise EngineError("The engine could not answer: timed out.")
+        return self.engine
+
+    def halt(self, since: str, scope: str = "all") -> None:
+        latch = Latch(scope, ("INC-1",), since, "reno", "x")
+        (self.state_path / "halt.json").write_text(format_latch(latch))
+
+    def work(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0)()
+
+    def look(self) -> bool:
+        could_see = self.guard.look()
+        self.work()
+        return could_see
+
+    def audit(self) -> list[dict]:
+        path = self.state_path / "audit.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_bot_started_while_halted_is_stopped_and_written_down(tmp_path):
+    world = World(tmp_path, bot("a"))
+    world.halt(HALTED_BEFORE)
+    assert world.look() is True
+    (container,) = world.engine.by_id.values()
+    assert not container.running
+    assert ("stop", container.id, "2") in world.engine.calls
+    (entry,) = world.audit()
+    assert (entry["event"], entry["by"], entry["container"]) == ("stopped while halted", "guard", "a")
+    assert (entry["project"], entry["mode"], entry["started_at"]) == ("trading-paper", "paper", STARTED)
+    assert [line for line in world.said if line.startswith("stopped while halted: a (paper")]
+    world.look()
+    assert len(world.audit()) == 1
+
+
+def test_the_stop_itself_is_given_its_time_and_finished_where_it_did_not(tmp_path):
+    world = World(tmp_path, bot("a"))
+    world.halt(HALTED_AFTER)
+    world.look()
+    assert all(item.running for item in world.engine.by_id.values())
+    world.now = "2026-11-21T01:30:26.000Z"
+    world.look()
+    assert not any(item.running for item in world.engine.by_id.values())
+    assert ("stop", next(iter(world.engine.by_id)), "10") in world.engine.calls
+
+
+def test_without_a_halt_bots_run_and_lose_their_restart_policy(tmp_path):
+    world = World(tmp_path, bot("a", restart_policy="always"), bot("b"))
+    world.look()
+    assert [(item.running, item.restart_policy) for item in world.engine.by_id.values()] == [(True, "no")] * 2
+    (entry,) = world.audit()
+    assert (entry["event"], entry["container"], entry["was"]) == ("restart policy neutralised", "a", "always")
+    world.look()
+    assert len(world.audit()) == 1
+
+
+def test_policy_that_the_engine_keeps_is_told_once_and_never_recorded_as_taken(tmp_path):
+    world = World(tmp_path, bot("a", restart_policy="always"))
+    world.engine.set_restart_policy = lambda _id, _name: None
+    world.look()
+    world.look()
+    assert world.audit() == []
+    assert len([line for line in world.said if "keeps its restart policy" in line]) == 1
+
+
+def test_stop_that_takes_long_delays_no_other_bot(tmp_path):
+    world = World(tmp_path, bot("slow"))
+    world.halt(HALTED_BEFORE)
+    world.guard.look()
+    slow = world.waiting.pop()  # still in its grace period
+    new = world.engine.add(bot("new"))
+    world.look()
+    assert not new.running
+    assert [entry["container"] for entry in world.audit()] == ["new"]
+    slow()
+    assert not any(item.running for item in world.engine.by_id.values())
+
+
+def test_bot_that_can_not_be_stopped_is_told_once_and_tried_at_every_look(tmp_path):
+    world = World(tmp_path, bot("a", immortal=True))
+    world.halt(HALTED_BEFORE)
+    world.look()
+    world.look()
+    assert len([call for call in world.engine.calls if call[0] == "stop"]) >= 2
+    assert len([line for line in world.said if "could not be stopped" in line]) == 1
+    assert world.audit() == []
+
+
+def test_engine_away_is_told_once_and_the_next_look_goes_on(tmp_path):
+    world = World(tmp_path, bot("a"))
+    world.is_away = True
+    assert (world.look(), world.look()) == (True, True)
+    assert world.said == ["The engine could not answer: timed out."]
+    world.is_away = False
+    world.halt(HALTED_AFTER)
+    world.now = "2026-11-21T01:31:00.000Z"
+    world.look()
+    assert not any(item.running for item in world.engine.by_id.values())
+
+
+def test_without_the_engine_a_halt_is_held_through_the_kernel(tmp_path):
+    container = bot("a")
+    world = World(tmp_path, container, cgroups=FakeCgroups(container))
+    world.is_away = True
+    world.engine.broken = {"containers": "The engine could not list its containers: timed out."}
+    world.halt(HALTED_BEFORE)
+    assert world.look() is True
+    assert not container.running
+    assert [entry["event"] for entry in world.audit()] == ["stopped while halted"]
+
+
+def test_guard_that_can_see_nothing_of_a_halted_host_gives_no_sign_of_life(tmp_path):
+    world = World(tmp_path)
+    world.is_away = True
+    world.halt(HALTED_BEFORE)
+    assert world.look() is False
+
+
+def test_bot_that_can_not_be_described_does_not_hide_another(tmp_path):
+    world = World(tmp_path, bot("a"), bot("b", restart_policy="always"))
+    asked = world.engine.inspect
+    first = next(iter(world.engine.by_id))
+    world.engine.inspect = lambda item: {"State": None} if item == first else asked(item)
+    world.look()
+    assert [entry["container"] for entry in world.audit()] == ["b"]
+
+
+def test_unwritable_audit_log_keeps_no_bot_up_and_the_journal_has_the_line(tmp_path):
+    world = World(tmp_path, bot("a"))
+    world.halt(HALTED_BEFORE)
+    (tmp_path / "audit.jsonl").mkdir()
+    world.look()
+    assert not any(item.running for item in world.engine.by_id.values())
+    assert any(line.startswith("stopped while halted: a") for line in world.said)
+    assert any("audit log" in line for line in world.said)
+
+
+def test_widened_halt_leaves_a_paper_bot_its_grace(tmp_path):
+    world = World(tmp_path, bot("a"))
+    world.halt(HALTED_BEFORE, scope="live")
+    world.look()  # a paper bot that was free to start after the live halt
+    world.halt(HALTED_BEFORE, scope="all")
+    world.now = "2026-11-21T01:30:10.000Z"
+    world.look()
+    assert all(item.running for item in world.engine.by_id.values())
+
+
+def test_settings_that_make_no_sense_fall_back_and_are_told():
+    settings, warnings = parse_settings({"TRADING_CORE_GRACE_PERIOD_SECONDS": "soon"})
+    assert (settings.grace_seconds, len(warnings)) == (10, 1)
+    assert settings == parse_settings({})[0]
+
+
+def test_settings_are_read_as_blank_separated_patterns():
+    settings, warnings = parse_settings(
+        {
+            "TRADING_CORE_BOT_SERVICES": "bot bot-*",
+            "TRADING_CORE_BOT_IMAGES": "shop/bot:*",
+            "TRADING_CORE_GRACE_PERIOD_SECONDS": "5",
+            "TRADING_CORE_DOCKER_URL": "tcp://127.0.0.1:2375",
+        }
+    )
+    assert warnings == []
+    assert isinstance(settings, Settings)
+    assert (settings.rules.services, settings.rules.images) == (("bot", "bot-*"), ("shop/bot:*",))
+    assert (settings.grace_seconds, settings.docker_url) == (5, "tcp://127.0.0.1:2375")
+
+
+def test_sign_of_life_can_be_read_back(tmp_path):
+    beat(tmp_path / "guard.json", "abc", 12.345)
+    assert json.loads((tmp_path / "guard.json").read_text()) == {"uptime": 12.35, "digest": "abc"}
+
+
+def test_events_that_end_or_fail_are_followed_again(monkeypatch):
+    calls: list[str] = []
+
+    def follow() -> None:
+        calls.append("follow")
+        if len(calls) == 1:
+            raise EngineError("The engine could not tell its events: gone.")
+
+    def pause(_seconds: float) -> None:
+        if len(calls) == 2:
+            raise StopIteration
+
+    monkeypatch.setattr("trading_ops.guard.service.time.sleep", pause)
+    woken: list[int] = []
+    with pytest.raises(StopIteration):
+        follow_for_ever(follow, lambda: woken.append(1))
+    assert (calls, len(woken)) == (["follow", "follow"], 2)

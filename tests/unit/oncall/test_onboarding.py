@@ -1,0 +1,201 @@
+"""The onboarding report: each mismatch is named with the line that mends it, notes do not fail it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from trading_ops.core.bots import BotRules
+from trading_ops.host.engine import EngineError
+from trading_ops.oncall.onboarding import FEED_METRICS, LEVELS, Estate, observe_onboarding, parse_metric_names
+
+from tests.unit.fakes import FakeContainer, FakeEngine, bot
+
+ESTATE = Estate(BotRules(images=("stray/bot:*",)), "trading-", ("gui",), "/var/lib/trading-core", False, "core")
+ACTIVE = {"state": "active", "summary": "guard active"}
+ABSENT = {"state": "absent", "summary": "guard absent: …"}
+PAGE = "".join(f'{name}{{symbol="A"}} 1\n' for name in FEED_METRICS)
+
+
+class Describing(FakeEngine):
+    """An engine that also tells environment, mounts and stop timeout: `more` by container name."""
+
+    def __init__(self, *containers: FakeContainer) -> None:
+        super().__init__(*containers)
+        self.more: dict[str, dict[str, Any]] = {}
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        seen = super().inspect(container_id)
+        if seen is None:
+            return None
+        more = self.more.get(seen["Name"].lstrip("/"), {})
+        mode = seen["Config"]["Labels"].get("trading-core.mode", "paper")
+        is_bot = seen["Config"]["Labels"].get("com.docker.compose.service") == "bot"
+        seen["Config"]["Env"] = more.get("env", [f"TRADING_MODE={mode}", "PATH=/bin"] if is_bot else ["PATH=/bin"])
+        seen["Config"]["StopTimeout"] = more.get("timeout", 15)
+        seen["Mounts"] = more.get("mounts", [{"Source": "/var/lib/trading-core"}])
+        return seen
+
+
+def report(engine: FakeEngine, estate: Estate = ESTATE, guard: dict[str, str] = ACTIVE, page: Any = PAGE):
+    def fetch() -> str:
+        if isinstance(page, Exception):
+            raise page
+        return str(page)
+
+    return observe_onboarding(lambda: engine, fetch, estate, guard)
+
+
+def mismatches(result: dict[str, Any]) -> list[str]:
+    assert all(item["level"] in LEVELS and item["mend"] and item["expected"] for item in result["findings"])
+    return [f"{item['about']}: {item['seen']}" for item in result["findings"] if item["level"] == "mismatch"]
+
+
+def test_estate_that_matches_is_green():
+    seen = report(Describing(bot("a"), bot("b", mode="live", project="trading-live")))
+    assert (seen["outcome"], seen["changed"], seen["findings"]) == ("proven", False, [])
+
+
+@pytest.mark.parametrize(
+    ("container", "more", "words"),
+    [
+        (bot("a", mode=None, project="trading-live"), {}, "label trading-core.mode is missing, so it counts as live"),
+        (bot("a", labels={"trading-core.mode": "demo"}, mode=None, project="trading-live"), {}, "is 'demo'"),
+        (bot("a"), {"env": ["TRADING_MODE=live"]}, "says paper, its environment TRADING_MODE=live"),
+        (bot("a"), {"env": []}, "says paper, its environment TRADING_MODE=(nothing)"),
+        (bot("a", labels={"trading-core.cancels-orders": ""}), {}, "cancels-orders is missing"),
+        (bot("a"), {"timeout": -1}, "its stop timeout is -1 s"),
+        (bot("a"), {"timeout": 3600}, "its stop timeout is 3600 s"),
+        (bot("a", project="trading-shadow"), {}, "its Compose project is trading-shadow"),
+    ],
+)
+def test_each_mismatch_of_a_bot_is_named_and_fails_the_report(container, more, words):
+    engine = Describing(container)
+    engine.more["a"] = more
+    seen = report(engine)
+    assert seen["outcome"] == "failed"
+    (found,) = mismatches(seen)
+    assert words in found
+    assert words in seen["summary"]
+    assert "mend: " in seen["summary"]
+
+
+def test_restart_policy_is_a_mismatch_only_where_no_guard_takes_it_away():
+    engine = Describing(bot("a", restart_policy="always"))
+    assert mismatches(report(engine)) == []
+    (found,) = mismatches(report(engine, guard=ABSENT))
+    assert found == "a: restart policy always"
+
+
+@pytest.mark.parametrize(
+    ("more", "labels"),
+    [({"mounts": []}, {}), ({}, {"trading-core.cancels-orders": "false"})],
+    ids=["no latch mounted", "says that it does not cancel"],
+)
+def test_what_weakens_but_does_not_break_the_stop_is_a_note(more, labels):
+    engine = Describing(bot("a", labels=labels))
+    engine.more["a"] = more
+    seen = report(engine)
+    assert (seen["outcome"], mismatches(seen), len(seen["findings"])) == ("proven", [], 1)
+    assert "note: a: " in seen["summary"]
+
+
+def service(name: str, project: str = "trading-paper", image: str = "other:1", **more: Any) -> FakeContainer:
+    labels = {"com.docker.compose.service": name, "com.docker.compose.project": project}
+    return FakeContainer(more.pop("container_name", f"{project}-{name}-1"), labels, image, **more)
+
+
+def test_renamed_bot_that_a_stop_would_miss_is_named():
+    engine = Describing(bot("a"), service("trader"))
+    engine.more["trading-paper-trader-1"] = {"env": ["TRADING_MODE=live"]}
+    (found,) = mismatches(report(engine))
+    assert found.startswith("trading-paper-trader-1: it has TRADING_MODE in its environment, and no rule takes it")
+
+
+def test_container_with_a_bots_image_that_no_rule_matches_is_named():
+    engine = Describing(bot("a"), FakeContainer("by-hand", {}, "trading-core-lab/bot:1"))
+    (found,) = mismatches(report(engine))
+    assert "it has the image of a bot" in found
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        service("gui"),
+        FakeContainer("r", {"trading-core.restore-test": "true"}),
+    ],
+    ids=["a service that is known", "a restore test"],
+)
+def test_known_service_and_restore_test_are_no_lost_bots(container):
+    engine = Describing(bot("a"), container)
+    engine.more[container.name] = {"env": ["TRADING_MODE=paper"]}
+    assert mismatches(report(engine)) == []
+
+
+def test_no_bot_at_all_is_told():
+    seen = report(Describing())
+    assert seen["outcome"] == "proven"
+    assert "no bot container is here yet" in seen["summary"]
+
+
+FEED = replace(ESTATE, is_feed_host=True)
+
+
+def feed(*names: str, status: str = "running") -> Describing:
+    engine = Describing(bot("a"))
+    for name in names:
+        engine.add(service(name.rstrip("2"), "core", container_name=name, status=status))
+    return engine
+
+
+def test_feed_host_with_its_names_and_metrics_is_green():
+    seen = report(feed("live_connector", "prometheus"), FEED)
+    assert (seen["outcome"], seen["findings"]) == ("proven", [])
+
+
+@pytest.mark.parametrize("name", ["live_connector", "prometheus", "grafana", "alertmanager"])
+def test_container_that_the_owners_commands_would_not_find_is_named(name):
+    (found,) = mismatches(report(feed(f"{name}2", *{"live_connector"} - {name}), FEED))
+    assert found == f"{name}2: the container is named otherwise"
+
+
+def test_missing_metrics_are_named():
+    page = PAGE.replace("gaps_total", "gap_total").replace("feed_bars_total", "bars_total")
+    (found,) = mismatches(report(feed("live_connector"), FEED, page=page))
+    assert found == "live_connector: metrics are missing: feed_bars_total, gaps_total"
+
+
+@pytest.mark.parametrize("page", ["", "<html>"])
+def test_page_without_metrics_is_no_feed(page):
+    (found,) = mismatches(report(feed("live_connector"), FEED, page=page))
+    assert all(name in found for name in FEED_METRICS)
+
+
+def test_metrics_that_can_not_be_read_are_a_mismatch():
+    (found,) = mismatches(report(feed("live_connector"), FEED, page=OSError("connection refused")))
+    assert "connection refused" in found
+
+
+@pytest.mark.parametrize("engine", [feed(), feed("live_connector", status="exited")], ids=["not there", "stopped"])
+def test_feed_that_does_not_run_is_a_note_that_says_what_was_not_looked_at(engine):
+    seen = report(engine, FEED, page=OSError("must not be asked"))
+    assert (seen["outcome"], mismatches(seen)) == ("proven", [])
+    assert "its metrics were not looked at" in seen["summary"]
+
+
+def test_engine_that_does_not_answer_leaves_everything_unknown():
+    engine = Describing(bot("a"))
+    engine.broken = {"containers": "The engine could not list its containers: timed out."}
+    assert report(engine)["outcome"] == "unknown"
+
+    def nobody() -> FakeEngine:
+        raise EngineError("The engine could not answer: gone.")
+
+    assert observe_onboarding(nobody, lambda: PAGE, ESTATE, ACTIVE)["outcome"] == "unknown"
+
+
+def test_histogram_counts_under_its_own_name():
+    text = '# TYPE x_ms histogram\nx_ms_bucket{le="1"} 0\nx_ms_count 0\ny_total 3\n# z_total 4\n'
+    assert {"x_ms", "y_total"} <= parse_metric_names(text)
+    assert "z_total" not in parse_metric_names(text)

@@ -1,0 +1,283 @@
+import fcntl
+import itertools
+import json
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from trading_ops.state import latch
+from trading_ops.state.latch import (
+    Latch,
+    LatchError,
+    engage,
+    format_latch,
+    parse_latch,
+    plan_engage,
+    read_latch,
+    release,
+)
+
+GOOD = Latch("all", ("INC-1",), "2026-11-21T01:30:00.000Z", "reno", "bars look wrong")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "halt.json"
+
+
+def test_format_and_parse_are_inverse():
+    assert parse_latch(format_latch(GOOD)) == GOOD
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   \n",
+        "not json",
+        "[]",
+        "null",
+        "{}",
+        '{"scope": "paper", "incident_ids": ["INC-1"]}',
+        '{"scope": "all"}',
+        '{"scope": "all", "incident_ids": []}',
+        '{"scope": "all", "incident_ids": "INC-1"}',
+        '{"scope": "all", "incident_ids": [1]}',
+        '{"scope": "all", "incident_ids": [""]}',
+        '{"scope": ["all"], "incident_ids": ["INC-1"]}',
+        "[" * 100_000,
+        format_latch(GOOD)[:-10],
+    ],
+    ids=lambda text: text[:30] or "empty",
+)
+def test_what_can_not_be_understood_is_engaged_for_all(text):
+    seen = parse_latch(text)
+    assert seen.damaged
+    assert seen.blocks("paper")
+    assert seen.blocks("live")
+
+
+def test_shell_written_latch_without_optional_fields_is_good():
+    seen = parse_latch('{"scope":"live","incident_ids":["INC-9"]}')
+    assert (seen.damaged, seen.scope, seen.reason) == ("", "live", "not given")
+
+
+def test_missing_file_is_released(path):
+    assert read_latch(path) is None
+
+
+def test_directory_and_binary_garbage_are_engaged(path):
+    path.mkdir(parents=True)
+    assert read_latch(path).damaged
+    path.rmdir()
+    path.write_bytes(b"\xff\xfe\x00")
+    assert read_latch(path).damaged
+
+
+def test_unreadable_file_is_engaged(path, monkeypatch):
+    # Root reads every file, so the refusal itself is made up.
+    def refuse(*_args, **_kwargs):
+        raise PermissionError("mode 000")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert "mode 000" in read_latch(path).damaged
+
+
+def test_scope_live_lets_paper_alone_through():
+    live = replace(GOOD, scope="live")
+    assert [live.blocks(mode) for mode in ("paper", "live", "", "unknown")] == [False, True, True, True]
+
+
+def test_engage_writes_a_file_others_can_read_whatever_the_umask(path):
+    before = os.umask(0o077)
+    try:
+        assert engage(path, GOOD, False, 2) == (GOOD, True)
+    finally:
+        os.umask(before)
+    assert json.loads(path.read_text())["incident_ids"] == ["INC-1"]
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert sorted(p.name for p in path.parent.iterdir()) == [".lock", "halt.json"]
+
+
+def test_second_stop_of_nobodys_incident_keeps_the_first_and_changes_nothing(path):
+    engage(path, GOOD, True, 2)
+    later = replace(GOOD, incident_ids=("INC-2",), by="other", since="later")
+    assert engage(path, later, True, 2) == (GOOD, False)
+
+
+def test_named_incident_is_appended_and_the_first_writer_stays(path):
+    engage(path, GOOD, False, 2)
+    engaged, changed = engage(path, replace(GOOD, incident_ids=("INC-2",), by="other"), False, 2)
+    assert (engaged.incident_ids, engaged.by, changed) == (("INC-1", "INC-2"), "reno", True)
+    assert engage(path, replace(GOOD, incident_ids=("INC-2",), by="third"), False, 2) == (engaged, False)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "then"), [("live", "all", "all"), ("all", "live", "all"), ("live", "live", "live")]
+)
+def test_scope_only_widens(path, first, second, then):
+    engage(path, replace(GOOD, scope=first), True, 2)
+    assert engage(path, replace(GOOD, scope=second), True, 2)[0].scope == then
+
+
+def test_damaged_latch_is_replaced_by_a_readable_one_and_kept_aside(path):
+    path.parent.mkdir()
+    path.write_text("garbage")
+    assert engage(path, GOOD, False, 2) == (GOOD, True)
+    assert [p.read_text() for p in path.parent.glob("halt.json.damaged-*")] == ["garbage"]
+
+
+def test_latch_that_is_a_directory_is_replaced(path):
+    path.mkdir(parents=True)
+    assert engage(path, GOOD, False, 2)[1]
+    assert read_latch(path) == GOOD
+
+
+def test_full_disk_is_an_error_and_leaves_nothing_half_written(path, monkeypatch):
+    def full(_fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(LatchError, match="No space left"):
+        engage(path, GOOD, False, 2)
+    assert not list(path.parent.glob("*.tmp"))
+    assert read_latch(path) is None
+
+
+def test_hanging_disk_costs_no_more_than_its_time_limit(path, monkeypatch):
+    release_it = threading.Event()
+    monkeypatch.setattr(latch, "write_durably", lambda *_: release_it.wait(30))
+    with pytest.raises(LatchError, match=r"within 0\.05 s"):
+        engage(path, GOOD, False, 0.05)
+    release_it.set()
+
+
+def test_disk_that_forgets_is_noticed(path, monkeypatch):
+    monkeypatch.setattr(latch, "write_durably", lambda *_: None)
+    with pytest.raises(LatchError, match="does not hold"):
+        engage(path, GOOD, False, 2)
+
+
+def test_release_wants_one_of_the_ids(path):
+    engage(path, replace(GOOD, incident_ids=("INC-1", "INC-2")), False, 2)
+    for wrong in ("INC-3", "", "INC"):
+        with pytest.raises(LatchError, match="INC-1, INC-2"):
+            release(path, wrong, "reno", "now", 2)
+    assert read_latch(path)
+    assert release(path, "INC-2", "reno", "now", 2) is True
+    assert read_latch(path) is None
+
+
+def test_release_syncs_the_directory_and_waits_for_the_lock(path, monkeypatch):
+    engage(path, GOOD, False, 2)
+    synced: list[Path] = []
+    monkeypatch.setattr(latch, "fsync_directory", synced.append)
+    with open(path.parent / ".lock", "a", encoding="utf-8") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LatchError, match=r"within 0\.05 s"):
+            release(path, "INC-1", "reno", "now", 0.05)
+        assert path.exists()
+    assert release(path, "INC-1", "reno", "now", 2) in {
+        True,
+        False,
+    }  # False where the one that gave up waiting got the lock first
+    assert synced == [path.parent]
+
+
+def test_release_of_nothing_is_no_change(path):
+    assert release(path, "INC-1", "reno", "now", 2) is False
+    assert not path.parent.exists()
+
+
+def test_damaged_latch_can_not_be_released_by_any_id(path):
+    path.parent.mkdir()
+    path.write_text("")
+    with pytest.raises(LatchError, match=r"damaged.*Stop again"):
+        release(path, "", "reno", "now", 2)
+    assert path.exists()
+
+
+def test_release_is_written_down_before_the_latch_goes(path):
+    engage(path, GOOD, False, 2)
+    release(path, "INC-1", "reno", "2026-11-21T02:00:00.000Z", 2)
+    (line,) = (path.parent / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line) == {
+        "time": "2026-11-21T02:00:00.000Z",
+        "event": "released",
+        "by": "reno",
+        "incident_id": "INC-1",
+    }
+
+
+def test_latch_that_blocks_its_reader_counts_as_engaged_and_costs_a_second_at_most(path, monkeypatch):
+    monkeypatch.setattr(latch, "READ_SECONDS", 0.05)
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert "unreadable" in read_latch(path).damaged
+
+
+def test_stop_of_live_bots_does_not_narrow_a_damaged_latch(path):
+    path.parent.mkdir()
+    path.write_text("garbage")
+    assert engage(path, replace(GOOD, scope="live"), False, 2)[0].scope == "all"
+
+
+def test_full_disk_does_not_release_a_damaged_latch(path, monkeypatch):
+    path.parent.mkdir()
+    path.write_text("garbage")
+
+    def full(_path: Path, _text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(latch, "write_durably", full)
+    with pytest.raises(LatchError, match="No space left"):
+        engage(path, GOOD, False, 2)
+    assert read_latch(path).damaged
+
+
+def test_ten_writers_at_once_leave_one_incident(path):
+    barrier = threading.Barrier(10)
+    changed: list[bool] = []
+
+    def stop(number: int) -> None:
+        barrier.wait()
+        changed.append(engage(path, replace(GOOD, incident_ids=(f"INC-{number}",)), True, 5)[1])
+
+    threads = [threading.Thread(target=stop, args=(n,)) for n in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read_latch(path).incident_ids) == 1
+    assert sorted(changed) == [False] * 9 + [True]
+
+
+MADE_UP = Latch("all", ("INC-20261121-013005-x",), "2026-11-21T01:30:05.000Z", "reno", "x")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "held", "expected"),
+    [
+        (5, MADE_UP, "INC-20261121-013000-x"),
+        (60, MADE_UP, "INC-20261121-013005-x"),
+        (5, replace(MADE_UP, reason="another than the id tells, so somebody named it"), "INC-20261121-013005-x"),
+        (5, replace(MADE_UP, since="by hand"), "INC-20261121-013005-x"),
+        (5, replace(MADE_UP, incident_ids=("INC-20261121-012959-x",)), "INC-20261121-012959-x"),
+    ],
+    ids=["together", "a minute later", "given id", "unreadable time", "older one is there"],
+)
+def test_stops_that_meet_agree_on_the_oldest_made_up_id(seconds, held, expected):
+    wanted = replace(MADE_UP, incident_ids=("INC-20261121-013000-x",), since=f"2026-11-21T01:{30 + seconds // 60}:10Z")
+    assert plan_engage(held, wanted, keep_first_id=True).incident_ids == (expected,)
+
+
+def test_concurrent_stops_agree_in_whatever_order_they_reach_a_host():
+    ids = [f"INC-20261121-01300{second}-x" for second in range(4)]
+    for order in itertools.permutations(ids):
+        held = None
+        for incident_id in order:
+            wanted = replace(MADE_UP, incident_ids=(incident_id,))
+            held = plan_engage(held, wanted, keep_first_id=True)
+        assert held.incident_ids == (ids[0],)
