@@ -37,9 +37,9 @@ from trading_ops.alerts.settings import (  # noqa: E402
     parse_settings,
 )
 from trading_ops.alerts.spool import MOST_BYTES  # noqa: E402
-from trading_ops.checks.prometheus import Endpoint  # noqa: E402
 from trading_ops.core.clock import format_utc, uptime, utc_now  # noqa: E402
 from trading_ops.core.durable import append_durably, fsync_directory, write_durably  # noqa: E402
+from trading_ops.host.http import Endpoint  # noqa: E402
 from trading_ops.incident.entry import read_origin  # noqa: E402
 from trading_ops.incident.folder import (  # noqa: E402
     PENDING,

@@ -70,7 +70,7 @@ from collections.abc import Sequence
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alerts.alertmanager import Alertmanager
 from ansible.module_utils.trading_ops.alerts.delivery import SenderHost, ensure_delivery
-from ansible.module_utils.trading_ops.checks.prometheus import Endpoint, http_send
+from ansible.module_utils.trading_ops.host.http import Endpoint, http_send
 
 ARGUMENT_SPEC = {
     "token": {"type": "str", "required": True, "no_log": True},

@@ -70,7 +70,7 @@ from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alerts.history import observe
-from ansible.module_utils.trading_ops.checks.prometheus import ACCESS_ARGUMENTS
+from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
     **ACCESS_ARGUMENTS,

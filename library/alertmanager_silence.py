@@ -102,7 +102,7 @@ from datetime import UTC, datetime
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alerts.alertmanager import connect
 from ansible.module_utils.trading_ops.alerts.info import ensure_expired, ensure_silenced
-from ansible.module_utils.trading_ops.checks.prometheus import ACCESS_ARGUMENTS, parse_endpoint
+from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS, parse_endpoint
 
 ARGUMENT_SPEC = {
     **ACCESS_ARGUMENTS,

@@ -123,10 +123,10 @@ controller_epoch:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.checks.prometheus import ACCESS_ARGUMENTS
 from ansible.module_utils.trading_ops.checks.ranges import collect_curves
 from ansible.module_utils.trading_ops.checks.results import build_tools, look_once
 from ansible.module_utils.trading_ops.core.clock import uptime
+from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
     **ACCESS_ARGUMENTS,

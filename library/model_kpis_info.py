@@ -106,7 +106,7 @@ from urllib.error import HTTPError
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.checks.model_kpis import observe
-from ansible.module_utils.trading_ops.checks.prometheus import ACCESS_ARGUMENTS
+from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 from ansible.module_utils.trading_ops.stop.open_orders import MAX_BYTES
 from ansible.module_utils.urls import open_url
 

@@ -90,7 +90,7 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.checks.monitoring import install
-from ansible.module_utils.trading_ops.checks.prometheus import ACCESS_ARGUMENTS
+from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
     **ACCESS_ARGUMENTS,

@@ -158,8 +158,8 @@ steps:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.checks.prometheus import ACCESS_ARGUMENTS
 from ansible.module_utils.trading_ops.checks.results import build_tools, wait
+from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
     **ACCESS_ARGUMENTS,

@@ -1,6 +1,6 @@
 # Copyright: the AI_TRADING_CORE runbook authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options of a module that asks a server over HTTP: `ACCESS_ARGUMENTS` in trading_ops/checks/prometheus.py."""
+"""The options of a module that asks a server over HTTP: `ACCESS_ARGUMENTS` in trading_ops/host/http.py."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from trading_ops.checks.evaluate import Limits, evaluate_all
-from trading_ops.checks.prometheus import Endpoint, http_fetch
+from trading_ops.checks.prometheus import http_fetch
+from trading_ops.host.http import Endpoint
 
 from tests.catalogue import catalogue
 from tests.lab.estate import (

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..checks.prometheus import MAX_BYTES, Endpoint, Send, http_send
 from ..core.clock import format_utc
 from ..core.strict_json import parse_json
+from ..host.http import MAX_BYTES, Endpoint, Send, http_send
 
 ALERT_STATES: Final = frozenset({"active", "suppressed", "unprocessed"})
 SILENCE_STATES: Final = frozenset({"active", "pending", "expired"})

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from ..checks.prometheus import PrometheusError, Series, http_fetch_range, parse_endpoint, parse_range_answer
+from ..checks.prometheus import Series, http_fetch_range, parse_range_answer
 from ..checks.ranges import FetchRange
 from ..checks.rules import WATCHDOG
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
+from ..host.http import HttpError, parse_endpoint
 from .info import describe_labels
 
 QUERY: Final = f'ALERTS{{alertstate="firing", alertname!="{WATCHDOG}"}}'
@@ -39,14 +40,14 @@ def describe(series: Series, end: float, step_seconds: int) -> dict[str, Any]:
 
 
 def look(fetch: FetchRange, begin: float, end: float) -> list[dict[str, Any]]:
-    """Return every alarm that fired, by its begin. Raises PrometheusError."""
+    """Return every alarm that fired, by its begin. Raises HttpError."""
     step = max(15, math.ceil((end - begin) / STEPS))
     try:
         status, body = bounded(lambda: fetch(QUERY, step), TIMEOUT_SECONDS)
-    except PrometheusError:
+    except HttpError:
         raise
     except Exception as error:  # whatever a network or a library comes up with is one thing: no answer
-        raise PrometheusError(f"no answer: {error or type(error).__name__}") from error
+        raise HttpError(f"no answer: {error or type(error).__name__}") from error
     found = [describe(each, end, step) for each in parse_range_answer(status, body) if each.points]
     return sorted(found, key=lambda each: (each["from"], each["alertname"], each["about"]))
 
@@ -61,7 +62,7 @@ def observe(params: Mapping[str, Any], now: Callable[[], datetime]) -> dict[str,
         begin = max(begin, end - LONGEST)
         times = begin.timestamp(), end.timestamp()
         alerts = look(http_fetch_range(parse_endpoint(params), *times), *times)
-    except (ValueError, PrometheusError) as error:
+    except (ValueError, HttpError) as error:
         return _result("unknown", str(error), [])
     firing = sum(each["fires"] for each in alerts)
     return _result("proven", f"{len(alerts)} alarms since {format_utc(begin)}, {firing} of them still fire", alerts)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ..checks.catalogue import Check
-from ..checks.prometheus import Endpoint
 from ..checks.rules import WATCHDOG, WATCHDOG_LABELS, alert_labels, alert_name
+from ..host.http import Endpoint
 from .actions import actions_of
 from .alertmanager import Silence
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..core.durable import bounded
+from ..host.http import HttpError
 from .catalogue import Check, Labels
-from .prometheus import Fetch, PrometheusError, Sample, parse_instant_answer
+from .prometheus import Fetch, Sample, parse_instant_answer
 
 MAX_QUERIES_AT_ONCE: Final = 8
 ROUND_TIMEOUTS: Final = 2
@@ -98,7 +99,7 @@ def evaluate(
         answer = answers.get(query, Answer(error="it was not asked"))
         try:
             seen[name] = _by_series(check, answer, select or {})
-        except PrometheusError as error:
+        except HttpError as error:
             return _unknown(check, str(error).rstrip(".") + f" (asked for {name})" * (name != "value"))
     if strangers := sorted(seen["value"].keys() - set(check.expected)):
         return _unknown(check, f"a series that nobody expects: {_listed(map(series_words, strangers), ' / ')}")
@@ -225,7 +226,7 @@ def _ask(query: str, fetch: Fetch, now: Callable[[], float], timeout_seconds: fl
         samples = parse_instant_answer(status, body)
     except TimeoutError:
         return Answer(error=f"no whole answer within {timeout_seconds:.3g} s")
-    except PrometheusError as error:
+    except HttpError as error:
         return Answer(error=str(error))
     except Exception as error:  # whatever a network, a proxy or a library comes up with is one thing: no answer
         return Answer(error=f"no answer: {error or type(error).__name__}")
@@ -239,18 +240,18 @@ def _ask(query: str, fetch: Fetch, now: Callable[[], float], timeout_seconds: fl
 
 
 def _by_series(check: Check, answer: Answer, select: Mapping[str, str]) -> dict[Labels, float]:
-    """Return the values by series. Raises PrometheusError for an answer that can not be told apart by the labels."""
+    """Return the values by series. Raises HttpError for an answer that can not be told apart by the labels."""
     if answer.error:
-        raise PrometheusError(answer.error)
+        raise HttpError(answer.error)
     found: dict[Labels, float] = {}
     for sample in answer.samples:
         if any(sample.labels.get(name, value) != value for name, value in select.items()):
             continue
         if missing := [name for name in check.labels if name not in sample.labels]:
-            raise PrometheusError(f"a sample without the label {missing[0]}")
+            raise HttpError(f"a sample without the label {missing[0]}")
         labels = tuple((name, sample.labels[name]) for name in check.labels)
         if labels in found:
-            raise PrometheusError(f"more than one sample for {series_words(labels) or 'a value without labels'}")
+            raise HttpError(f"more than one sample for {series_words(labels) or 'a value without labels'}")
         found[labels] = sample.value
     return found
 

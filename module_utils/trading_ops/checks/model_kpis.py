@@ -18,7 +18,8 @@ from urllib.parse import urlencode
 from ..core.durable import bounded
 from ..core.outcome import worst
 from ..core.strict_json import parse_json
-from ..stop.open_orders import MAX_BYTES, show_url
+from ..core.urls import show_url
+from ..host.http import MAX_BYTES
 
 CONDITIONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,

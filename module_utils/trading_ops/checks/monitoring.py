@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from ..core.strict_json import parse_json
 from ..host.files import HostFile, HostFileError, differs, ensure_file, read_text, remove
+from ..host.http import MAX_BYTES, Ask, HttpError, http_ask, parse_endpoint
 from .catalogue import CatalogueError, parse_checks
 from .dashboards import build_grafana_files
-from .prometheus import MAX_BYTES, Ask, PrometheusError, http_ask, parse_endpoint
 from .rules import GROUP_PREFIX, WATCHDOG, build_rules, render_document
 
 INTERVAL_SECONDS: Final = 0.5
@@ -59,7 +59,7 @@ def ensure_monitoring(
     done = [str(file.path) for file in differing]
     try:
         trouble = observe_rules(monitored.ask, rules)
-    except PrometheusError as error:
+    except HttpError as error:
         return _result("unknown", f"{error} Nothing was written.", False, [], diff)
     changed = bool(differing or trouble)
     if dry_run:
@@ -70,7 +70,7 @@ def ensure_monitoring(
     if changed:
         try:
             _install(monitored, differing, rules, timeout_seconds)
-        except (HostFileError, PrometheusError, OSError) as error:
+        except (HostFileError, HttpError, OSError) as error:
             return _result("failed", str(error), changed, done, diff)
     return _result("proven", f"{_in_force(rules)}; {len(differing)} of {len(files)} files written", changed, done, diff)
 
@@ -78,7 +78,7 @@ def ensure_monitoring(
 def observe_rules(ask: Ask, rules: Mapping[str, Any]) -> str:
     """Return what Prometheus has loaded instead of exactly `rules`, all healthy; empty where it has just these.
 
-    Rules outside of our groups are somebody else's and not looked at. Raises PrometheusError without an answer.
+    Rules outside of our groups are somebody else's and not looked at. Raises HttpError without an answer.
     """
     # Without the alarms that are open: somebody else's hundreds would be longer than an answer may be.
     status, body = _asked(ask, "GET", "/api/v1/rules?type=alert&exclude_alerts=true")
@@ -92,7 +92,7 @@ def observe_rules(ask: Ask, rules: Mapping[str, Any]) -> str:
             f"{rule['name']}: {rule.get('lastError') or rule['health']}" for _, rule in ours if rule["health"] != "ok"
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PrometheusError(f"HTTP status {status}, and no list of rules: {error!r}.") from error
+        raise HttpError(f"HTTP status {status}, and no list of rules: {error!r}.") from error
     expected = sorted((group["name"], rule["alert"]) for group in rules["groups"] for rule in group["rules"])
     if names != expected:
         missing = [name for _, name in expected if name not in {rule for _, rule in names}]
@@ -110,7 +110,7 @@ def _install(monitored: Monitored, files: Sequence[HostFile], rules: Mapping[str
             ensure_file(file)
         _reload(monitored.ask)
         _wait_until_loaded(monitored, rules, timeout_seconds)
-    except (HostFileError, PrometheusError, OSError) as error:
+    except (HostFileError, HttpError, OSError) as error:
         for file, content in before:
             if content is None:
                 remove(file.path)
@@ -119,37 +119,37 @@ def _install(monitored: Monitored, files: Sequence[HostFile], rules: Mapping[str
         words = str(error).rstrip(".")
         try:
             _reload(monitored.ask)
-        except PrometheusError as again:
-            raise PrometheusError(f"{words}. The files are as before, but that was refused too: {again}") from error
-        raise PrometheusError(f"{words}. The files are as before, and loaded again.") from error
+        except HttpError as again:
+            raise HttpError(f"{words}. The files are as before, but that was refused too: {again}") from error
+        raise HttpError(f"{words}. The files are as before, and loaded again.") from error
 
 
 def _reload(ask: Ask) -> None:
     status, body = _asked(ask, "POST", "/-/reload")
     if status == 403:
-        raise PrometheusError("Prometheus takes no reload: it runs without --web.enable-lifecycle.")
+        raise HttpError("Prometheus takes no reload: it runs without --web.enable-lifecycle.")
     if status != 200:
         words = " ".join(body[:500].decode("utf-8", "replace").split())
-        raise PrometheusError(f"Prometheus refuses the rules (HTTP status {status}): {words}")
+        raise HttpError(f"Prometheus refuses the rules (HTTP status {status}): {words}")
 
 
 def _wait_until_loaded(monitored: Monitored, rules: Mapping[str, Any], timeout_seconds: float) -> None:
     end = monitored.clock() + timeout_seconds
     while trouble := observe_rules(monitored.ask, rules):
         if monitored.clock() >= end:
-            raise PrometheusError(f"After {timeout_seconds:g} s: {trouble}")
+            raise HttpError(f"After {timeout_seconds:g} s: {trouble}")
         monitored.sleep(INTERVAL_SECONDS)
 
 
 def _asked(ask: Ask, method: str, path: str) -> tuple[int, bytes]:
     try:
         status, body = ask(method, path)
-    except PrometheusError:
+    except HttpError:
         raise
     except Exception as error:  # whatever a network, a proxy or a library comes up with is one thing: no answer
-        raise PrometheusError(f"No answer to {method} {path}: {error or type(error).__name__}.") from error
+        raise HttpError(f"No answer to {method} {path}: {error or type(error).__name__}.") from error
     if len(body) > MAX_BYTES:
-        raise PrometheusError(f"The answer to {method} {path} is longer than {MAX_BYTES} bytes.")
+        raise HttpError(f"The answer to {method} {path} is longer than {MAX_BYTES} bytes.")
     return status, body
 
 

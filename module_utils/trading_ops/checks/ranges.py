@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
-from ..evidence.bundle import SCRATCH_PREFIX
-from ..stop.open_orders import show_url
+from ..core.scratch import SCRATCH_PREFIX
+from ..core.urls import show_url
+from ..host.http import MAX_BYTES, HttpError, parse_endpoint
 from .catalogue import CatalogueError, Check, parse_checks
 from .evaluate import MAX_QUERIES_AT_ONCE
-from .prometheus import MAX_BYTES, PrometheusError, Series, http_fetch_range, parse_endpoint, parse_range_answer
+from .prometheus import Series, http_fetch_range, parse_range_answer
 
 MOST_POINTS: Final = 11_000
 """Prometheus refuses a range of more points in one series."""
@@ -60,13 +61,13 @@ def look(
         try:
             left = until - clock()
             if left <= 0:
-                raise PrometheusError("Prometheus took too long over the ranges before it.")
+                raise HttpError("Prometheus took too long over the ranges before it.")
             status, body = bounded(lambda: fetch(check.query, step), left)
             series = parse_range_answer(status, body)
             reason = "" if series else check.no_data
         except TimeoutError:
             reason = "no whole answer in time"
-        except PrometheusError as error:
+        except HttpError as error:
             reason = str(error)
         except Exception as error:  # whatever a network or a library comes up with is one thing: no answer
             reason = f"no answer: {error or type(error).__name__}"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..core.clock import uptime
-from ..stop.open_orders import show_url
+from ..core.urls import show_url
+from ..host.http import parse_endpoint
 from .catalogue import CatalogueError, find_line, parse_checks, select_checks
 from .evaluate import (
     CheckResult,
@@ -18,7 +19,7 @@ from .evaluate import (
     evaluate_all,
     wait_until_stable,
 )
-from .prometheus import Fetch, http_fetch, parse_endpoint
+from .prometheus import Fetch, http_fetch
 
 _NOT_WAITED: Final[dict[str, Any]] = {"closed_by": [], "waited_seconds": 0.0, "steps": 0}
 

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..core.bots import SERVICE_LABEL
+from ..core.labels import ONE_OFF_LABEL
 from .config import ComposeError, Service
 
 HASH_LABEL: Final = "com.docker.compose.config-hash"
 IMAGE_LABEL: Final = "com.docker.compose.image"
-ONE_OFF_LABEL: Final = "com.docker.compose.oneoff"
+
 
 ACTIONS: Final = frozenset({"create", "recreate", "start", "unpause", "none"})
 UP_ACTIONS: Final = frozenset({"create", "recreate", "start"})

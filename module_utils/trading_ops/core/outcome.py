@@ -26,3 +26,6 @@ def worst(outcomes: Iterable[str]) -> str:
     """Return the most serious outcome; `invalid` for none at all, `failed` for a word nobody knows."""
     known = [word if word in EXIT_CODES else "failed" for word in outcomes]
     return min(known, key=_SERIOUSNESS.__getitem__, default="invalid")
+
+
+GOOD: Final = frozenset({"proven", "planned"})

@@ -22,7 +22,7 @@ STATUSES: Final = frozenset({"complete", "incomplete", "missing", "skipped", "fa
 KEPT: Final = frozenset({"complete", "incomplete"})
 """Of these there is a file in the bundle."""
 
-SCRATCH_PREFIX: Final = "trading-core-evidence-"
+
 """Of the directories on a host in which evidence lies until it is fetched."""
 
 TOO_LONG: Final = "it is longer than"

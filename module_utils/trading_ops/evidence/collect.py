@@ -18,9 +18,10 @@ from typing import Any, Final
 
 from ..core.clock import format_utc
 from ..core.redaction import DECLARED, RedactionError, Redactor, Rules, build_rules
+from ..core.scratch import SCRATCH_PREFIX
 from ..core.secrets import parse_environment, select_secrets
 from ..host.engine import EngineError
-from .bundle import KEPT, SCRATCH_PREFIX, Bundle, Item, pack
+from .bundle import KEPT, Bundle, Item, pack
 from .descriptions import add_descriptions, adopt
 from .logs import add_logs, copy_logs, select_logs
 from .request import Estate, Request, Tools

@@ -15,10 +15,11 @@ from ..core.bots import SERVICE_LABEL
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
 from ..core.redaction import Piece
+from ..core.scratch import SCRATCH_PREFIX
 from ..core.secrets import parse_environment
 from ..host.engine import EngineError
 from ..host.logs import seek_tail
-from .bundle import SCRATCH_PREFIX, Bundle, safe_name
+from .bundle import Bundle, safe_name
 from .request import FILE_BYTES, Estate, EvidenceEngine, Request, Tools, container_name
 
 EVENTS_BEFORE: Final = timedelta(minutes=30)

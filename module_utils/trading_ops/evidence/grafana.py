@@ -15,10 +15,10 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from ..checks.dashboards import DASHBOARDS, Dashboard
-from ..checks.prometheus import Ask, Endpoint, PrometheusError, http_ask
 from ..core.durable import bounded
+from ..core.scratch import SCRATCH_PREFIX
 from ..core.strict_json import parse_json
-from .bundle import SCRATCH_PREFIX
+from ..host.http import Ask, Endpoint, HttpError, http_ask
 
 WIDTH: Final = 1187
 HEIGHT: Final = 703
@@ -65,7 +65,7 @@ def look(
             return bounded(lambda: ask("GET", path), timeout_seconds)
         except TimeoutError as error:
             raise GrafanaError("no answer in time") from error
-        except (PrometheusError, OSError) as error:
+        except (HttpError, OSError) as error:
             raise GrafanaError(str(error)) from error
 
     def picture(dashboard: Dashboard) -> bytes | GrafanaError:

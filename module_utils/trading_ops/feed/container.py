@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..compose.plan import ONE_OFF_LABEL
 from ..core.bots import PROJECT_LABEL, SERVICE_LABEL
+from ..core.labels import ONE_OFF_LABEL
 from ..host.engine import Engine, EngineError
 
 

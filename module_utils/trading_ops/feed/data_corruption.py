@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..report.verdict import GOOD
+from ..core.outcome import GOOD
 
 GROUP: Final = "data_quality"
 """Checks of the catalogue that tell wrong data. A late or silent feed is no reason to stop it."""

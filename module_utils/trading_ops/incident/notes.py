@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..core.outcome import worst
-from ..report.verdict import GOOD, STOP_PROOFS, Result, Run, judge
+from ..core.outcome import GOOD, worst
+from ..report.verdict import STOP_PROOFS, Result, Run, judge
 from .folder import PENDING, TIMELINE, FolderError, append, in_time, incident_path
 from .timeline import Entry, TimelineError
 

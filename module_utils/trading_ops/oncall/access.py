@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ..checks.prometheus import Endpoint, PrometheusError, http_send
 from ..core.durable import bounded
 from ..host.engine import EngineError
+from ..host.http import Endpoint, HttpError, http_send
 from ..host.prerequisites import COMPOSE, ENGINE_API, parse_version
 from ..host.programs import Ended, ProgramError, said
 from ..incident.notification import parse_channels
@@ -184,7 +184,7 @@ def try_service(service: Mapping[str, str]) -> Access:
     except http.client.HTTPException as error:  # a port that is no number, or one on which something else answers
         words = f"{endpoint.shown}: it gives no answer of HTTP: {str(error).strip() or type(error).__name__}"
         return Access(name, "fail", words, f"url of {name} in trading_core_access_services")
-    except (PrometheusError, OSError, ValueError, urllib.error.URLError) as error:
+    except (HttpError, OSError, ValueError, urllib.error.URLError) as error:
         mend = (
             f"url of {name} in trading_core_access_services, your VPN, or start it: runbooks/LiveFeed_Runbook.md 3, 4"
         )

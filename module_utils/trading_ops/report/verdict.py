@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ..core.outcome import EXIT_CODES, worst
+from ..core.outcome import EXIT_CODES, GOOD, worst
 
 STOPS: Final = frozenset({"failsafe_stop", "bot_stop", "feed_stop", "incident"})
 HALTS: Final = frozenset({"failsafe_stop", "incident"})
@@ -23,7 +23,6 @@ AT_THE_VENUE: Final = (
 )
 NO_LONGER_RUNNING: Final = frozenset({"already stopped", "never started", "stopped", "killed", "gone"})
 
-GOOD: Final = frozenset({"proven", "planned"})
 
 MISSED_CHARACTERS: Final = 300
 """Of what a step missed; all of it stands above the verdict."""

@@ -23,12 +23,13 @@ from ..backup.manifest import file_facts as facts_of
 from ..backup.postgres import Server
 from ..backup.restic import build_repository
 from ..checks.catalogue import CatalogueError
-from ..checks.prometheus import Endpoint, http_fetch
 from ..checks.prometheus import Fetch as MetricFetch
+from ..checks.prometheus import http_fetch
 from ..compose.config import ComposeError, Project
 from ..compose.config import build_environment as compose_environment
 from ..core.clock import format_utc, uptime
 from ..host.connection_end import Interrupted
+from ..host.http import Endpoint
 from ..host.programs import LocalPrograms, ProgramError, Programs
 from ..state.latch import LATCH_FILE, read_latch
 from .compare import check_age, check_content, check_set, recovery_point_seconds

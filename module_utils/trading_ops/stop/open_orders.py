@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ..core.durable import bounded
 from ..core.strict_json import parse_json
+from ..core.urls import show_url
 
 TIMEOUT_SECONDS: Final = 3
 MAX_TIMEOUT_SECONDS: Final = 10
@@ -64,18 +64,6 @@ def observe(url: str, key: str, ask: Callable[[], tuple[int, bytes]], timeout_se
     orders = "open" if count else "none"
     summary = f"{count} open order{'s' * (count != 1)} at {shown}" if count else f"no open order at {shown}"
     return _result("proven", orders, count, summary, shown)
-
-
-def show_url(url: str) -> str:
-    """Return an address without what may be secret: user, password, query and fragment."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "(not an address)"
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{port}{parts.path}" if host else ""
 
 
 def parse_timeout(value: object) -> float:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from trading_ops.checks.evaluate import Limits, controller_distrust, evaluate, evaluate_all, queries_of
-from trading_ops.checks.prometheus import MAX_BYTES, PrometheusError
 from trading_ops.checks.results import Tools, look_once, wait
+from trading_ops.host.http import MAX_BYTES, HttpError
 
 from tests.unit.compose_world import FakeTime
 from tests.unit.fake_prometheus import LATENCY, FakePrometheus, Reply, Sample, answer, catalogue_item, sample
@@ -85,7 +85,7 @@ REFUSED = b'{"status": "error", "errorType": "execution", "error": "query timed 
 NO_ANSWER: dict[str, Reply] = {
     "connection refused": raising(ConnectionRefusedError(111, "Connection refused")),
     "connection reset": raising(ConnectionResetError(104, "Connection reset by peer")),
-    "no address": raising(PrometheusError("http://prometheus.lan: Name or service not known.")),
+    "no address": raising(HttpError("http://prometheus.lan: Name or service not known.")),
     "time-out": raising(TimeoutError("timed out")),
     "hangs up in the middle": raising(http.client.IncompleteRead(b'{"status"')),
     "speaks no HTTP": raising(http.client.BadStatusLine("SSH-2.0")),

@@ -3,7 +3,8 @@ import math
 from typing import Any
 
 import pytest
-from trading_ops.checks.prometheus import Endpoint, PrometheusError, parse_instant_answer
+from trading_ops.checks.prometheus import parse_instant_answer
+from trading_ops.host.http import Endpoint, HttpError
 
 from tests.unit.fake_prometheus import answer, sample
 
@@ -32,14 +33,14 @@ def test_values_that_are_not_finite_are_read_as_what_they_are(word):
 
 @pytest.mark.parametrize("word", ["nan", "inf", "Infinity", "1_000", " 1", "1 ", "", "0x10", "1,5", "١"])
 def test_what_only_python_takes_for_a_number_is_none(word):
-    with pytest.raises(PrometheusError, match="not a value"):
+    with pytest.raises(HttpError, match="not a value"):
         parse_instant_answer(*answer([sample({}, word, 7)]))
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_constants_that_only_python_takes_for_json_are_none(constant):
     text = answer([sample({}, "1", 7)])[1].replace(b"[7, ", f"[{constant}, ".encode())
-    with pytest.raises(PrometheusError, match=f"{constant} is no JSON"):
+    with pytest.raises(HttpError, match=f"{constant} is no JSON"):
         parse_instant_answer(200, text)
 
 
@@ -60,7 +61,7 @@ def test_constants_that_only_python_takes_for_json_are_none(constant):
     ids=str,
 )
 def test_an_entry_that_is_no_sample_spoils_the_answer(entry, why):
-    with pytest.raises(PrometheusError, match=why):
+    with pytest.raises(HttpError, match=why):
         parse_instant_answer(*answer([sample({}, "1", 7), entry]))
 
 
@@ -72,20 +73,20 @@ def test_what_stands_beside_the_data_and_says_nothing_is_no_reason_to_distrust_i
 @pytest.mark.parametrize("more", [{"warnings": ["cut"]}, {"infos": ["x"]}, {"isPartial": True}, {"new": 1}], ids=str)
 def test_anything_said_beside_the_data_is_distrusted_and_quoted(more):
     (name,) = more
-    with pytest.raises(PrometheusError, match=f"comes with {name}"):
+    with pytest.raises(HttpError, match=f"comes with {name}"):
         parse_instant_answer(*answer([sample({}, "1", 7)], **more))
 
 
 def test_prometheus_own_words_of_an_error_are_quoted():
     body = json.dumps({"status": "error", "errorType": "bad_data", "error": "1:4: parse error"}).encode()
-    with pytest.raises(PrometheusError, match="HTTP status 400: 1:4: parse error"):
+    with pytest.raises(HttpError, match="HTTP status 400: 1:4: parse error"):
         parse_instant_answer(400, body)
 
 
 @pytest.mark.parametrize("status", [201, 206, 302, 401, 500])
 def test_another_status_than_200_is_no_answer_whatever_the_body_says(status):
     _, good = answer([sample({}, "1", 7)])
-    with pytest.raises(PrometheusError, match=f"HTTP status {status}"):
+    with pytest.raises(HttpError, match=f"HTTP status {status}"):
         parse_instant_answer(status, good)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from trading_ops.checks.catalogue import parse_checks
-from trading_ops.checks.prometheus import MAX_BYTES, PrometheusError, parse_range_answer
+from trading_ops.checks.prometheus import parse_range_answer
 from trading_ops.checks.ranges import MOST_POINTS, look, step_seconds
 from trading_ops.core.redaction import Redactor, build_rules
 from trading_ops.evidence.bundle import Bundle, read_manifest, verify
 from trading_ops.evidence.plots import PICTURES, draw_all
+from trading_ops.host.http import MAX_BYTES, HttpError
 
 from tests.unit.fake_prometheus import LATENCY, catalogue_item
 
@@ -48,7 +49,7 @@ def test_range_is_read_with_its_points():
     ],
 )
 def test_answer_that_is_not_a_whole_range_is_none(answer, why):
-    with pytest.raises(PrometheusError, match=why):
+    with pytest.raises(HttpError, match=why):
         parse_range_answer(*answer)
 
 

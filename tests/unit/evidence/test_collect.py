@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from trading_ops.compose.config import Command, CommandResult, ComposeError
 from trading_ops.core.bots import BotRules
+from trading_ops.core.scratch import SCRATCH_PREFIX
 from trading_ops.evidence import collect as evidence
-from trading_ops.evidence.bundle import SCRATCH_PREFIX, unpack, verify
+from trading_ops.evidence.bundle import unpack, verify
 from trading_ops.evidence.collect import collect, remove_scratch
 from trading_ops.evidence.descriptions import keep_allowed, without_values
 from trading_ops.evidence.request import Request, Tools

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from trading_ops.checks.dashboards import DASHBOARDS
-from trading_ops.checks.prometheus import PrometheusError
 from trading_ops.evidence.grafana import HEIGHT, WIDTH, GrafanaError, check_picture, collect, look
+from trading_ops.host.http import HttpError
 
 RENDERER = (200, json.dumps({"rendererAvailable": True}).encode())
 UIDS = [dashboard.uid for dashboard in DASHBOARDS]
@@ -65,7 +65,7 @@ def test_each_dashboard_has_a_picture_of_the_time_that_was_asked_for():
         ((200, b"\xff"), "no settings of a Grafana"),
         ((302, b""), "no settings of a Grafana (HTTP 302)"),
         ((404, b"{}"), "no settings of a Grafana (HTTP 404)"),
-        (PrometheusError("http://x: Connection refused."), "Connection refused"),
+        (HttpError("http://x: Connection refused."), "Connection refused"),
         (ConnectionResetError("reset"), "reset"),
     ],
 )

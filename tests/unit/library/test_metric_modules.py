@@ -19,7 +19,7 @@ import wait_for_metrics
 import yaml
 from ansible.module_utils.testing import patch_module_args
 from trading_ops.checks.evaluate import queries_of
-from trading_ops.checks.prometheus import MAX_BYTES
+from trading_ops.host.http import MAX_BYTES
 
 from tests.unit.compose_world import FakeTime
 from tests.unit.fake_prometheus import LATENCY, FakePrometheus, answer, catalogue_item, sample

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from trading_ops.alerts.history import describe, look
 from trading_ops.alerts.history import observe as observe_history
-from trading_ops.checks.prometheus import PrometheusError, Series
+from trading_ops.checks.prometheus import Series
+from trading_ops.host.http import HttpError
 from trading_ops.oncall.handover import HEADS, write_handover
 
 from tests.unit.shift_world import INCIDENT, NOW, alert, check, estate, incident, silence, take
@@ -279,5 +280,5 @@ def test_a_prometheus_that_is_away_is_no_quiet_night():
     def refuse(query, step):
         raise ConnectionRefusedError("refused")
 
-    with pytest.raises(PrometheusError, match="refused"):
+    with pytest.raises(HttpError, match="refused"):
         look(refuse, 0, 3600)

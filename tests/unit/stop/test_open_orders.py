@@ -2,8 +2,9 @@ import threading
 from typing import Any
 
 import pytest
+from trading_ops.core.urls import show_url
 from trading_ops.stop import open_orders as exposure
-from trading_ops.stop.open_orders import MAX_BYTES, ExposureError, observe, parse_open_orders, parse_timeout, show_url
+from trading_ops.stop.open_orders import MAX_BYTES, ExposureError, observe, parse_open_orders, parse_timeout
 
 URL = "http://venue.lan:8900/orders/open"
 
