@@ -63,7 +63,7 @@ halt_list_path() { # inventory
     printf '%s/trading-core/hosts-%s\n' "${XDG_STATE_HOME:-${HOME:-$root/.cache}/.local/state}" "${key%% *}"
 }
 
-# A number for the inventory as it is now, empty where a file can not say what the inventory holds: a script, a list of
+# A number for the inventory as it is now, empty where a file cannot say what the inventory holds: a script, a list of
 # hosts, nothing at all.
 inventory_fingerprint() { # inventory
     [ -e "$1" ] && [ -z "$(find -L "$1" -type f -perm /111 2>/dev/null | head -n 1)" ] || return 0

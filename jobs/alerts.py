@@ -1,6 +1,6 @@
-"""Carry out what alarms ask for: `./runbook alert-orders`, started by systemd when an order lies in the spool.
+"""Carry out what alerts ask for: `./runbook alert-orders`, started by systemd when an order lies in the spool.
 
-With --watch, once a minute, it also looks whether the path of the alarms is alive, and whether somebody has silenced
+With --watch, once a minute, it also looks whether the path of the alerts is alive, and whether somebody has silenced
 one that stops bots. One process at a time reads the spool; an order leaves it only when it was carried out, so one that
 a reboot finds there is carried out then.
 """
@@ -25,7 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 
-from trading_ops.alerts import actions as alert_orders  # noqa: E402
+from trading_ops.alerts import actions as alert_actions  # noqa: E402
 from trading_ops.alerts.actions import BY, MOST_TRIES, Act, Drive, Order, OrderError  # noqa: E402
 from trading_ops.alerts.alertmanager import AlertmanagerError, Silence, connect  # noqa: E402
 from trading_ops.alerts.path import HEARTBEAT_FILE, read_heartbeat  # noqa: E402
@@ -85,7 +85,7 @@ Run = Callable[[str, Sequence[str], int, Callable[[], bool]], Ran]
 
 @dataclass(frozen=True)
 class Desk:
-    """What this works on, handed in. `path` is the folder of the alarms, the next two hold records of incidents."""
+    """What this works on, handed in. `path` is the folder of the alerts, the next two hold records of incidents."""
 
     path: Path
     incidents_path: Path
@@ -106,10 +106,10 @@ def carry_out(desk: Desk) -> int:
     is_alive, before = False, None
     while orders := read_spool(desk):
         if orders == before:
-            print("alert-orders: the spool can not be emptied", file=sys.stderr)
+            print("alert-orders: the spool cannot be emptied", file=sys.stderr)
             return 1
         before = orders
-        wanted = alert_orders.plan(orders, desk.settings.actions)
+        wanted = alert_actions.plan(orders, desk.settings.actions)
         kept = read_heartbeat(desk.path)
         # One from the future is from before the clock was set back: it must not outlive its moment.
         is_ahead = kept > desk.clock() + desk.settings.silence_limit_seconds
@@ -133,23 +133,23 @@ def carry_out(desk: Desk) -> int:
 
 
 def watch(desk: Desk) -> None:
-    """Tell the channel of what is wrong with the path of the alarms: once, again after an hour, and when it is over."""
+    """Tell the channel of what is wrong with the path of the alerts: once, again after an hour, and when it is over."""
     wrong = {}
     limit_seconds = desk.settings.silence_limit_seconds
     try:
         # One that waits behind a long run has arrived all the same.
-        waiting = alert_orders.plan(read_spool(desk), desk.settings.actions).heartbeat_at
+        waiting = alert_actions.plan(read_spool(desk), desk.settings.actions).heartbeat_at
         heartbeat_at = max(waiting, read_heartbeat(desk.path))
-        text = alert_orders.silence_of_path(heartbeat_at, desk.settings_since, desk.clock(), limit_seconds)
+        text = alert_actions.silence_of_path(heartbeat_at, desk.settings_since, desk.clock(), limit_seconds)
     except OSError as error:
-        text = f"What alarms ask for can not be read, so no alarm would stop a bot now: {error}"
+        text = f"What alerts ask for cannot be read, so no alert would stop a bot now: {error}"
     if text:
         wrong["path"] = text
     try:
         wrong |= describe_silences(desk.silences(), desk.settings.watched)
     except AlertmanagerError as error:
         if not text:  # else it is the same trouble, told once
-            wrong["alertmanager"] = f"It can not be seen whether alarms that stop bots are silenced: {error}"
+            wrong["alertmanager"] = f"It cannot be seen whether alerts that stop bots are silenced: {error}"
     tell(desk, wrong)
 
 
@@ -158,10 +158,10 @@ def tell(desk: Desk, wrong: Mapping[str, str]) -> None:
     now = desk.clock()
     told_path = desk.path / "told.json"
     told = read_told(told_path)
-    for key in alert_orders.due(wrong, told, now):
+    for key in alert_actions.due(wrong, told, now):
         if _tell(desk, wrong[key]):
             told[key] = now
-    if "path" in told and "path" not in wrong and _tell(desk, "Heartbeats of the alarms arrive again."):
+    if "path" in told and "path" not in wrong and _tell(desk, "Heartbeats of the alerts arrive again."):
         del told["path"]
     kept = {key: moment for key, moment in told.items() if key in wrong or key == "path"}
     _keep(told_path, kept)
@@ -175,7 +175,7 @@ def read_spool(desk: Desk) -> list[Order]:
     orders = []
     for path in sorted(desk.spool.iterdir())[:AT_ONCE]:
         try:
-            orders.append(alert_orders.parse_order(path.name, _read_file(path)))
+            orders.append(alert_actions.parse_order(path.name, _read_file(path)))
         except FileNotFoundError:
             continue  # the process that carries out was faster
         except (OrderError, OSError) as error:
@@ -185,7 +185,7 @@ def read_spool(desk: Desk) -> list[Order]:
 
 
 def read_told(path: Path) -> dict[str, float]:
-    """Return what was told and when; nothing where that can not be read, so that it is told again."""
+    """Return what was told and when; nothing where that cannot be read, so that it is told again."""
     try:
         return {str(key): float(moment) for key, moment in json.loads(path.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, TypeError, AttributeError):
@@ -208,13 +208,13 @@ def _act(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
 def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
     path = desk.path / "drive.json"
     before = read_drive(path)
-    stop = alert_orders.drive(before, act, before is not None and _is_over(desk, before), _now(desk))
+    stop = alert_actions.drive(before, act, before is not None and _is_over(desk, before), _now(desk))
     stop = replace(stop, tries=stop.tries + 1, driven_at=desk.clock())
-    # On disk before the first bot stops: whoever carries on after a crash drives the same incident.
+    # On disk before the first bot stops: anyone who carries on after a crash drives the same incident.
     _keep(path, asdict(stop))
     if not stop.is_opened:
         _note_detection(desk, stop, act)
-    ran = desk.run("alert_stop", alert_orders.stop_arguments(stop, act), STOP_SECONDS, is_overtaken)
+    ran = desk.run("alert_stop", alert_actions.stop_arguments(stop, act), STOP_SECONDS, is_overtaken)
     if not ran.is_whole and is_overtaken():
         _keep(path, asdict(replace(stop, tries=0)))
         return False
@@ -237,7 +237,7 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
 
 
 def _pause(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
-    ran = desk.run("alert_pause", alert_orders.pause_arguments(act), PAUSE_SECONDS, is_overtaken)
+    ran = desk.run("alert_pause", alert_actions.pause_arguments(act), PAUSE_SECONDS, is_overtaken)
     if not ran.is_whole and is_overtaken():
         return False
     if ran.code != 0:
@@ -248,7 +248,7 @@ def _pause(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
 def _is_overtaken(desk: Desk, act: Act, known: Set[str]) -> bool:
     """Return whether an order that came meanwhile, its file not in `known`, stops more than `act`."""
     came = [order for order in read_spool(desk) if order.file not in known]
-    return alert_orders.is_wider(alert_orders.plan(came, desk.settings.actions), act)
+    return alert_actions.is_wider(alert_actions.plan(came, desk.settings.actions), act)
 
 
 def _came_home(desk: Desk, stop: Drive) -> bool:
@@ -266,9 +266,9 @@ def _is_over(desk: Desk, stop: Drive) -> bool:
         is_over = False
     elif not entries:
         # On its way home, or nobody's any more.
-        is_over = desk.clock() - stop.driven_at > alert_orders.AGAIN_SECONDS
+        is_over = desk.clock() - stop.driven_at > alert_actions.AGAIN_SECONDS
     else:
-        is_over = alert_orders.is_over(str(project(stop.incident_id, entries)["state"]), entries)
+        is_over = alert_actions.is_over(str(project(stop.incident_id, entries)["state"]), entries)
     return is_over or _was_released(desk, stop.driven_at)
 
 
@@ -283,11 +283,11 @@ def _was_released(desk: Desk, since: float) -> bool:
         ]
     except (FolderError, OSError):
         return False
-    return any(alert_orders.is_over("", _since(_entries(desk, each), since)) for each in written)
+    return any(alert_actions.is_over("", _since(_entries(desk, each), since)) for each in written)
 
 
 def _entries(desk: Desk, incident_id: str) -> Sequence[Entry] | None:
-    """Return what an incident's record at home says, None where it can not be read."""
+    """Return what an incident's record at home says, None where it cannot be read."""
     try:
         return read_timeline(incident_path(desk.incidents_path, incident_id)).entries
     except (FolderError, TimelineError, OSError):
@@ -300,19 +300,19 @@ def _since(entries: Sequence[Entry] | None, moment: float) -> list[Entry]:
 
 
 def _note_detection(desk: Desk, stop: Drive, act: Act) -> None:
-    """Write down which alarms it was noticed by. What can not be written holds up no stop."""
+    """Write down which alerts it was noticed by. What cannot be written holds up no stop."""
     try:
-        entry = alert_orders.detection_of(stop, act, _now(desk), read_origin())
+        entry = alert_actions.detection_of(stop, act, _now(desk), read_origin())
         append(incident_path(desk.copies_path, stop.incident_id), PENDING, [entry])
     except (FolderError, TimelineError, OSError) as error:
-        print(f"alert-orders: the alarm could not be written into the record: {error}", file=sys.stderr)
+        print(f"alert-orders: the alert could not be written into the record: {error}", file=sys.stderr)
 
 
 def _tell(desk: Desk, text: str, is_overtaken: Callable[[], bool] | None = None) -> bool:
     """Return whether the channel was told. `is_overtaken` is given for what came of an order, and may end it."""
     words = " ".join(text.split())[:1000]
     # Two jobs: the watch runs beside the orders, and of one job there is one run at a time.
-    job = "alert_order_notice" if is_overtaken else "alert_notice"
+    job = "alert_action_notice" if is_overtaken else "alert_notice"
     arguments = ["alert_notice", "-e", f"reason={words}"]
     return desk.run(job, arguments, NOTICE_SECONDS, is_overtaken or (lambda: False)).code == 0
 
@@ -398,8 +398,8 @@ def _read_how(jobs: Jobs, name: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out what is in the spool, and look at the path where that is asked for; return the exit code."""
-    parser = argparse.ArgumentParser(prog="./runbook alert-orders", description="Carry out what alarms ask for.")
-    parser.add_argument("--watch", action="store_true", help="also look whether alarms would arrive")
+    parser = argparse.ArgumentParser(prog="./runbook alert-orders", description="Carry out what alerts ask for.")
+    parser.add_argument("--watch", action="store_true", help="also look whether alerts would arrive")
     options = parser.parse_args(arguments)
     jobs_path = Path(os.environ.get("TRADING_CORE_JOBS_FILE") or JOBS_PATH)
     settings_path = Path(os.environ.get("TRADING_CORE_ALERTS_FILE") or SETTINGS_PATH)
@@ -412,7 +412,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = parse_settings(settings_path.read_text(encoding="utf-8"))
     except (OSError, SettingsError) as error:
         if options.watch:
-            wrong = {"settings": f"No alarm can stop a bot now, for what it may do can not be read: {error}"}
+            wrong = {"settings": f"No alert can stop a bot now, for what it may do cannot be read: {error}"}
             tell(_desk(jobs, NO_SETTINGS, 0), wrong)
         return _nothing_was_done(error)
     # A host that was off could hear nothing.

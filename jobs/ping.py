@@ -1,4 +1,4 @@
-"""The dead-man's switch outside: it hears of what went well, and alarms by itself about what it misses."""
+"""The dead-man's switch outside: it hears of what went well, and alerts by itself about what it misses."""
 
 from __future__ import annotations
 

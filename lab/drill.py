@@ -24,7 +24,7 @@ RUNBOOK = "./runbook"
 # Whatever estate the operator's shell names: a drill stops the lab's bots and no others.
 LAB = {**os.environ, "TRADING_CORE_INVENTORY": str(ROOT / "inventories" / "lab")}
 VENUE_URL = "http://172.29.77.20:8900"
-TRADING_HOSTS = ("homelab1", "homelab2")
+TRADING_HOSTS = ("lab1", "lab2")
 FAULT_BOTS = (faults.STUBBORN, faults.RESTLESS)
 LIVE = ("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live")
 ORDERS_LIMIT_SECONDS = 60

@@ -113,7 +113,7 @@ engine_install() {
 }
 
 # A daemon that was killed leaves pid files and sockets. A pid file whose number somebody else has
-# by now keeps dockerd from starting; a socket without containerd behind it makes it wait for ever.
+# by now keeps dockerd from starting; a socket without containerd behind it makes it wait forever.
 engine_remove_leftovers() {
     [ -n "$(engine_pids_of dockerd)" ] || rm -f /var/run/docker.pid /var/run/docker.sock
     [ -n "$(engine_pids_of containerd)" ] || rm -f /run/containerd/containerd.sock \

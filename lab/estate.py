@@ -70,10 +70,10 @@ OUTSIDES = (VENUE, RECEIVER)
 # What a host needs that runs bots, but neither feed nor database.
 _BOT_IMAGES = ("app", "bot")
 HOSTS = (
-    LabHost("homelab1", "172.29.77.11", tuple(images.IMAGES), runs_stacks=True),
-    LabHost("homelab2", "172.29.77.12", _BOT_IMAGES, runs_stacks=True),
-    LabHost("restore1", "172.29.77.13", ("app", "bot", "prometheus", "timescaledb")),
-    LabHost("control1", "172.29.77.14", runs_jobs=True),
+    LabHost("lab1", "172.29.77.11", tuple(images.IMAGES), runs_stacks=True),
+    LabHost("lab2", "172.29.77.12", _BOT_IMAGES, runs_stacks=True),
+    LabHost("lab-restore", "172.29.77.13", ("app", "bot", "prometheus", "timescaledb")),
+    LabHost("lab-control", "172.29.77.14", runs_jobs=True),
 )
 ADDRESSES = {host.name: host.address for host in HOSTS}
 
@@ -104,7 +104,7 @@ def up(home: Path, say: Say, with_jobs: bool = False) -> None:
     ensure_loaded({host.name: [references[name] for name in host.images] for host in HOSTS}, say)
     variables = images.compose_variables(references)
     environment = project_tree.build_environment(
-        variables, ADDRESSES["homelab1"], VENUE_ADDRESS, ADDRESSES["control1"], f"{RECEIVER.url}/on-call"
+        variables, ADDRESSES["lab1"], VENUE_ADDRESS, ADDRESSES["lab-control"], f"{RECEIVER.url}/on-call"
     )
     revision, bundle = source.ensure_repository(home, project_tree.tracked_files())
     in_parallel(lambda host: ensure_project_tree(host, environment, variables, revision, bundle, say), HOSTS)
@@ -300,7 +300,7 @@ def down(home: Path, with_images: bool, say: Say) -> None:
 
 def remove_images(say: Say) -> None:
     """Remove every image the lab has built, and the packages that were fetched for them."""
-    # By name first: an image that others are built on can not be removed by its id before those.
+    # By name first: an image that others are built on cannot be removed by its id before those.
     for filters, shown in (
         (["reference=trading-core-lab/*"], "{{.Repository}}:{{.Tag}}"),
         ([f"label={machines.LABEL}", "dangling=true"], "{{.ID}}"),
@@ -336,7 +336,7 @@ def status(home: Path, say: Say) -> bool:
     if troubled:
         say(f"lab: not all up ({', '.join(troubled)}). Type: ./runbook lab up")
     else:
-        say(f"lab: up. To look around: ssh -F {home}/ssh_config homelab1")
+        say(f"lab: up. To look around: ssh -F {home}/ssh_config lab1")
     return not troubled
 
 

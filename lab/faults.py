@@ -25,8 +25,8 @@ class FaultBot:
         return f"trading-{self.name}"
 
 
-STUBBORN = FaultBot("homelab1", "stubborn", "paper", {"IGNORE_SIGTERM": "1", "IGNORE_LATCH": "1"})
-RESTLESS = FaultBot("homelab2", "restless", "live", {}, restart_policy="always")
+STUBBORN = FaultBot("lab1", "stubborn", "paper", {"IGNORE_SIGTERM": "1", "IGNORE_LATCH": "1"})
+RESTLESS = FaultBot("lab2", "restless", "live", {}, restart_policy="always")
 
 
 def build_override(bot: FaultBot) -> str:

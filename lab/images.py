@@ -1,7 +1,7 @@
 """The lab's container images: built here once, from Debian and PyPI packages.
 
 Every image carries a tag computed from what it is made of, so an unchanged source is never built
-again and a changed one can not be mistaken for it. `python lab/images.py build` builds them,
+again and a changed one cannot be mistaken for it. `python lab/images.py build` builds them,
 `python lab/images.py tags` prints the variables that the compose files take.
 """
 
@@ -156,7 +156,7 @@ def ensure_site_packages(source: ImageSource, progress: Progress) -> Path:
 
 
 def image_id(reference: str) -> str | None:
-    """The id of an image the engine has, None where it has none. BuildFailed where it can not say."""
+    """The id of an image the engine has, None where it has none. BuildFailed where it cannot say."""
     argv = ["docker", "image", "inspect", "--format", "{{.Id}}", reference]
     try:
         answer = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)

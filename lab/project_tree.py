@@ -65,7 +65,7 @@ def build_environment(
 ) -> dict[str, str]:
     """Return the variables of both compose files: `images` are their image variables. TRADING_MODE never is one.
 
-    people_url: where alarms are sent for people to read.
+    people_url: where alerts are sent for people to read.
     """
     trading, mlflow = _PASSWORDS["TRADING_DB_PASSWORD"], _PASSWORDS["MLFLOW_DB_PASSWORD"]
     return {

@@ -85,7 +85,7 @@ def render_known_hosts(addresses: Mapping[str, str], public_keys: Mapping[str, s
 
 
 def render_ssh_config(home: Path, addresses: Mapping[str, str]) -> str:
-    """Return the file that makes `ssh -F ssh_config homelab1` enough to look around."""
+    """Return the file that makes `ssh -F ssh_config lab1` enough to look around."""
     hosts = "".join(f"Host {name}\n    HostName {address}\n" for name, address in addresses.items())
     common = {"User": "ops", "IdentityFile": f'"{home}/id_ed25519"', "UserKnownHostsFile": f'"{home}/known_hosts"'}
     options = "".join(f"    {key} {value}\n" for key, value in {**common, **SSH_OPTIONS}.items())

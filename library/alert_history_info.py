@@ -6,9 +6,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: alert_history_info
-short_description: Read which alarms fired since a moment
+short_description: Read which alerts fired since a moment
 description:
-  - Asks Prometheus, which keeps when each alarm fired, also of those that are over. Never changes anything, and never
+  - Asks Prometheus, which keeps when each alert fired, also of those that are over. Never changes anything, and never
     fails on what it sees.
 options:
   since:
@@ -46,7 +46,7 @@ outcome:
   returned: always
   type: str
 summary:
-  description: How many alarms fired, and how many of them still do.
+  description: How many alerts fired, and how many of them still do.
   returned: always
   type: str
 next_command:
@@ -55,7 +55,7 @@ next_command:
   type: str
 alerts:
   description:
-    - C(alertname), C(severity), C(about) (its labels), C(from), C(until) (ISO 8601 UTC) and C(fires) of each alarm.
+    - C(alertname), C(severity), C(about) (its labels), C(from), C(until) (ISO 8601 UTC) and C(fires) of each alert.
   returned: always
   type: list
   elements: dict

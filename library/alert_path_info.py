@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: alert_path_info
-short_description: Tell whether an alarm would arrive at the control host and be carried out
+short_description: Tell whether an alert would arrive at the control host and be carried out
 options:
   wait_seconds:
     description: So long to wait for a heartbeat that comes from now on. 0 takes one that is young enough.
@@ -34,7 +34,7 @@ EXAMPLES = r"""
 RETURN = r"""
 outcome:
   description:
-    - V(proven), or V(unknown) where no alarm may arrive or be carried out.
+    - V(proven), or V(unknown) where no alert may arrive or be carried out.
     - V(planned) in check mode where O(wait_seconds) is given.
   returned: always
   type: str

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: alert_receiver
-short_description: Run the receiver of alarms on the control host, and prove what it takes and what it refuses
+short_description: Run the receiver of alerts on the control host, and prove what it takes and what it refuses
 description:
   - Sets up nginx (TLS, size, speed and token of a request) in front of Debian's C(webhook), whose one command writes an
     order to a spool durably before it is answered with 200, and the units that carry orders out and watch their path.
   - Makes a certificate for O(address) where there is none that holds. Alertmanager trusts this one alone.
-  - Proven by what it answers. 401 without the token, 405, 404, 413 and 500 for what is no alarm, 200 for one, and that
+  - Proven by what it answers. 401 without the token, 405, 404, 413 and 500 for what is no alert, 200 for one, and that
     one is carried out.
 requirements:
-  - nginx, webhook and openssl of Debian on the host, the account C(trading-alerts), and jobs (M(schedule))
+  - nginx, webhook and openssl of Debian on the host, the account C(trading-alerts), and jobs (M(job_schedule))
 options:
   token:
     description: What Alertmanager shows with each request, 43 or more letters, digits, C(-) and C(_).
@@ -29,12 +29,12 @@ options:
     type: str
     default: "9095"
   checks:
-    description: The check catalogue. An alarm may do what the check of its name says, and nothing else.
+    description: The check catalogue. An alert may do what the check of its name says, and nothing else.
     type: list
     elements: dict
     required: true
   scrape_interval_seconds:
-    description: How often Prometheus scrapes. An alarm that acts has to hold for two of them.
+    description: How often Prometheus scrapes. An alert that acts has to hold for two of them.
     type: float
     default: 15
   silence_limit_seconds:

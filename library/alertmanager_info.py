@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: alertmanager_info
-short_description: Read which alarms fire and what is silenced
+short_description: Read which alerts fire and what is silenced
 description:
   - Asks Alertmanager for every alert that fires, the silenced ones included, for silences, and for its version.
   - Never changes anything. It fails only where an alert is asked for that does not fire.
@@ -47,7 +47,7 @@ outcome:
   returned: always
   type: str
 summary:
-  description: How many alarms fire, how many of them critical, and how many silences there are.
+  description: How many alerts fire, how many of them critical, and how many silences there are.
   returned: always
   type: str
 next_command:

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: alertmanager_silence
-short_description: Silence alarms for a while, or end a silence
+short_description: Silence alerts for a while, or end a silence
 description:
   - A silence has an end, of at most a day, belongs to an incident, and is read back after it was made.
-  - One that covers no alarm that fires now is made all the same, and the summary says so, with the nearest name where
-    the alarm's is not known.
+  - One that covers no alert that fires now is made all the same, and the summary says so, with the nearest name where
+    the alert's is not known.
   - With the same labels, incident and reason it is the same silence, and stays as it is where it lasts about as long or
     longer; else a longer one takes its place.
 options:
@@ -39,7 +39,7 @@ options:
     type: str
     default: ""
   check_ids:
-    description: Ids of the estate's checks. Their alarms are known names also while they do not fire.
+    description: Ids of the estate's checks. Their alerts are known names also while they do not fire.
     type: list
     elements: str
     default: []
@@ -69,7 +69,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Silence the drift alarm while the model is trained anew
+- name: Silence the drift alert while the model is trained anew
   alertmanager_silence:
     matchers: {alertname: psi, host: homelab1}
     minutes: 60
@@ -84,7 +84,7 @@ outcome:
   returned: always
   type: str
 summary:
-  description: What is silenced, until when, by whom and why; its id; how many alarms that fire now it covers.
+  description: What is silenced, until when, by whom and why; its id; how many alerts that fire now it covers.
   returned: always
   type: str
 next_command:

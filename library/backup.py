@@ -117,7 +117,7 @@ phases:
   returned: always
   type: dict
 record:
-  description: How it ended, as M(run_record) takes it.
+  description: How it ended, as M(job_record) takes it.
   returned: always
   type: dict
 """

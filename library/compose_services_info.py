@@ -9,7 +9,7 @@ module: compose_services_info
 short_description: Show named services of a Compose project as desired, configured and observed
 description:
   - Takes the same request as M(compose_services) and only reads.
-  - What of the three can be read is returned also where another can not, then with the outcome V(unknown).
+  - What of the three can be read is returned also where another cannot, then with the outcome V(unknown).
 options:
   project_src:
     description: Directory in which Compose runs, the root of the checkout.

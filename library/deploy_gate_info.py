@@ -116,7 +116,7 @@ pause_reason:
   returned: always
   type: str
 lines:
-  description: Where an alarm has paused deploys, the backlog item for a new analysis.
+  description: Where an alert has paused deploys, the backlog item for a new analysis.
   returned: always
   type: list
   elements: str

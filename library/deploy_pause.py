@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: deploy_pause
 short_description: Pause deploys, or lift the pause
 description:
-  - The pause is C(deploy_pause.json) in O(state_path) of the control host. While it is there, or can not be
+  - The pause is C(deploy_pause.json) in O(state_path) of the control host. While it is there, or cannot be
     understood, nothing new is deployed.
   - Set again it keeps the first one's time, person and reason; another reason is a line of the audit log.
   - Lifting it starts nothing.
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 - name: Lift the pause
   deploy_pause:
     state: absent
-    reason: the fill engine charged the fee twice, mended in 1f2e3d4
+    reason: the fill engine charged the fee twice, fixed in 1f2e3d4
     by: reno
 """
 

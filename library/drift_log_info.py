@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: V(proven), or V(unknown) where the log can not be read or a line of it can not be understood.
+  description: V(proven), or V(unknown) where the log cannot be read or a line of it cannot be understood.
   returned: always
   type: str
 summary:

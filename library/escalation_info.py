@@ -25,7 +25,7 @@ options:
     elements: str
     required: true
   contact:
-    description: The one to tell, whoever was told already.
+    description: The one to tell, anyone who was told already.
     type: str
     default: ""
 attributes:

@@ -13,7 +13,7 @@ description:
   - Known values and declared patterns are taken out before anything is written; values of environments are never kept.
     Where it is not known which values are secret, no text is kept.
   - Leaves one archive, which the account that logged in can read, and copies of the logs below O(root_path).
-  - What can not be had is an entry with its reason. Without the engine the containers' own files are read.
+  - What cannot be had is an entry with its reason. Without the engine the containers' own files are read.
   - Changes no container, and takes no longer, and no more room, than it is told.
 options:
   incident_id:

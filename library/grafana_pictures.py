@@ -11,7 +11,7 @@ description:
   - Asks Grafana whether it has a renderer, then for a picture of each dashboard, all at once, and leaves them in files
     for M(evidence). What Grafana sends instead of a dashboard, a login page or a picture that says it could not draw,
     is not kept.
-  - Pictures that can not be had are named with their reason in one of the files. Never fails on what it sees.
+  - Pictures that cannot be had are named with their reason in one of the files. Never fails on what it sees.
 options:
   url:
     description: Grafana, as seen from the host. It must not hold credentials.

@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcome:
-  description: V(proven), or V(failed) where something can not be used.
+  description: V(proven), or V(failed) where something cannot be used.
   returned: always
   type: str
 summary:
@@ -46,11 +46,11 @@ summary:
   returned: always
   type: str
 next_command:
-  description: What mends the first that can not be used, empty where all can.
+  description: What fixes the first that cannot be used, empty where all can.
   returned: always
   type: str
 access:
-  description: C(what), C(outcome) (V(pass) or V(fail)), C(text) and C(mend) of each.
+  description: C(what), C(outcome) (V(pass) or V(fail)), C(text) and C(fix) of each.
   returned: always
   type: list
   elements: dict

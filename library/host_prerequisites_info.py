@@ -9,7 +9,7 @@ module: host_prerequisites_info
 short_description: See whether a host has what this project relies on
 description:
   - Engine and Compose versions, Python's Docker SDK and YAML library, free disk, systemd, sudo, root, each with the
-    line that mends it.
+    line that fixes it.
   - Fails with RV(outcome) V(refused) where something is missing. Never changes anything.
 options:
   controller_epoch:
@@ -49,7 +49,7 @@ outcome:
   returned: always
   type: str
 summary:
-  description: The versions, or everything that is missing with the lines that mend it.
+  description: The versions, or everything that is missing with the lines that fix it.
   returned: always
   type: str
 next_command:
@@ -57,7 +57,7 @@ next_command:
   returned: always
   type: str
 lacks:
-  description: One entry per missing thing with C(text) and C(mend).
+  description: One entry per missing thing with C(text) and C(fix).
   returned: always
   type: list
   elements: dict

@@ -24,8 +24,9 @@ options:
   facts:
     description:
       - C(checks) as C(metric_checks_info) returns them; C(hosts) by name, each with C(reachable) and C(engine) (its
-        trouble, or empty) or as C(kill_switch_info) returns it; C(exposure) of C(open_orders_info), or C(exposures), a
-        list; C(config_changes), entries of C(drift_log_info), or C(drift_logs), what that returns, a list.
+        trouble, or empty) or as C(kill_switch_info) returns it; C(open_orders) of
+        C(open_orders_info), or C(open_orders_by_host), a list; C(config_changes), entries of C(drift_log_info), or
+        C(drift_logs), what that returns, a list.
       - C(order_errors), C(loss_percent), C(downtime_seconds), C(data_corruption), C(reason).
       - Without any fact nothing is computed.
     type: dict

@@ -65,7 +65,7 @@ EXAMPLES = r"""
     incidents_path: /var/lib/trading-core/incidents
     incident_id: INC-20261121-013000-bars-look-wrong
     cause: the venue dropped its stream and the feed did not notice
-    actions: "reno: reconnect on silence; anna: alarm on gaps"
+    actions: "reno: reconnect on silence; anna: alert on gaps"
     by: reno
 """
 

@@ -75,7 +75,7 @@ added:
   returned: success
   type: int
 head:
-  description: SHA-256 of the timeline's last line. Whoever keeps it notices a rewritten timeline.
+  description: SHA-256 of the timeline's last line. Anyone who keeps it notices a rewritten timeline.
   returned: success
   type: str
 record:

@@ -26,7 +26,7 @@ options:
   head:
     description:
       - The hash of a line, as a notification of the incident has it, whole or its beginning.
-      - Without it a timeline that was rewritten from some line to its end can not be told from the first one.
+      - Without it a timeline that was rewritten from some line to its end cannot be told from the first one.
     type: str
     default: ""
   is_copy:

@@ -43,7 +43,7 @@ options:
   controller_epoch:
     description:
       - The controller's clock when the task was sent. Where this host's is further behind, nothing is believed.
-      - One that is ahead can not be told from a slow connection here. Hold RV(host_epoch) against the controller's
+      - One that is ahead cannot be told from a slow connection here. Hold RV(host_epoch) against the controller's
         clock afterwards.
     type: float
   curves:

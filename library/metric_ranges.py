@@ -9,7 +9,7 @@ module: metric_ranges
 short_description: Take the ranges behind every check from Prometheus
 description:
   - Asks for each check's query over a range, at most eight at once, and leaves the answers in one file for M(evidence).
-  - What can not be had is an entry with its reason. Never fails on what it sees or does not see.
+  - What cannot be had is an entry with its reason. Never fails on what it sees or does not see.
 options:
   checks:
     description: The checks, as in C(check_catalogue_checks) of the role P(check_catalogue). At least one.

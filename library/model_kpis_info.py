@@ -60,7 +60,7 @@ outcome:
   description:
     - V(proven) where every KPI is there and meets its limit, V(failed) where one does not, V(unknown) where one is not
       known.
-    - V(invalid) where there are no limits, or one can not be understood.
+    - V(invalid) where there are no limits, or one cannot be understood.
   returned: always
   type: str
 summary:

@@ -9,7 +9,7 @@ module: onboarding_info
 short_description: See where an estate does not match what the stop and the checks rely on
 description:
   - Looks at labels, modes, restart policies, stop timeouts, names and metrics, and names each mismatch with what was
-    seen, what is expected and the line that mends it. Notes are told, and are no reason to fail.
+    seen, what is expected and the line that fixes it. Notes are told, and are no reason to fail.
   - Fails with RV(outcome) V(failed) on a mismatch, V(unknown) where the engine does not answer. Changes nothing.
 options:
   bot_services:
@@ -84,7 +84,7 @@ next_command:
   returned: always
   type: str
 findings:
-  description: One entry per finding with C(level), C(about), C(seen), C(expected) and C(mend).
+  description: One entry per finding with C(level), C(about), C(seen), C(expected) and C(fix).
   returned: always
   type: list
   elements: dict

@@ -35,7 +35,7 @@ EXAMPLES = r"""
 RETURN = r"""
 outcome:
   description: >-
-    V(proven). Otherwise V(unknown) where a line of the log is damaged, or V(refused) where it can not be read or
+    V(proven). Otherwise V(unknown) where a line of the log is damaged, or V(refused) where it cannot be read or
     O(release_id) is none.
   returned: always
   type: str

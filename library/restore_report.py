@@ -16,7 +16,7 @@ options:
     type: dict
     required: true
   records:
-    description: The tests on record, as M(run_record) returns them; the index and the history show these.
+    description: The tests on record, as M(job_record) returns them; the index and the history show these.
     type: list
     elements: dict
     default: []

@@ -9,7 +9,7 @@ module: shift_entry
 short_description: Keep on record what happened from shift to shift
 description:
   - Runs on the control host. Appends to the record of shifts, durably, and reads it back.
-  - Who took an alarm, or a handover, has done so once; the same again changes nothing.
+  - Who took an alert, or a handover, has done so once; the same again changes nothing.
 options:
   kind:
     description: What happened.

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: shift_info
 short_description: Read what is on record of shifts
 description:
-  - Runs on the control host. Reads begins of shifts, alarms taken, handovers, the points of the last report, and the
+  - Runs on the control host. Reads begins of shifts, alerts taken, handovers, the points of the last report, and the
     releases. Never changes anything, and never fails on what it sees.
 options:
   state_path:
@@ -54,7 +54,7 @@ entries:
   type: list
   elements: dict
 takes:
-  description: Those of them that say who is on an alarm.
+  description: Those of them that say who is on an alert.
   returned: always
   type: list
   elements: dict

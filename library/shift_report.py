@@ -47,7 +47,7 @@ options:
     type: dict
     default: {}
   alert_path:
-    description: What was seen of the way from an alarm to a stop. Without it that way is not judged.
+    description: What was seen of the way from an alert to a stop. Without it that way is not judged.
     type: dict
   since:
     description:

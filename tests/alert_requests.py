@@ -36,7 +36,7 @@ class Receiver:
     token: str
 
     def good(self, *names: str, status: str = "firing", **labels: str) -> Request:
-        """Return what Alertmanager sends for alarms of these names."""
+        """Return what Alertmanager sends for alerts of these names."""
         alerts = [
             {"status": status, "labels": {"alertname": name, **labels}, "annotations": {"summary": name}}
             for name in names
@@ -127,7 +127,7 @@ def _huge(receiver: Receiver, dice: random.Random) -> Request:
 
 
 def _body(receiver: Receiver, dice: random.Random) -> Request:
-    """With the right token: what is no alarm."""
+    """With the right token: what is no alert."""
     good = receiver.good("Gaps")
     makers: list[Callable[[], bytes]] = [
         lambda: good.body[: dice.randrange(len(good.body))],

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Installs the programs that some tests run for real: Debian's nginx and webhook, which receive alarms on a control host,
+# Installs the programs that some tests run for real: Debian's nginx and webhook, which receive alerts on a control host,
 # and a Chromium for the pages of reports. It does so as root where apt knows them; anywhere else those tests are
 # skipped, and say what they need.
 

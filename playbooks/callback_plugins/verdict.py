@@ -3,10 +3,10 @@
 """Progress, verdict line and exit code of every run.
 
 It stands beside the playbooks, where ansible-playbook loads it from any directory, with or without ansible.cfg.
-A play names in its variable `proof` the module whose result it owes from each of its hosts. What is owed is read
-from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task can not make it less. A play that has
-`side_job: true` comes after the proof, and can neither fail nor better it; a `proof` that it names and does not give is
-said to be missed.
+A play names in its variable `must_prove` the module whose result it owes from each of its hosts. What is owed is read
+from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task cannot make it less. A play that has
+`best_effort: true` comes after the proof, and can neither fail nor better it; a `must_prove` that it names and does
+not give is said to be missed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from trading_ops.core.clock import utc_now
 from trading_ops.core.ids import build_incident_id
 from trading_ops.incident.entry import read_origin
 from trading_ops.incident.notes import Notes, describe_play, has_changed, was_turned_down
-from trading_ops.report.verdict import STOP_PROOFS, Expected, Result, Run, SideProof, Verdict, judge
+from trading_ops.report.verdict import STOP_PROOFS, BestEffortProof, Expected, Result, Run, Verdict, judge
 
 INCIDENT_ID = "TRADING_CORE_INCIDENT_ID"
 INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"
@@ -69,7 +69,7 @@ class _Places:
 
     expected: int = 0
     results: int = 0
-    side_results: int = 0
+    best_effort_results: int = 0
     unreachable: int = 0
 
 
@@ -87,9 +87,9 @@ class CallbackModule(CallbackBase):
         self._plays: list[Any] = []
         self._expected: list[Expected] = []
         self._results: list[Result] = []
-        self._side_results: list[Result] = []
-        self._side_expected: list[SideProof] = []
-        self._is_side_job = False
+        self._best_effort_results: list[Result] = []
+        self._best_effort_expected: list[BestEffortProof] = []
+        self._is_best_effort = False
         self._step = ""
         self._unreachable: list[tuple[str, str]] = []
         self._notes: Notes | None = None
@@ -111,27 +111,27 @@ class CallbackModule(CallbackBase):
         inventory = play.get_variable_manager()._inventory
         self._sources = [Path(str(source)) for source in inventory._sources]
         self._end_note()
-        self._is_side_job = play.vars.get("side_job") is True
+        self._is_best_effort = play.vars.get("best_effort") is True
         self._step = play.get_name()
         self._begin_note(play)
-        if self._is_side_job:
+        if self._is_best_effort:
             return
-        proof = play.vars.get("proof")
+        proof = play.vars.get("must_prove")
         if not proof:
             self._results.append(Result("", "", "failed", f"play {play.get_name()!r} names no proof"))
             return
         for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
             for module in [proof] if isinstance(proof, str) else proof:
                 self._expected.append(Expected(host.name, module))
-        if not self._side_expected:
-            self._expect_side_jobs(inventory)
+        if not self._best_effort_expected:
+            self._expect_best_efforts(inventory)
 
-    def _expect_side_jobs(self, inventory: Any) -> None:
-        """Note what the side jobs owe, all of them now: where the stop fails on every host, none of them begins."""
+    def _expect_best_efforts(self, inventory: Any) -> None:
+        """Note what the best-effort plays owe, all of them now: where every stop fails, none begins."""
         for play in self._plays:
-            if play.vars.get("side_job") is True and (owed := play.vars.get("proof")):
+            if play.vars.get("best_effort") is True and (owed := play.vars.get("must_prove")):
                 for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
-                    self._side_expected.append(SideProof(play.get_name(), host.name, owed))
+                    self._best_effort_expected.append(BestEffortProof(play.get_name(), host.name, owed))
 
     def _name_incident(self) -> None:
         """Say early which incident this is, and let all hosts and plays name it so."""
@@ -153,16 +153,16 @@ class CallbackModule(CallbackBase):
             self.v2_runner_on_failed(result)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
-        if self._is_side_job:
+        if self._is_best_effort:
             self._told_instead.append(Result(_host(result), "", "proven", "nothing to do"))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if "results" in result._result or self._note(result, failed=True):
             return  # of a loop each item has been told
-        if self._is_side_job:
+        if self._is_best_effort:
             words = f"{result._task.get_name()}: {_one_line(result._result.get('msg') or 'no message')}"
             self._show(f"{result._host.get_name()}: {words}")
-            self._side_results.append(Result(_host(result), "", "failed", words, step=self._step))
+            self._best_effort_results.append(Result(_host(result), "", "failed", words, step=self._step))
             return
         outcome = OUTCOME_OF_FAILED.get(result._task.action.rpartition(".")[2], "failed")
         wrong = result._result.get("argument_errors")
@@ -178,9 +178,9 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_unreachable(self, result: Any) -> None:
         if "results" in result._result:
             return
-        if self._is_side_job:
+        if self._is_best_effort:
             words = f"did not answer ({_one_line(result._result.get('msg', ''))})"
-            self._side_results.append(Result(_host(result), "", "unknown", words, step=self._step))
+            self._best_effort_results.append(Result(_host(result), "", "unknown", words, step=self._step))
             return
         self._unreachable.append((_host(result), _one_line(result._result.get("msg", ""))))
 
@@ -201,7 +201,7 @@ class CallbackModule(CallbackBase):
     def _begin_note(self, play: Any) -> None:
         """Write the beginning of a play onto the timeline of the incident that the run belongs to, if to any."""
         self._before_play = _Places(
-            len(self._expected), len(self._results), len(self._side_results), len(self._unreachable)
+            len(self._expected), len(self._results), len(self._best_effort_results), len(self._unreachable)
         )
         self._told_instead = []
         roles = {role.get_name() for role in play.get_roles()}
@@ -220,7 +220,7 @@ class CallbackModule(CallbackBase):
         if self._notes is None:
             return
         try:
-            self._tell(self._notes.end(*describe_play(self._play_run(), self._is_side_job, self._told_instead)))
+            self._tell(self._notes.end(*describe_play(self._play_run(), self._is_best_effort, self._told_instead)))
             if self._notes.incident_id:
                 # Workers inherit the environment: what follows in this run belongs to the same incident.
                 os.environ[INCIDENT_ID] = self._notes.incident_id
@@ -254,7 +254,7 @@ class CallbackModule(CallbackBase):
             self._run(),
             expected=tuple(self._expected[places.expected :]),
             results=tuple(self._results[places.results :]),
-            side_results=tuple(self._side_results[places.side_results :]),
+            best_effort_results=tuple(self._best_effort_results[places.best_effort_results :]),
             unreachable=tuple(self._unreachable[places.unreachable :]),
         )
 
@@ -277,8 +277,8 @@ class CallbackModule(CallbackBase):
             seconds=max(0.0, _now() - self._began),
             expected=tuple(self._expected),
             results=tuple(self._results),
-            side_results=tuple(self._side_results),
-            side_expected=tuple(self._side_expected),
+            best_effort_results=tuple(self._best_effort_results),
+            best_effort_expected=tuple(self._best_effort_expected),
             unreachable=tuple(self._unreachable),
             inventory_option="" if self._sources == [LAB] else " ".join(f"-i {source}" for source in self._sources),
             is_lab=self._sources == [LAB],
@@ -302,18 +302,18 @@ class CallbackModule(CallbackBase):
             summary=str(fields.get("summary", "")),
             next_command=str(fields.get("next_command", "")),
             fields=fields,
-            step=self._step if self._is_side_job else "",
+            step=self._step if self._is_best_effort else "",
         )
         if self._notes:
             self._notes.see(found)
         is_owed = Expected(found.host, found.proof) in self._expected
         is_rehearsal = bool(result._task.check_mode) and not context.CLIARGS.get("check")
-        is_kept = (is_owed or not found.proof.endswith("_info") or self._is_side_job) and not is_rehearsal
+        is_kept = (is_owed or not found.proof.endswith("_info") or self._is_best_effort) and not is_rehearsal
         if is_rehearsal and not failed:
             self._told_instead.append(found)
         if failed or is_kept:
-            (self._side_results if self._is_side_job else self._results).append(found)
-        if is_kept and not self._is_side_job and has_changed(found) and found.proof not in STOP_PROOFS:
+            (self._best_effort_results if self._is_best_effort else self._results).append(found)
+        if is_kept and not self._is_best_effort and has_changed(found) and found.proof not in STOP_PROOFS:
             # A run that dies from here on leaves its notes. A stop in the middle of another run does not wait for them.
             self._keep_notes(is_sure=True)
         self._show(f"{found.host}: {found.outcome}: {found.summary}")

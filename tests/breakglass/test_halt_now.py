@@ -286,7 +286,7 @@ def test_inventory_that_is_a_script_has_no_first_wave(make):
     assert laptop.run("--first-wave").code == 64
 
 
-def test_where_ansible_can_not_run_the_verdict_is_the_first_waves(make):
+def test_where_ansible_cannot_run_the_verdict_is_the_first_waves(make):
     laptop = make(a=PROVEN)
     broken = laptop.root / ".venv" / "bin"
     broken.mkdir(parents=True)

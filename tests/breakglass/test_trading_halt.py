@@ -341,11 +341,11 @@ def test_damaged_latch_is_left_and_counts_as_engaged(make, damage):
     host.state_path.mkdir()
     host.latch_path.write_text(damage)
     said = host.halt()
-    assert (said.code, "latched (by a file that can not be read)" in said.line) == (0, True)
+    assert (said.code, "latched (by a file that cannot be read)" in said.line) == (0, True)
     assert host.latch_text() == damage
 
 
-def test_state_path_that_can_not_be_made_still_stops_and_says_not_latched(make):
+def test_state_path_that_cannot_be_made_still_stops_and_says_not_latched(make):
     host = make(container("a"))
     host.state_path.write_text("a file where the directory should be")
     said = host.halt()
@@ -524,7 +524,7 @@ def test_shell_and_python_read_the_same_from_the_engines_files(without_engine):
     assert host.halt().code == 0
 
 
-# ---- what it can not do
+# ---- what it cannot do
 
 
 def test_it_has_no_verb_that_creates_starts_pulls_or_removes():

@@ -9,7 +9,7 @@ from trading_ops.backup.checksums import SESSION_SQL, measure
 
 from tests.lab.estate import on, wait_until
 
-HOST = "restore1"
+HOST = "lab-restore"
 FOLDER = "/var/lib/trading-core-test-sets"
 GOOD = f"{FOLDER}/good"
 PLANT = "planted-database"
@@ -175,7 +175,7 @@ DEFECTS: dict[str, tuple[str, Callable[[str], None]]] = {
         _shell("find {path}/artifacts -name model.json -exec sed -i s/1/2/ {{}} +"),
     ),
     "an artifact too many": ("artifact_unexpected", _shell("touch {path}/artifacts/stranger")),
-    "a model that can not be loaded": (
+    "a model that cannot be loaded": (
         "model_unusable",
         _honest("find {path}/artifacts -name model.json -exec sh -c 'echo no > $0' {{}} \\;"),
     ),

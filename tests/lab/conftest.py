@@ -113,7 +113,7 @@ def stacks(lab: None, drilled: list[str]) -> None:
     pass_gate()
     assert runbook(*PAPER).code == 0
     # A live start demands a minute on paper; test_bot_start.py waits for it, and here is made what it leaves.
-    on("homelab2", f"cd {TRADING} && TRADING_MODE=live docker compose --profile live up -d gui bot")
+    on("lab2", f"cd {TRADING} && TRADING_MODE=live docker compose --profile live up -d gui bot")
 
 
 GATED = frozenset({"trading-paper-bot-1", "trading-live-bot-1"})
@@ -153,7 +153,7 @@ def feed_troubles(*, gates: frozenset[str] = frozenset({"feed"})) -> dict[str, s
 
 @pytest.fixture
 def gate(stacks: None) -> None:
-    """Bots may start: the feed's pass is on the hosts, and no alarm of an earlier test is left."""
+    """Bots may start: the feed's pass is on the hosts, and no alert of an earlier test is left."""
     pass_gate()
     wait_until(lambda: not feed_troubles(gates=frozenset({"feed", "start"})), 120, "checks of a start that pass")
 

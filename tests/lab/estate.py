@@ -16,11 +16,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 VENUE_URL = "http://172.29.77.20:8900"
-TRADING_HOSTS = ("homelab1", "homelab2")
+TRADING_HOSTS = ("lab1", "lab2")
 RECEIVER_URL = "http://172.29.77.21:8910"
-FEED_HOST = "homelab1"
+FEED_HOST = "lab1"
 FEED_URL = "http://172.29.77.11:8000"
-HOSTS = (*TRADING_HOSTS, "restore1", "control1")
+HOSTS = (*TRADING_HOSTS, "lab-restore", "lab-control")
 
 
 @dataclass(frozen=True)

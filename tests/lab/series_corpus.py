@@ -24,8 +24,8 @@ Series = tuple[str, tuple[tuple[str, str], ...]]
 Values = dict[int, float]
 """Value by the number of the scrape."""
 
-BOTS = [("homelab1", "paper"), ("homelab2", "live")]
-HOSTS = ["homelab1", "homelab2", "restore1", "control1"]
+BOTS = [("lab1", "paper"), ("lab2", "live")]
+HOSTS = ["lab1", "lab2", "lab-restore", "lab-control"]
 
 
 @dataclass(frozen=True)

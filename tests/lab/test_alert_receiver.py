@@ -1,4 +1,4 @@
-"""From an alarm to a stop, on the lab's hosts, with nobody touching a key; and all that must not become one."""
+"""From an alert to a stop, on the lab's hosts, with nobody touching a key; and all that must not become one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.lab.estate import (
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(2700)]
 
-CONTROL = "control1"
+CONTROL = "lab-control"
 ALERTS = "/var/lib/trading-core/alerts"
 INCIDENTS = "/var/lib/trading-core/incidents"
 COPIES = "/opt/trading-core-runbooks/current/incidents"
@@ -86,9 +86,9 @@ def _remove() -> None:
 
 @pytest.fixture
 def armed(receiver: None, trading: None) -> Iterator[None]:
-    """Both bots trade, no alarm that acts fires, and no incident of the alarms lasts."""
+    """Both bots trade, no alert that acts fires, and no incident of the alerts lasts."""
     _forget()
-    wait_until(lambda: not acting() and is_empty(), 400, "no alarm that acts fires, and none is carried out")
+    wait_until(lambda: not acting() and is_empty(), 400, "no alert that acts fires, and none is carried out")
     _forget()
     if len(running_bots()) < 2:  # one of the test before stopped them once more
         release_halt()
@@ -99,13 +99,13 @@ def armed(receiver: None, trading: None) -> Iterator[None]:
     on(CONTROL, "systemctl start trading-core-alerts.path trading-core-alert-watch.timer")  # a test may have failed
     assert runbook("monitoring_setup").code == 0
     # Released before that, it would be halted again.
-    wait_until(lambda: not acting() and is_empty(), 400, "no alarm that acts fires, and none is carried out")
+    wait_until(lambda: not acting() and is_empty(), 400, "no alert that acts fires, and none is carried out")
     _forget()
     release_halt()
 
 
 def _forget() -> None:
-    """Let nothing of an earlier alarm last; also no pause of deploys, which noise in the market can have set."""
+    """Let nothing of an earlier alert last; also no pause of deploys, which noise in the market can have set."""
     on(CONTROL, "rm -f /var/lib/trading-core/deploy_pause.json")
     on(CONTROL, f"rm -f {ALERTS}/drive.json {ALERTS}/told.json {ALERTS}/received.jsonl")
     # The copies too: what a run that was ended has left there comes home with the next one.
@@ -119,13 +119,13 @@ def ask(query: str) -> list[dict[str, Any]]:
 
 
 def acting() -> list[str]:
-    """Return the alarms that act and fire, or are about to."""
+    """Return the alerts that act and fire, or are about to."""
     found = ask('ALERTS{action=~"stop_bots|stop_live"}')
     return [sample["metric"]["alertname"] for sample in found]
 
 
-def alarm_since(name: str, begun: float) -> datetime | None:
-    """Return since when, after `begun`, Prometheus has seen what an alarm is about, also where that is over."""
+def alert_since(name: str, begun: float) -> datetime | None:
+    """Return since when, after `begun`, Prometheus has seen what an alert is about, also where that is over."""
     seconds = int(time.time() - begun) + 1
     found = ask(f'min_over_time(timestamp(ALERTS{{alertname="{name}"}})[{seconds}s:1s])')
     return min((datetime.fromtimestamp(float(sample["value"][1]), UTC) for sample in found), default=None)
@@ -172,7 +172,7 @@ def test_a_drawdown_beyond_its_limit_stops_live_bots_within_30_seconds_and_paper
     """A trade at a price far off is beyond all three limits of a live bot at once; whichever is told first stops it."""
     begun, started = now(), time.time()
     venue_fault("slippage", mode="live")
-    since = wait_until(lambda: alarm_since("LiveDrawdown", started), 300, "a loss, and the alarm is pending")
+    since = wait_until(lambda: alert_since("LiveDrawdown", started), 300, "a loss, and the alert is pending")
     told = wait_until(
         lambda: [text for text in messages("ops", begun) if LOSS.search(text)] and datetime.now(UTC),
         60,
@@ -180,15 +180,13 @@ def test_a_drawdown_beyond_its_limit_stops_live_bots_within_30_seconds_and_paper
     )
     # The first sample beyond the limit is at most a scrape older than the evaluation that saw it.
     first_bad_sample = since - timedelta(seconds=SCRAPE_SECONDS)
-    print(
-        f"live bot ended {(ended_at('homelab2') - first_bad_sample).total_seconds():.1f} s after the first bad sample"
-    )
+    print(f"live bot ended {(ended_at('lab2') - first_bad_sample).total_seconds():.1f} s after the first bad sample")
     print(f"the channel was told {(told - first_bad_sample).total_seconds():.1f} s after it")
-    assert running_bots(["homelab2"]) == []
-    assert ended_at("homelab2") - first_bad_sample <= timedelta(seconds=30)
+    assert running_bots(["lab2"]) == []
+    assert ended_at("lab2") - first_bad_sample <= timedelta(seconds=30)
     assert told - first_bad_sample <= timedelta(seconds=30)
-    assert {latch(host)["scope"] for host in ("homelab1", "homelab2")} == {"live"}
-    assert len(running_bots(["homelab1"])) == 1
+    assert {latch(host)["scope"] for host in ("lab1", "lab2")} == {"live"}
+    assert len(running_bots(["lab1"])) == 1
     # Evidence comes first.
     (incident,) = wait_until(incidents, 400, "the record on the control host")
     entries = wait_until(lambda: timeline(incident), 60, "its timeline")
@@ -202,21 +200,21 @@ def test_a_degraded_feed_stops_paper_and_live_bots_as_one_incident(armed):
     begun = datetime.now(UTC)
     feed_fault("latency", milliseconds=900)
     wait_until(lambda: running_bots() == [], 90, "no bot runs")
-    seconds = max((ended_at(host) - begun).total_seconds() for host in ("homelab1", "homelab2"))
+    seconds = max((ended_at(host) - begun).total_seconds() for host in ("lab1", "lab2"))
     print(f"both ended {seconds:.1f} s after the fault")
-    assert {latch(host)["scope"] for host in ("homelab1", "homelab2")} == {"all"}
-    # More alarms follow, and each drives the same incident again.
+    assert {latch(host)["scope"] for host in ("lab1", "lab2")} == {"all"}
+    # More alerts follow, and each drives the same incident again.
     wait_until(is_empty, 400, "an empty spool")
     assert len(incidents()) == 1
-    assert {tuple(latch(host)["incident_ids"]) for host in ("homelab1", "homelab2")} == {tuple(incidents())}
+    assert {tuple(latch(host)["incident_ids"]) for host in ("lab1", "lab2")} == {tuple(incidents())}
 
 
-def test_of_ten_thousand_requests_that_are_no_alarm_none_becomes_an_order(armed):
+def test_of_ten_thousand_requests_that_are_no_alert_none_becomes_an_order(armed):
     restarts = on(CONTROL, "systemctl show -P NRestarts trading-core-alert-proxy trading-core-alert-receiver")
     try:
         hold_orders()
         statuses = {RECEIVER.send(request) for request in bad_requests(RECEIVER, 10_000, seed=1)}
-        # Heartbeats come meanwhile, and an alarm may: only Alertmanager says where it is to be found.
+        # Heartbeats come meanwhile, and an alert may: only Alertmanager says where it is to be found.
         ours = on(CONTROL, f"grep -L externalURL {ALERTS}/spool/*.json 2>/dev/null || true")
         assert ours == "", "something that Alertmanager did not send lies in the spool"
         wait_until(lambda: on(CONTROL, f"ls {ALERTS}/incoming") == "", 10, "nothing that is half taken")
@@ -263,7 +261,7 @@ def test_a_thousand_replays_are_one_incident_and_one_run_at_a_time(armed):
     assert most[0] == 1
     assert len(incidents()) == 1
     assert sum(line.get("count", 0) for line in received() if line.get("name") == "LiveDrawdown") == 1000
-    assert running_bots(["homelab2"]) == []
+    assert running_bots(["lab2"]) == []
 
 
 def test_killed_at_its_200_fifty_times_every_order_is_carried_out(armed):
@@ -280,11 +278,11 @@ def test_an_order_in_the_spool_is_carried_out_after_a_reboot_of_the_control_host
     hold_orders()
     assert RECEIVER.send(RECEIVER.good("LiveDrawdown")) == 200
     time.sleep(5)
-    assert len(running_bots(["homelab2"])) == 1
+    assert len(running_bots(["lab2"])) == 1
     docker("restart", CONTROL, timeout=120)
-    wait_until(lambda: running_bots(["homelab2"]) == [], 120, "the live bot stops")
-    assert len(running_bots(["homelab1"])) == 1
-    assert latch("homelab2")["scope"] == "live"
+    wait_until(lambda: running_bots(["lab2"]) == [], 120, "the live bot stops")
+    assert len(running_bots(["lab1"])) == 1
+    assert latch("lab2")["scope"] == "live"
     wait_until(lambda: RECEIVER.send(RECEIVER.good("HostDisk")) == 200, 60, "the receiver is back by itself")
 
 
@@ -294,7 +292,7 @@ def test_killed_in_the_middle_of_a_stop_the_same_incident_goes_on(armed):
     on(CONTROL, "systemctl kill --signal=KILL trading-core-alerts.service")
     wait_until(is_empty, 400, "the order is carried out")
     assert incidents() in ([], [json.loads(drive)["incident_id"]])
-    assert running_bots(["homelab2"]) == []
+    assert running_bots(["lab2"]) == []
 
 
 def test_the_silence_of_the_path_is_told_within_five_minutes_and_so_is_its_end(armed):
@@ -302,7 +300,7 @@ def test_the_silence_of_the_path_is_told_within_five_minutes_and_so_is_its_end(a
     on(FEED_HOST, "docker stop alertmanager")
     try:
         wait_until(
-            lambda: [text for text in messages("ops", begun) if "No heartbeat of the alarms" in text], 300, "it is told"
+            lambda: [text for text in messages("ops", begun) if "No heartbeat of the alerts" in text], 300, "it is told"
         )
         print(f"told {time.monotonic() - started:.0f} s after Alertmanager was stopped")
         assert runbook("alert_path").code == 10
@@ -312,7 +310,7 @@ def test_the_silence_of_the_path_is_told_within_five_minutes_and_so_is_its_end(a
     assert runbook("alert_path").code == 0
 
 
-def test_a_silence_over_an_alarm_that_stops_bots_is_told_at_once(armed):
+def test_a_silence_over_an_alert_that_stops_bots_is_told_at_once(armed):
     begun = now()
     ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     silence = {
@@ -329,7 +327,7 @@ def test_a_silence_over_an_alarm_that_stops_bots_is_told_at_once(armed):
         made = json.load(answer)["silenceID"]
     try:
         (text,) = wait_until(
-            lambda: [text for text in messages("ops", begun) if "kim has silenced alarms" in text], 120, "it is told"
+            lambda: [text for text in messages("ops", begun) if "kim has silenced alerts" in text], 120, "it is told"
         )
         assert "LiveDrawdown" in text
         assert "too loud" in text
@@ -340,11 +338,11 @@ def test_a_silence_over_an_alarm_that_stops_bots_is_told_at_once(armed):
 
 def test_a_wider_stop_does_not_wait_for_the_one_that_runs(armed):
     assert RECEIVER.send(RECEIVER.good("LiveDrawdown")) == 200
-    wait_until(lambda: running_bots(["homelab2"]) == [], 60, "the live bot stops")
+    wait_until(lambda: running_bots(["lab2"]) == [], 60, "the live bot stops")
     begun = time.monotonic()
     assert RECEIVER.send(RECEIVER.good("FeedBarsRate")) == 200
     wait_until(lambda: running_bots() == [], 30, "the paper bot stops")
-    print(f"stopped {time.monotonic() - begun:.1f} s after the wider alarm")
-    assert bots("homelab1")
+    print(f"stopped {time.monotonic() - begun:.1f} s after the wider alert")
+    assert bots("lab1")
     wait_until(is_empty, 400, "an empty spool")
     assert len(incidents()) == 1

@@ -1,4 +1,4 @@
-"""One definition of healthy: over one corpus of series, an alarm is raised exactly when the gate would not pass.
+"""One definition of healthy: over one corpus of series, an alert is raised exactly when the gate would not pass.
 
 The Prometheus is the lab's own image, with the corpus in its database.
 """
@@ -92,9 +92,9 @@ def _wait_until_ready(url: str, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def found(prometheus: str) -> dict[str, Found]:
-    """The answer to every query of gates and alarms at every moment of the corpus."""
+    """The answer to every query of gates and alerts at every moment of the corpus."""
     checks = lab_catalogue()
-    queries = {query for check in checks for query in (*queries_of(check).values(), _alarm(check))}
+    queries = {query for check in checks for query in (*queries_of(check).values(), _alert(check))}
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(queries, pool.map(lambda query: ask_range(prometheus, query), queries), strict=True))
 
@@ -118,7 +118,7 @@ def moments() -> Iterator[int]:
     return (series_corpus.START + OFFSET_SECONDS + after for after in range(0, end, STEP_SECONDS))
 
 
-def _alarm(check: Check) -> str:
+def _alert(check: Check) -> str:
     return alert_expr(check, LIMITS.scrape_interval_seconds)
 
 
@@ -132,23 +132,23 @@ def where(moment: int) -> str:
     return f"{series_corpus.SEGMENTS[number]} after {seconds} s"
 
 
-def test_an_alarm_is_raised_exactly_when_the_gate_would_not_pass(found):
+def test_an_alert_is_raised_exactly_when_the_gate_would_not_pass(found):
     for check in lab_catalogue():
-        alarms, seen = found[_alarm(check)], set()
+        alerts, seen = found[_alert(check)], set()
         for moment in moments():
             outcome = gate(check, found, moment)
             seen.add(outcome)
-            assert bool(alarms.get(moment)) == (outcome != "pass"), (check.id, where(moment), outcome)
+            assert bool(alerts.get(moment)) == (outcome != "pass"), (check.id, where(moment), outcome)
         # A check that the corpus never lets fail would prove nothing here. Whether a bot is seen, it is or it is not.
         assert seen >= ({"pass", "unknown"} if check.id == "bot_seen" else {"pass", "fail", "unknown"}), check.id
 
 
-def test_a_healthy_estate_passes_and_raises_no_alarm(found):
+def test_a_healthy_estate_passes_and_raises_no_alert(found):
     for check in lab_catalogue():
         for moment in series_corpus.healthy_moments():
             moment += OFFSET_SECONDS
             assert gate(check, found, moment) == "pass", (check.id, where(moment))
-            assert moment not in found[_alarm(check)], (check.id, where(moment))
+            assert moment not in found[_alert(check)], (check.id, where(moment))
 
 
 @pytest.mark.parametrize("damage", ["begins late", "paused"])
@@ -172,12 +172,12 @@ def test_a_query_gives_what_identifies_its_series_and_nothing_else(found):
         assert labels == {tuple(sorted(check.labels))}, check.id
 
 
-def test_alarms_of_an_estate_that_is_gone_name_each_expected_series(found):
+def test_alerts_of_an_estate_that_is_gone_name_each_expected_series(found):
     for check in lab_catalogue():
-        samples = found[_alarm(check)][_last()]
+        samples = found[_alert(check)][_last()]
         named = {tuple((name, sample.labels[name]) for name in check.labels) for sample in samples}
         assert named == set(check.expected), check.id
-        # The number of open alarms is 0 also where none can be open.
+        # The number of open alerts is 0 also where none can be open.
         assert all(math.isnan(sample.value) for sample in samples) or check.id == "critical_alerts", check.id
 
 
@@ -212,7 +212,7 @@ def test_promtool_takes_the_rules(image):
 
 
 def promtool_tests() -> list[dict[str, Any]]:
-    """Return promtool's own tests of the rules: a healthy estate is silent, of an empty one every alarm is raised."""
+    """Return promtool's own tests of the rules: a healthy estate is silent, of an empty one every alert is raised."""
     names = [alert_name(check.id) for check in lab_catalogue()]
     healthy = [
         {
@@ -235,7 +235,7 @@ def promtool_tests() -> list[dict[str, Any]]:
 
 
 def raised() -> list[Check]:
-    """Return the checks that an empty estate raises an alarm for.
+    """Return the checks that an empty estate raises an alert for.
 
     Two look at the rules, which are there; of a bot that is not seen only that is said.
     """
@@ -250,17 +250,17 @@ def is_held_back(check: Check) -> bool:
 def _expect(moment: str, name: str, check: Check | None = None) -> dict[str, Any]:
     """Return that nothing is raised, or what is for a check of which there is no data."""
     (rule,) = (rule for group in rules()["groups"] for rule in group["rules"] if rule["alert"] == name)
-    alarms = []
+    alerts = []
     for series in check.expected if check else ():
         summary = rule["annotations"]["summary"].replace('{{ printf "%.6g" $value }}', "NaN")
         for label, text in series:
             summary = summary.replace(f"{{{{ $labels.{label} }}}}", text)
         annotations = {**rule["annotations"], "summary": summary}
-        alarms.append({"exp_labels": {**rule["labels"], **dict(series)}, "exp_annotations": annotations})
-    return {"eval_time": moment, "alertname": name, "exp_alerts": alarms}
+        alerts.append({"exp_labels": {**rule["labels"], **dict(series)}, "exp_annotations": annotations})
+    return {"eval_time": moment, "alertname": name, "exp_alerts": alerts}
 
 
-def test_promtool_finds_a_healthy_estate_silent_and_every_alarm_raised_for_an_empty_one(image):
+def test_promtool_finds_a_healthy_estate_silent_and_every_alert_raised_for_an_empty_one(image):
     tests = {"rule_files": ["rules.yml"], "evaluation_interval": "5s", "tests": promtool_tests()}
     for each in tests["tests"]:
         each["interval"] = "5s"
@@ -270,14 +270,14 @@ def test_promtool_finds_a_healthy_estate_silent_and_every_alarm_raised_for_an_em
 
 
 def fires(check: str, moment: str, mode: str, count: int) -> dict[str, Any]:
-    """Return promtool's question whether the alarm of one bot fires."""
+    """Return promtool's question whether the alert of one bot fires."""
     query = f'count(ALERTS{{check="{check}",alertstate="firing",mode="{mode}"}}) or vector(0)'
     return {"expr": query, "eval_time": moment, "exp_samples": [{"labels": "{}", "value": count}]}
 
 
 def test_promtool_stops_for_three_bad_samples_in_a_row_and_not_for_two(image):
     """At the lab's 5 s: bad from 5 s on, three evaluations at 5, 10 and 15 s; and twice bad, once good, twice bad."""
-    labels = 'bot="b",host="homelab2",mode="live",strategy="s"'
+    labels = 'bot="b",host="lab2",mode="live",strategy="s"'
     seen = {"series": f"bot_equity_usdt{{{labels}}}", "values": "10000x20"}
 
     def case(name: str, values: str, *asked: dict[str, Any]) -> dict[str, Any]:
@@ -302,7 +302,7 @@ def test_promtool_stops_for_three_bad_samples_in_a_row_and_not_for_two(image):
 
 def test_promtool_hides_no_loss_of_a_live_bot_behind_its_not_being_seen(image):
     """The bot comes and goes: it was away long enough for BotSeen, which outlasts that, and is back with a loss."""
-    labels = 'bot="b",host="homelab2",mode="live",strategy="s"'
+    labels = 'bot="b",host="lab2",mode="live",strategy="s"'
     series = [
         {"series": f"bot_equity_usdt{{{labels}}}", "values": "10000 stale _x5 10000x20"},
         {"series": f"bot_drawdown_max_ratio{{{labels}}}", "values": "0 stale _x5 0.09x20"},
@@ -354,15 +354,15 @@ SAID: dict[str, tuple[str, list[str], float]] = {
     "a feed": ("critical_alerts", [FIRING + 'group="feed",check="gaps"} 1'], 1),
     "a full disk of a trading host": (
         "critical_alerts",
-        [FIRING + 'group="hosts",check="host_disk",host="homelab1"} 1'],
+        [FIRING + 'group="hosts",check="host_disk",host="lab1"} 1'],
         1,
     ),
     "a backup host that is off": (
         "critical_alerts",
-        [FIRING + 'group="hosts",check="host_disk",host="restore1"} 1'],
+        [FIRING + 'group="hosts",check="host_disk",host="lab-restore"} 1'],
         0,
     ),
-    "an alarm of the owner's": (
+    "an alert of the owner's": (
         "critical_alerts",
         ['ALERTS{alertname="Raid",alertstate="firing",severity="critical"} 1'],
         1,
@@ -407,16 +407,16 @@ def test_promtool_says_of_single_series_what_the_checks_have_to_say(image):
         "a live bot at its limit while paper does not run",
         "a feed",
         "a full disk of a trading host",
-        "an alarm of the owner's",
+        "an alert of the owner's",
         "buckets that end at ten",
         "a feed whose clock is slow",
     ]
 
 
-def test_promtool_raises_the_alarm_once_the_last_good_backup_or_restore_test_is_too_old(image):
+def test_promtool_raises_the_alert_once_the_last_good_backup_or_restore_test_is_too_old(image):
     """The success is at 0 h, and after that nothing runs any more: what a masked timer leaves."""
     checks = [check for check in lab_catalogue() if check.group == "backup"]
-    series = [{"series": f'{check.source}{{host="control1"}}', "values": "0x1000"} for check in checks]
+    series = [{"series": f'{check.source}{{host="lab-control"}}', "values": "0x1000"} for check in checks]
     asked = []
     for check in checks:
         limit_hours = round(check.threshold / 3600)

@@ -53,11 +53,11 @@ EVERY_RUN = {"a paper bot with live settings"}
 )
 def test_a_bot_whose_mode_is_in_doubt_counts_as_live_and_is_refused(idle, said):
     path = "ops/compose/trading/mixed.yml"
-    on("homelab1", f"printf '%s' 'services: {{bot: {{{said}}}}}' >{CHECKOUT}/{path}")
+    on("lab1", f"printf '%s' 'services: {{bot: {{{said}}}}}' >{CHECKOUT}/{path}")
     try:
         refused = runbook(*PAPER, "-e", files(path))
     finally:
-        on("homelab1", f"rm {CHECKOUT}/{path}")
+        on("lab1", f"rm {CHECKOUT}/{path}")
     assert (refused.code, "counts as live. Nothing was started" in refused.verdict) == (13, True), refused.verdict
     assert running_bots() == []
 
@@ -68,24 +68,24 @@ def two_paper_hosts(idle, tmp_path: Path) -> Iterator[str]:
     inventory = tmp_path / "inventory"
     subprocess.run(["cp", "-r", str(ROOT / "inventories" / "lab"), str(inventory)], check=True)
     hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
-    hosts["all"]["children"]["trading_hosts"]["children"]["paper_hosts"]["hosts"]["homelab2"] = None
+    hosts["all"]["children"]["trading_hosts"]["children"]["paper_hosts"]["hosts"]["lab2"] = None
     (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
     yield str(inventory)
-    on("homelab2", "docker ps -aq --filter label=com.docker.compose.project=trading-paper | xargs -r docker rm -f")
-    on("homelab2", "rm -f /var/lib/trading-core/desired.json")
+    on("lab2", "docker ps -aq --filter label=com.docker.compose.project=trading-paper | xargs -r docker rm -f")
+    on("lab2", "rm -f /var/lib/trading-core/desired.json")
 
 
 def test_a_start_that_fails_on_the_second_of_two_hosts_stops_every_bot_and_halts_every_host(two_paper_hosts):
     base = json.dumps({"trading_core_base_services": {"paper": [], "live": ["gui"]}})
-    on("homelab2", "docker start trading-live-bot-1")  # all means all, also what nobody touched
+    on("lab2", "docker start trading-live-bot-1")  # all means all, also what nobody touched
     failed = runbook(*PAPER, "-i", two_paper_hosts, "-e", base)
     assert failed.code == 1, failed.verdict
-    assert "homelab1: bot running" in failed.verdict
+    assert "lab1: bot running" in failed.verdict
     assert "Start the bot failed; every trading host was halted" in failed.verdict
     assert running_bots() == []
     (incident,) = {tuple(latch(host)["incident_ids"]) for host in TRADING_HOSTS}
     assert "start-of-the-paper-bot" in incident[0]
-    assert on("homelab1", "ls /var/lib/trading-core/lease.json 2>/dev/null || true") == ""
+    assert on("lab1", "ls /var/lib/trading-core/lease.json 2>/dev/null || true") == ""
     assert runbook(*PAPER).code == 13
 
 
@@ -129,27 +129,27 @@ def test_a_bots_own_host_that_goes_away_for_a_moment_in_the_watch_is_halted_with
     """Feed and paper bot are on one host: who watches goes away with it."""
 
     def blink() -> None:
-        docker("pause", "homelab1")
+        docker("pause", "lab1")
         time.sleep(7)  # ssh gives a silent host up after 3 s
-        docker("unpause", "homelab1")
+        docker("unpause", "lab1")
 
     try:
         start, output, _ = start_and(20, blink, *PAPER, "-e", "watch_seconds=90")
     finally:
-        if "true" in docker("inspect", "-f", "{{.State.Paused}}", "homelab1"):
-            docker("unpause", "homelab1")
+        if "true" in docker("inspect", "-f", "{{.State.Paused}}", "lab1"):
+            docker("unpause", "lab1")
     assert start.returncode == 10, output
-    assert "homelab1: did not answer" in output
+    assert "lab1: did not answer" in output
     assert "every trading host was halted" in output
     assert running_bots() == []
     assert all(latch(host) for host in TRADING_HOSTS)
 
 
 @pytest.mark.faults
-def test_without_the_watch_an_alarm_asks_for_the_stop(idle):
+def test_without_the_watch_an_alert_asks_for_the_stop(idle):
     assert runbook(*PAPER).code == 0
 
-    def alarm() -> bool:
+    def alert() -> bool:
         text = on(
             FEED_HOST,
             "python3 -c 'import urllib.request as r; print(r.urlopen(\"http://127.0.0.1:9090/api/v1/alerts\").read().decode())'",
@@ -158,10 +158,10 @@ def test_without_the_watch_an_alarm_asks_for_the_stop(idle):
         firing = [each["labels"] for each in alerts if each["state"] == "firing"]
         return any((each.get("check"), each.get("action")) == ("feed_latency_p99", "stop_bots") for each in firing)
 
-    # The live bot is down here, and an alarm about it asks for a stop too: only the feed's own counts.
-    assert not alarm()
+    # The live bot is down here, and an alert about it asks for a stop too: only the feed's own counts.
+    assert not alert()
     feed_fault("latency")
-    wait_until(alarm, 90, "an alarm that asks to stop the bots")
+    wait_until(alert, 90, "an alert that asks to stop the bots")
 
 
 @pytest.mark.faults
@@ -175,7 +175,7 @@ def test_live_waits_for_paper_and_stops_when_the_feed_host_is_gone(idle):
     try:
         watched = [ROOT / "runbook", *LIVE, "-e", "watch_seconds=120"]
         start = subprocess.Popen(watched, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        wait_until(lambda: running_bots(["homelab2"]), 120, "the live bot")
+        wait_until(lambda: running_bots(["lab2"]), 120, "the live bot")
         time.sleep(20)
         docker("pause", FEED_HOST)
         output = start.communicate(timeout=200)[0]
@@ -183,13 +183,13 @@ def test_live_waits_for_paper_and_stops_when_the_feed_host_is_gone(idle):
         docker("unpause", FEED_HOST)
     assert start.returncode == 10, output
     assert f"{FEED_HOST}: did not answer" in output
-    assert running_bots(["homelab2"]) == []
-    assert latch("homelab2")
+    assert running_bots(["lab2"]) == []
+    assert latch("lab2")
 
 
 def test_an_open_gate_and_all_else_well_starts_a_bot_that_is_watched(idle):
     assert gate_is_open()
     started = runbook(*PAPER, "-e", "watch_seconds=5")
     assert (started.code, "bot running" in started.verdict) == (0, True), started.verdict
-    (bot,) = [bot for bot in bots("homelab1") if bot.is_running]
+    (bot,) = [bot for bot in bots("lab1") if bot.is_running]
     assert (bot.restart_policy, bot.labels["trading-core.mode"]) == ("no", "paper")

@@ -57,13 +57,13 @@ class Source:
 def quiet_control(stacks: None) -> Iterator[None]:
     """No incident, release or pause of other tests; they are back afterwards."""
     aside = f"cd /var/lib/trading-core && mkdir -p aside && for each in {CONTROL_FILES}; do "
-    on("control1", f"{aside} [ ! -e $each ] || mv $each aside/; done")
+    on("lab-control", f"{aside} [ ! -e $each ] || mv $each aside/; done")
     yield
     on(
-        "control1",
+        "lab-control",
         f"cd /var/lib/trading-core && rm -rf {CONTROL_FILES} && find aside -mindepth 1 -exec mv {{}} . ';' -prune",
     )
-    on("control1", "rmdir /var/lib/trading-core/aside")
+    on("lab-control", "rmdir /var/lib/trading-core/aside")
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def head(host: str) -> str:
 
 
 def releases() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in on("control1", "cat /var/lib/trading-core/releases.jsonl").splitlines()]
+    return [json.loads(line) for line in on("lab-control", "cat /var/lib/trading-core/releases.jsonl").splitlines()]
 
 
 def everything(host: str) -> set[str]:
@@ -112,7 +112,7 @@ def everything(host: str) -> set[str]:
 
 def test_a_dry_run_shows_the_change_and_changes_no_container_image_or_file(idle, source):
     name = source.commit("other", (FEED_IMAGE, FEED_IMAGE + "\n    labels: {release: other}"))
-    before = {host: everything(host) for host in (*TRADING_HOSTS, "control1")}
+    before = {host: everything(host) for host in (*TRADING_HOSTS, "lab-control")}
     planned = source.deploy("other", "--check", "--diff")
     assert (planned.code, "DRY RUN: nothing was changed" in planned.verdict) == (0, True), planned.verdict
     assert f"+revision: {name}" in planned.output

@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.estate import bots, now, on, orders, runbook, wait_until
 
-HOST = "homelab2"
+HOST = "lab2"
 LAST_ORDER_SECONDS = 30
 RETURNED_SECONDS = 5
 

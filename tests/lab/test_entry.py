@@ -64,10 +64,10 @@ def test_an_inventory_without_trading_hosts_is_never_zero(bare, tmp_path, conten
 
 
 def test_limit_to_one_host_stops_it_and_says_that_the_other_is_unknown(trading):
-    stopped = runbook("failsafe_stop", "-e", "reason=test", "--limit", "homelab1")
+    stopped = runbook("failsafe_stop", "-e", "reason=test", "--limit", "lab1")
     assert stopped.code == 10
-    assert "homelab2: no result" in stopped.verdict
-    assert [name.split("/")[0] for name in running_bots()] == ["homelab2"]
+    assert "lab2: no result" in stopped.verdict
+    assert [name.split("/")[0] for name in running_bots()] == ["lab2"]
 
 
 CHECKED = [
@@ -200,11 +200,11 @@ def test_status_says_what_trades_where(trading):
 
 
 def test_status_does_not_wait_for_a_frozen_host(trading):
-    docker("pause", "homelab2")
+    docker("pause", "lab2")
     try:
         seen = runbook("status")
     finally:
-        docker("unpause", "homelab2")
-    assert (seen.code, "homelab2: did not answer" in seen.verdict) == (10, True)
+        docker("unpause", "lab2")
+    assert (seen.code, "lab2: did not answer" in seen.verdict) == (10, True)
     assert "1 paper bot running" in seen.verdict
     assert seen.seconds < SOON_SECONDS

@@ -80,7 +80,7 @@ def test_both_hosts_are_kept_without_secrets_and_nothing_on_them_changes(inciden
     plots = incidents / INCIDENT / "evidence" / HOST / "plots"
     assert {path.name for path in plots.iterdir()} == PICTURES
     assert "without data" not in run.output
-    home = on("control1", f"cd /var/lib/trading-core/incidents/{INCIDENT}/evidence && sha256sum */manifest.json")
+    home = on("lab-control", f"cd /var/lib/trading-core/incidents/{INCIDENT}/evidence && sha256sum */manifest.json")
     assert {line.split()[1] for line in home.splitlines()} == {f"{host}/manifest.json" for host in TRADING_HOSTS}
     kept = [path.read_text(errors="replace") for path in incidents.rglob("*") if path.is_file()]
     for password in PASSWORDS:
@@ -130,7 +130,7 @@ def test_two_hundred_planted_secrets_are_found_nowhere_after_a_whole_incident(in
         kept[f"files of {host}"] = printable(
             host, f"find {written} -path {PLANTED} -prune -o -type f -newermt @{begun} -exec cat {{}} +"
         )
-    assert len(kept[f"files of {HOST}"]) > 100_000 and len(kept["files of control1"]) > 100_000
+    assert len(kept[f"files of {HOST}"]) > 100_000 and len(kept["files of lab-control"]) > 100_000
     leaks = [(name, text) for name, content in kept.items() for text in texts if text in content]
     squeezed = {name: "".join(content.split()) for name, content in kept.items()}
     leaks += [
@@ -139,7 +139,7 @@ def test_two_hundred_planted_secrets_are_found_nowhere_after_a_whole_incident(in
     assert leaks == []
     (bundled,) = incidents.glob(f"{run.incident_id}/evidence/{HOST}/logs/evidence-planted.log")
     assert bundled.read_text(errors="replace").count("(redacted: known: ") >= 200 * len(encodings("x"))
-    on("control1", f"rm -rf /var/lib/trading-core/incidents/{run.incident_id}")
+    on("lab-control", f"rm -rf /var/lib/trading-core/incidents/{run.incident_id}")
 
 
 def printable(host: str, shell: str) -> str:
@@ -247,4 +247,4 @@ def test_rehearsal_stays_in_the_checkout(incidents):
     (folder,) = incidents.iterdir()
     assert folder.name.startswith("incident_test_")
     assert "incident_test_" in on(HOST, "ls /opt/ai_trading_core/logs")
-    assert on("control1", f"find /var/lib/trading-core -newermt {began!r} -path '*incident_test*'") == ""
+    assert on("lab-control", f"find /var/lib/trading-core -newermt {began!r} -path '*incident_test*'") == ""

@@ -63,16 +63,16 @@ def test_frozen_host_delays_nobody_and_is_named(trading):
     release_halt()
     start_trading()
 
-    docker("pause", "homelab2")
+    docker("pause", "lab2")
     try:
         stopped, seconds = seconds_to_last_bot()
     finally:
-        docker("unpause", "homelab2")
+        docker("unpause", "lab2")
     assert stopped.code == 10
-    assert "homelab2: did not answer" in stopped.verdict
+    assert "lab2: did not answer" in stopped.verdict
     joined = f"-e reason=test -e incident_id={stopped.incident_id}"
-    assert f"NEXT: ./runbook failsafe_stop {joined} (again once homelab2 answers" in stopped.verdict
-    assert running_bots(["homelab1"]) == []
+    assert f"NEXT: ./runbook failsafe_stop {joined} (again once lab2 answers" in stopped.verdict
+    assert running_bots(["lab1"]) == []
     # Waiting for the frozen host would cost at least the 5 s of its connection time-out.
     assert seconds < baseline + 2, f"{baseline:.1f} s with all hosts well, {seconds:.1f} s with one frozen"
 
@@ -83,10 +83,10 @@ def test_frozen_host_delays_nobody_and_is_named(trading):
 
 
 def test_reboot_while_halted_leaves_latch_and_no_bot_and_a_start_is_refused(halted):
-    docker("restart", "homelab1", timeout=120)
-    wait_until(lambda: _engine_answers("homelab1"), 60, "the engine of homelab1 after its reboot")
-    assert running_bots(["homelab1"]) == []
-    assert latch("homelab1")["incident_ids"] == [halted]
+    docker("restart", "lab1", timeout=120)
+    wait_until(lambda: _engine_answers("lab1"), 60, "the engine of lab1 after its reboot")
+    assert running_bots(["lab1"]) == []
+    assert latch("lab1")["incident_ids"] == [halted]
     refused = runbook("bot_start", "-e", "mode=paper")
     assert refused.code == 13
     assert halted in refused.verdict
@@ -104,16 +104,16 @@ def _engine_answers(host: str) -> bool:
 
 def test_every_kind_of_bot_is_found_and_stopped_in_one_run(trading):
     root = "/opt/ai_trading_core/ops/compose/trading"
-    image = next(bot for bot in bots("homelab1"))
-    reference = on("homelab1", f"docker inspect -f '{{{{.Config.Image}}}}' {image.id}").strip()
-    on("homelab1", f"docker run -d --name stray --restart always {reference} sleep 1000")
-    on("homelab1", f"cd {root} && TRADING_MODE=paper docker compose --profile paper run -d --no-deps bot sleep 1000")
-    on("homelab2", f"docker pause {bots('homelab2')[0].id}")
-    on("homelab1", f"mv {root}/docker-compose.yml {root}/gone.yml")
+    image = next(bot for bot in bots("lab1"))
+    reference = on("lab1", f"docker inspect -f '{{{{.Config.Image}}}}' {image.id}").strip()
+    on("lab1", f"docker run -d --name stray --restart always {reference} sleep 1000")
+    on("lab1", f"cd {root} && TRADING_MODE=paper docker compose --profile paper run -d --no-deps bot sleep 1000")
+    on("lab2", f"docker pause {bots('lab2')[0].id}")
+    on("lab1", f"mv {root}/docker-compose.yml {root}/gone.yml")
     try:
         stopped = runbook("failsafe_stop", "-e", "reason=test")
     finally:
-        on("homelab1", f"mv {root}/gone.yml {root}/docker-compose.yml")
+        on("lab1", f"mv {root}/gone.yml {root}/docker-compose.yml")
     assert stopped.code == 0, stopped.verdict
     assert running_bots() == []
     assert "4 bots proven stopped on 2 of 2 hosts" in stopped.verdict
@@ -129,21 +129,21 @@ def test_every_kind_of_bot_is_found_and_stopped_in_one_run(trading):
     ],
 )
 def test_damaged_latch_refuses_a_start_until_a_stop_has_made_it_readable(halted, damage):
-    on("homelab1", f"printf '%s' '{damage}' >/var/lib/trading-core/halt.json")
+    on("lab1", f"printf '%s' '{damage}' >/var/lib/trading-core/halt.json")
     assert runbook("bot_start", "-e", "mode=paper").code == 13
     assert runbook("halt_release", "-e", f"incident_id={halted}").code == 13
     stopped = runbook("failsafe_stop", "-e", "reason=damaged latch")
     assert stopped.code == 0
-    assert latch("homelab1")["scope"] == "all"
+    assert latch("lab1")["scope"] == "all"
 
 
 def test_full_disk_still_stops_and_says_not_latched(trading):
     state = "/var/lib/trading-core"
-    on("homelab1", f"mount -t tmpfs -o size=4k tmpfs {state} && cat /dev/zero >{state}/full 2>/dev/null; true")
+    on("lab1", f"mount -t tmpfs -o size=4k tmpfs {state} && cat /dev/zero >{state}/full 2>/dev/null; true")
     try:
         stopped = runbook("failsafe_stop", "-e", "reason=test")
     finally:
-        on("homelab1", f"umount {state}")
+        on("lab1", f"umount {state}")
     assert stopped.code == 10
     assert "NOT LATCHED" in stopped.verdict
     assert running_bots() == []
@@ -152,6 +152,6 @@ def test_full_disk_still_stops_and_says_not_latched(trading):
 def test_scope_live_leaves_the_paper_bot_trading(trading):
     stopped = runbook("failsafe_stop", "-e", "reason=test", "-e", "scope=live")
     assert stopped.code == 0
-    assert [name.split("/")[0] for name in running_bots()] == ["homelab1"]
-    assert latch("homelab1")["scope"] == "live"
+    assert [name.split("/")[0] for name in running_bots()] == ["lab1"]
+    assert latch("lab1")["scope"] == "live"
     assert runbook("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live").code == 13

@@ -35,12 +35,12 @@ def test_feed_stops_after_the_last_bot_and_is_remembered_as_meant(trading):
 
 
 def test_feed_stays_up_while_a_trading_host_is_unknown(trading):
-    docker("pause", "homelab2")
+    docker("pause", "lab2")
     try:
         stopped = runbook("feed_stop", "-e", "reason=gaps")
     finally:
-        docker("unpause", "homelab2")
-    assert (stopped.code, "homelab2: did not answer" in stopped.verdict) == (10, True)
+        docker("unpause", "lab2")
+    assert (stopped.code, "lab2: did not answer" in stopped.verdict) == (10, True)
     assert by_name(FEED_HOST)["live_connector"].is_running
 
 

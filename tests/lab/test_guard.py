@@ -1,4 +1,4 @@
-"""The guard on real hosts: while a host is halted no bot stays up, whoever starts it."""
+"""The guard on real hosts: while a host is halted no bot stays up, anyone who starts it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.lab.conftest import GATED, release_halt, remove_bots
 from tests.lab.estate import bots, docker, now, on, runbook, running_bots, wait_until
 
-HOST = "homelab1"
+HOST = "lab1"
 BOT = "trading-paper-bot-1"
 LIMIT_SECONDS = 5
 STATE = "/var/lib/trading-core"
@@ -140,7 +140,7 @@ def test_guard_that_was_killed_is_back_and_still_guards(halted_host):
 
 
 @pytest.mark.faults
-def test_guard_of_another_version_is_told_and_host_setup_mends_it(free):
+def test_guard_of_another_version_is_told_and_host_setup_fixes_it(free):
     on(HOST, "echo '# changed by hand' >>/usr/local/lib/trading-core/trading_ops/stop/by_engine.py")
     seen = runbook("status")
     assert "guard other version: its stop.py is not of this version (./runbook host_setup)" in seen.verdict

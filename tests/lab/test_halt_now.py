@@ -55,16 +55,16 @@ def halt_now(checkout: Path, *words: str) -> Run:
 @pytest.fixture
 def without_sudo() -> Iterator[None]:
     """The operator may become root for nothing but the installed trading-halt."""
-    on("homelab1", f"mv {SUDO} /etc/ops.kept && gpasswd --delete ops sudo")
+    on("lab1", f"mv {SUDO} /etc/ops.kept && gpasswd --delete ops sudo")
     yield
-    on("homelab1", f"mv /etc/ops.kept {SUDO} && gpasswd --add ops sudo")
+    on("lab1", f"mv /etc/ops.kept {SUDO} && gpasswd --add ops sudo")
 
 
 @pytest.fixture
 def without_root(without_sudo: None) -> Iterator[None]:
-    on("homelab1", f"mv {HALT_RULE} /etc/trading-core.kept")
+    on("lab1", f"mv {HALT_RULE} /etc/trading-core.kept")
     yield
-    on("homelab1", f"mv /etc/trading-core.kept {HALT_RULE}")
+    on("lab1", f"mv /etc/trading-core.kept {HALT_RULE}")
 
 
 def test_without_an_environment_every_bot_is_stopped_and_every_host_latched(trading, bare):
@@ -86,16 +86,16 @@ def test_without_an_environment_every_bot_is_stopped_and_every_host_latched(trad
 
 
 def test_frozen_host_is_named_and_delays_nobody(trading, bare):
-    docker("pause", "homelab2")
+    docker("pause", "lab2")
     try:
         stopped = halt_now(bare)
     finally:
-        docker("unpause", "homelab2")
+        docker("unpause", "lab2")
     assert stopped.code == 10
-    assert "homelab2: did not answer" in stopped.verdict
+    assert "lab2: did not answer" in stopped.verdict
     assert "By hand" in stopped.verdict
     assert stopped.seconds <= STOPPED_SECONDS
-    assert running_bots(["homelab1"]) == []
+    assert running_bots(["lab1"]) == []
     assert halt_now(bare).code == 0
     assert running_bots() == []
 
@@ -111,22 +111,22 @@ def test_without_root_the_bots_are_stopped_and_the_verdict_says_not_latched(trad
     stopped = halt_now(bare)
     assert stopped.code == 10
     assert "STOPPED, NOT LATCHED" in stopped.verdict
-    assert "homelab1: " in stopped.verdict
+    assert "lab1: " in stopped.verdict
     assert running_bots() == []
-    assert (latch("homelab1"), latch("homelab2") is None) == (None, False)
+    assert (latch("lab1"), latch("lab2") is None) == (None, False)
 
 
 def test_frozen_engine_does_not_keep_its_bots_alive(trading, bare):
-    on("homelab1", "kill -STOP $(pidof dockerd)")
+    on("lab1", "kill -STOP $(pidof dockerd)")
     try:
         begun = now()
         stopped = halt_now(bare)
-        left = on("homelab1", "pgrep -fa '[t]rading_lab.bot'; true")
+        left = on("lab1", "pgrep -fa '[t]rading_lab.bot'; true")
     finally:
-        on("homelab1", "kill -CONT $(pidof dockerd)")
+        on("lab1", "kill -CONT $(pidof dockerd)")
     assert stopped.seconds <= STOPPED_SECONDS + 5
     assert left == ""
-    assert latch("homelab1")
+    assert latch("lab1")
     last_allowed = datetime.fromisoformat(begun) + timedelta(seconds=30)
     assert [entry for entry in orders(begun) if datetime.fromisoformat(entry["time"]) > last_allowed] == []
     wait_until(lambda: running_bots() == [], 30, "no bot once the engine is back")

@@ -11,7 +11,7 @@ import pytest
 from tests.lab.conftest import GATED, release_halt, remove_bots
 from tests.lab.estate import TRADING_HOSTS, Run, containers, on, runbook
 
-HOST = "homelab1"
+HOST = "lab1"
 FILES = "/etc /usr/local /var/lib/trading-core"
 LEFT_OUT = "-name '*.pyc' -o -name __pycache__ -o -name audit.jsonl -o -path /etc/mtab"
 BOT_IMAGE = "$(docker inspect -f '{{.Config.Image}}' trading-paper-bot-1)"
@@ -27,7 +27,7 @@ def fingerprint(host: str) -> tuple[object, str, str]:
 
 def changes(run: Run) -> int:
     """Return how much the trading hosts were changed; what an incident's record brings home is not theirs."""
-    return sum(int(count) for count in re.findall(r"^homelab\d .*changed=(\d+) ", run.output, re.MULTILINE))
+    return sum(int(count) for count in re.findall(r"^lab\d .*changed=(\d+) ", run.output, re.MULTILINE))
 
 
 @pytest.fixture
@@ -171,4 +171,4 @@ def test_set_up_ends_with_a_failure_while_something_does_not_match(stacks):
         on(HOST, "docker rm -f m1")
     assert run.code == 1
     assert "m1: label trading-core.mode is missing" in run.verdict
-    assert "mend: labels: {trading-core.mode: live}" in run.verdict
+    assert "fix: labels: {trading-core.mode: live}" in run.verdict

@@ -107,7 +107,7 @@ def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_reco
         manifest = json.loads(next(evidence[host].rglob("manifest.json")).read_text())
         assert any(item["path"].endswith("_bot.log") or "bot" in item["name"] for item in manifest["items"])
     assert len(list(evidence[FEED_HOST].rglob("*.png"))) >= len(PICTURES)
-    assert on("control1", f"ls /var/lib/trading-core/incidents/{run.incident_id}/timeline.jsonl")
+    assert on("lab-control", f"ls /var/lib/trading-core/incidents/{run.incident_id}/timeline.jsonl")
     verified = runbook("incident_verify", "-e", f"incident_id={run.incident_id}", "-e", f"head={head.split()[-1]}")
     assert verified.code == 0
 
@@ -141,34 +141,34 @@ def test_a_channel_that_is_slow_or_dead_costs_its_limit_and_is_named_as_missed(f
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_a_host_that_is_frozen_is_named_and_everything_else_is_done_for_the_others(feed):
-    docker("pause", "homelab2")
+    docker("pause", "lab2")
     try:
         run = runbook("incident", "-e", "reason=gaps", "-e", "data_corruption=true")
     finally:
-        docker("unpause", "homelab2")
-    assert (run.code, "homelab2: did not answer" in run.verdict) == (10, True)
-    assert "the feed stays up, since nothing proves that the bots are down on homelab2" in run.verdict
-    assert re.search(r"missed: .*4\.4 Collect evidence \(homelab2: did not answer", run.verdict)
+        docker("unpause", "lab2")
+    assert (run.code, "lab2: did not answer" in run.verdict) == (10, True)
+    assert "the feed stays up, since nothing proves that the bots are down on lab2" in run.verdict
+    assert re.search(r"missed: .*4\.4 Collect evidence \(lab2: did not answer", run.verdict)
     assert messages("ops", "2026")[-1].splitlines()[0] == TEXT
-    assert list((record(run) / "evidence" / "homelab1").rglob("manifest.json"))
+    assert list((record(run) / "evidence" / "lab1").rglob("manifest.json"))
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_without_the_control_host_the_copy_keeps_all_and_the_next_run_brings_it_home(feed):
-    docker("pause", "control1")
+    docker("pause", "lab-control")
     try:
         run = runbook("incident", "-e", "reason=gaps")
     finally:
-        docker("unpause", "control1")
-    assert (run.code, "missed: " in run.verdict, "5.5 Bring the record home (control1: did" in run.verdict) == (
+        docker("unpause", "lab-control")
+    assert (run.code, "missed: " in run.verdict, "5.5 Bring the record home (lab-control: did" in run.verdict) == (
         0,
         True,
         True,
     )
     assert [entry["kind"] for entry in timeline(run)].count("category") == 1
     assert runbook("incident_info").code == 0
-    assert on("control1", f"ls /var/lib/trading-core/incidents/{run.incident_id}/timeline.jsonl")
+    assert on("lab-control", f"ls /var/lib/trading-core/incidents/{run.incident_id}/timeline.jsonl")
 
 
 @pytest.mark.faults
@@ -193,17 +193,17 @@ def test_whatever_is_changed_in_a_record_afterwards_is_named(feed):
     home = f"{HOME}/{run.incident_id}"
     assert runbook("incident_verify", "-e", f"incident_id={run.incident_id}").code == 0
     on(
-        "control1",
-        f"cd {home}/evidence/homelab1 && sed -i '0,/trading/s//trAding/' logs/live_connector.log"
+        "lab-control",
+        f"cd {home}/evidence/lab1 && sed -i '0,/trading/s//trAding/' logs/live_connector.log"
         " && sed -i '0,/./s//!/' logs/prometheus.log"
         " && mv logs/trading-paper-bot-1.log logs/another.log && rm host/meminfo.txt && echo more >logs/more.log"
         f" && cd {home} && sed -i '2s/Noticed/noticed/' timeline.jsonl",
     )
     found = runbook("incident_verify", "-e", f"incident_id={run.incident_id}")
-    # ./runbook status, and with it every set-up of jobs, would say of it for ever that it is damaged.
-    on("control1", f"rm -rf {home}")
+    # ./runbook status, and with it every set-up of jobs, would say of it forever that it is damaged.
+    on("lab-control", f"rm -rf {home}")
     assert found.code == 1
-    evidence = "evidence/homelab1"
+    evidence = "evidence/lab1"
     for named in (
         f"{evidence}/logs/prometheus.log: it was changed since it was collected",
         f"{evidence}/logs/trading-paper-bot-1.log: it was renamed to {evidence}/logs/another.log",
@@ -253,7 +253,7 @@ def wait_for_bots(words: str, what: str) -> None:
 @pytest.mark.parametrize(("fix", "line", "obeyed"), FIXES, ids=[fix for fix, *_ in FIXES])
 def test_a_fix_shows_its_diff_bots_obey_it_and_what_it_prints_restores_the_bytes(trading, fix, line, obeyed):
     before = configs()
-    former = settings("homelab1", "paper")
+    former = settings("lab1", "paper")
     shown = mitigate("--check", "--diff", "-e", fix)
     assert (shown.code, shown.output.count(line)) == (0, len(TRADING_HOSTS))
     assert configs() == before

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.estate import ROOT, Run, bots, command, containers, docker, on
 
-HOST = "homelab1"
+HOST = "lab1"
 PLACE = "/opt/laptop"
 
 
@@ -52,14 +52,14 @@ def test_laptop_stops_its_own_bots_and_refuses_a_start_until_released(laptop, tr
     lab |= {"trading_core_feed_bar_seconds": 1, "trading_core_scrape_interval_seconds": 5}
     lab |= {"trading_core_gate_stable_seconds": 5, "watch_seconds": 0}
     root = ["-e", json.dumps(lab)]
-    before = {item.id for item in containers("homelab2") if item.is_running}
+    before = {item.id for item in containers("lab2") if item.is_running}
     seen = play("status")
     assert (seen.code, "1 paper bot running" in seen.verdict) == (0, True)
 
     stopped = play("failsafe_stop", "-e", "reason=test")
     assert stopped.code == 0, stopped.verdict
     assert not any(bot.is_running for bot in bots(HOST))
-    assert {item.id for item in containers("homelab2") if item.is_running} == before
+    assert {item.id for item in containers("lab2") if item.is_running} == before
 
     assert play("bot_start", "-e", "mode=paper", *root).code == 13
     assert play("halt_release", "-e", f"incident_id={stopped.incident_id}").code == 0

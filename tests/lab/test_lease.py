@@ -31,7 +31,7 @@ services:
 
 
 def lease() -> dict[str, str] | None:
-    text = on("homelab1", f"cat {LEASE} 2>/dev/null || true")
+    text = on("lab1", f"cat {LEASE} 2>/dev/null || true")
     return json.loads(text) if text else None
 
 
@@ -40,18 +40,18 @@ def hold(seconds: float) -> None:
     moments = (datetime.now(UTC) + timedelta(seconds=more) for more in (0, seconds))
     since, expires = (moment.isoformat().replace("+00:00", "Z") for moment in moments)
     fields = {"holder": "kim@desk (run 1)", "purpose": "a rehearsal", "since": since, "expires": expires}
-    on("homelab1", f"echo '{json.dumps(fields)}' >{LEASE}")
+    on("lab1", f"echo '{json.dumps(fields)}' >{LEASE}")
 
 
 def audited(since: int = 0) -> list[dict[str, str]]:
-    return [json.loads(line) for line in on("homelab1", f"cat {AUDIT} 2>/dev/null || true").splitlines()][since:]
+    return [json.loads(line) for line in on("lab1", f"cat {AUDIT} 2>/dev/null || true").splitlines()][since:]
 
 
 @pytest.fixture
 def leased(trading, gate):
     hold(600)
     yield
-    on("homelab1", f"rm -rf {LEASE}*")
+    on("lab1", f"rm -rf {LEASE}*")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_start_or_an_installation_is_refused_with_who_holds_the_lease(leased, 
 
 @pytest.mark.faults
 def test_a_start_that_may_wait_goes_on_when_the_lease_is_freed(leased):
-    timer = threading.Timer(5, lambda: on("homelab1", f"rm {LEASE}"))
+    timer = threading.Timer(5, lambda: on("lab1", f"rm {LEASE}"))
     timer.start()
     started = runbook(*PAPER, "-e", "lease_wait_seconds=60")
     timer.join()
@@ -93,7 +93,7 @@ def test_a_lease_that_is_over_is_taken_over_and_written_down(trading):
 
 
 def test_a_damaged_lease_is_locked_with_the_words_how_to_end_it(leased):
-    on("homelab1", f"echo garbage >{LEASE}")
+    on("lab1", f"echo garbage >{LEASE}")
     refused = runbook("feed_start")
     assert (refused.code, f"sudo rm -r {LEASE}" in refused.verdict) == (75, True)
 
@@ -113,18 +113,18 @@ def test_starts_at_once_follow_each_other(trading):
 @pytest.fixture
 def slow_start(trading, gate):
     """A start that holds the lease and waits for its first service."""
-    on("homelab1", "docker stop trading-paper-bot-1")
-    on("homelab1", f"cat >/opt/ai_trading_core/{SLOW_FILE} <<'END'\n{SLOW}\nEND")
+    on("lab1", "docker stop trading-paper-bot-1")
+    on("lab1", f"cat >/opt/ai_trading_core/{SLOW_FILE} <<'END'\n{SLOW}\nEND")
     files = json.dumps({"trading_core_trading_files": ["ops/compose/trading/docker-compose.yml", SLOW_FILE]})
     argv = [str(ROOT / "runbook"), *PAPER, "-e", files]
     start = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     shown = "docker inspect -f '{{.State.Health.Status}}' trading-paper-gui-1 2>/dev/null || true"
     try:
-        wait_until(lambda: lease() and on("homelab1", shown).strip() == "starting", 60, "a start that waits for gui")
+        wait_until(lambda: lease() and on("lab1", shown).strip() == "starting", 60, "a start that waits for gui")
         yield start
     finally:
         _kill(start)
-        on("homelab1", f"rm -f /opt/ai_trading_core/{SLOW_FILE} {LEASE}")
+        on("lab1", f"rm -f /opt/ai_trading_core/{SLOW_FILE} {LEASE}")
         release_halt()
         assert runbook(*PAPER).code == 0
 

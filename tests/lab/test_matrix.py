@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.estate import bots, now, on, runbook, wait_until
 
-HOST = "homelab2"
+HOST = "lab2"
 GUARD = "trading-core-guard.service"
 POLICIES = ("always", "unless-stopped", "on-failure", "no")
 KINDS = {

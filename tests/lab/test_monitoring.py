@@ -1,4 +1,4 @@
-"""Alarms and dashboards on the lab's feed host: installed, proven by Prometheus, raised by real faults."""
+"""Alerts and dashboards on the lab's feed host: installed, proven by Prometheus, raised by real faults."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def ask(query: str) -> list[dict[str, Any]]:
 
 
 def firing() -> dict[str, dict[str, str]]:
-    """Return the labels of the alarms that Prometheus has open, by name."""
-    alarms = get("/api/v1/alerts")["data"]["alerts"]
-    return {alarm["labels"]["alertname"]: alarm["labels"] for alarm in alarms if alarm["state"] == "firing"}
+    """Return the labels of the alerts that Prometheus has open, by name."""
+    alerts = get("/api/v1/alerts")["data"]["alerts"]
+    return {alert["labels"]["alertname"]: alert["labels"] for alert in alerts if alert["state"] == "firing"}
 
 
 @pytest.fixture
@@ -95,32 +95,32 @@ def test_every_query_of_the_dashboards_is_answered_with_the_series_it_shows(trad
             )
 
 
-def test_a_slow_feed_raises_its_alarm_and_alertmanager_is_told(trading, installed):
+def test_a_slow_feed_raises_its_alert_and_alertmanager_is_told(trading, installed):
     wait_until(lambda: "FeedLatencyP99" not in firing() and "Watchdog" in firing(), 120, "a calm start")
     feed_fault("latency", milliseconds=900)
-    labels = wait_until(lambda: firing().get("FeedLatencyP99"), 60, "the alarm in Prometheus")
+    labels = wait_until(lambda: firing().get("FeedLatencyP99"), 60, "the alert in Prometheus")
     assert (labels["severity"], labels["action"], labels["section"]) == ("critical", "stop_bots", "LiveFeed_Runbook 6")
     wait_until(
-        lambda: [alarm for alarm in get("/api/v2/alerts", 9093) if alarm["labels"].get("check") == "feed_latency_p99"],
+        lambda: [alert for alert in get("/api/v2/alerts", 9093) if alert["labels"].get("check") == "feed_latency_p99"],
         30,
-        "the alarm in Alertmanager",
+        "the alert in Alertmanager",
     )
     no_feed_fault()
-    wait_until(lambda: "FeedLatencyP99" not in firing(), 90, "the end of the alarm")
+    wait_until(lambda: "FeedLatencyP99" not in firing(), 90, "the end of the alert")
 
 
 @pytest.mark.faults
-def test_alarms_about_a_bot_that_is_not_seen_are_held_back_behind_the_one_that_says_so(trading, installed):
-    on("homelab2", "docker stop trading-live-bot-1")
-    wait_until(lambda: "BotSeen" in firing(), 90, "the alarm that says so")
+def test_alerts_about_a_bot_that_is_not_seen_are_held_back_behind_the_one_that_says_so(trading, installed):
+    on("lab2", "docker stop trading-live-bot-1")
+    wait_until(lambda: "BotSeen" in firing(), 90, "the alert that says so")
     end = time.monotonic() + 30  # three times as long as the others wait before they fire
     while time.monotonic() < end:
         assert "LivePnlDay" not in firing()
         time.sleep(1)
 
     def states() -> dict[str, str]:
-        alarms = get("/api/v2/alerts", 9093)
-        about = [alarm for alarm in alarms if alarm["labels"].get("mode") == "live"]
-        return {alarm["labels"]["check"]: alarm["status"]["state"] for alarm in about}
+        alerts = get("/api/v2/alerts", 9093)
+        about = [alert for alert in alerts if alert["labels"].get("mode") == "live"]
+        return {alert["labels"]["check"]: alert["status"]["state"] for alert in about}
 
     assert (states().get("bot_seen"), "live_pnl_day" in states()) == ("active", False)

@@ -1,4 +1,4 @@
-"""On call on real hosts: access, the start of a shift, alarms, and the handover."""
+"""On call on real hosts: access, the start of a shift, alerts, and the handover."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def well(stacks: None) -> Iterator[None]:
     Backups have tests of their own; here only their metrics are made.
     """
     for name in ASIDE:
-        on("control1", f"mv {STATE}/{name} {KEPT}-{name} 2>/dev/null; true")
+        on("lab-control", f"mv {STATE}/{name} {KEPT}-{name} 2>/dev/null; true")
     try:
         for kind in ("backup", "restore_test"):
             metric = f"trading_core_{kind}_last_success_timestamp_seconds"
-            on("control1", f"echo {metric} $(date +%s) >{METRICS}/by_a_test_{kind}.prom")
+            on("lab-control", f"echo {metric} $(date +%s) >{METRICS}/by_a_test_{kind}.prom")
         # Other tests start and stop past ./runbook: from here on it is on record what is meant to run.
         for name in ("observability_start", "alerting_start"):
             assert runbook(name).code == 0
@@ -64,17 +64,17 @@ def well(stacks: None) -> Iterator[None]:
     finally:
         no_feed_fault()
         remove_bots(keep=GATED)
-        on("control1", f"rm -f {METRICS}/by_a_test_*")
+        on("lab-control", f"rm -f {METRICS}/by_a_test_*")
         for name in ASIDE:
-            on("control1", f"rm -rf {STATE}/{name}; mv {KEPT}-{name} {STATE}/{name} 2>/dev/null; true")
+            on("lab-control", f"rm -rf {STATE}/{name}; mv {KEPT}-{name} {STATE}/{name} 2>/dev/null; true")
 
 
 def make_well() -> None:
-    """Have both bots started by ./runbook, every check pass and no alarm fire, whatever was stopped on the way here."""
+    """Have both bots started by ./runbook, every check pass and no alert fire, whatever was stopped on the way here."""
     no_feed_fault()
     wait_until(lambda: not feed_troubles(), 120, "a feed without trouble")
-    wait_until(lambda: not alarms(acts=True), 300, "no alarm that stops bots")
-    on("control1", f"rm -rf {STATE}/incidents")
+    wait_until(lambda: not alerts(acts=True), 300, "no alert that stops bots")
+    on("lab-control", f"rm -rf {STATE}/incidents")
     for host in TRADING_HOSTS:
         on(host, "docker ps -q --filter label=com.docker.compose.service=bot | xargs -r docker stop")
     release_halt()
@@ -83,7 +83,7 @@ def make_well() -> None:
     wait_until(lambda: runbook(*PAPER).code == 0, 120, "checks know enough of counters again, and paper starts")
     wait_until(lambda: runbook(*LIVE).code == 0, 300, "paper was good for a minute, and live starts")
     wait_until(lambda: runbook("checks").code == 0, 300, "every check passes")
-    wait_until(lambda: not alarms(), 300, "no alarm fires")
+    wait_until(lambda: not alerts(), 300, "no alert fires")
     assert start_shift("-e", f"since={at()}").code in {0, 1}, "what was restarted until now belongs to the past"
 
 
@@ -94,8 +94,8 @@ def ask(path: str, body: Any = None, method: str = "GET") -> Any:
         return json.loads(answer.read() or b"null")
 
 
-def alarms(acts: bool = False) -> list[str]:
-    """Return the alarms that fire, or only those that stop bots."""
+def alerts(acts: bool = False) -> list[str]:
+    """Return the alerts that fire, or only those that stop bots."""
     found = [each["labels"] for each in ask("/alerts") if each["labels"]["alertname"] != "Watchdog"]
     return [each["alertname"] for each in found if not acts or each.get("action", "").startswith("stop_")]
 
@@ -104,12 +104,12 @@ def at(**more: int) -> str:
     return (datetime.now(UTC) + timedelta(**more)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def raise_alarm(name: str, seconds: int = 600, summary: str = "made by a test") -> None:
+def raise_alert(name: str, seconds: int = 600, summary: str = "made by a test") -> None:
     labels = {"alertname": name, "severity": "critical", "action": "none"}
     times = {"startsAt": at(minutes=-10), "endsAt": at(seconds=seconds)}
     alert = {"labels": labels, "annotations": {"summary": summary}, **times}
     ask("/alerts", [alert], "POST")
-    wait_until(lambda: (name in alarms()) is (seconds > 0), 30, f"{name} is there, or gone")
+    wait_until(lambda: (name in alerts()) is (seconds > 0), 30, f"{name} is there, or gone")
 
 
 def silence_directly(name: str) -> str:
@@ -163,7 +163,7 @@ def mount_full() -> None:
 def put_certificate() -> None:
     times = "-not_before 20200101000000Z -not_after 20200201000000Z"
     made = f"openssl req -x509 -newkey ed25519 -nodes -subj /CN=x {times} -keyout /dev/null"
-    on("control1", f"mkdir -p /etc/trading-core && {made} -out /etc/trading-core/by_a_test.crt")
+    on("lab-control", f"mkdir -p /etc/trading-core && {made} -out /etc/trading-core/by_a_test.crt")
 
 
 def start_again(container: str) -> None:
@@ -175,7 +175,7 @@ def start_again(container: str) -> None:
 def drift() -> None:
     """The market of the last hour is another one for the paper bot, which takes it in when it starts."""
     feed_fault("wicks")
-    on("homelab1", "docker restart trading-paper-bot-1")
+    on("lab1", "docker restart trading-paper-bot-1")
 
 
 def nothing() -> None:
@@ -204,12 +204,12 @@ FAULTS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[str, ...], s
     "damaged records": (lambda: feed_fault("nan_records"), no_feed_fault, (), "2.2", "nan\\_records"),
     "loss of the day": (lambda: venue_fault("slippage"), no_venue_fault, (), "2.3", "pnl\\_day"),
     "drift": (drift, no_feed_fault, (), "2.4", "(psi)"),
-    "alarm nobody took": (
-        lambda: raise_alarm("MadeByATest"),
-        lambda: raise_alarm("MadeByATest", -1),
+    "alert nobody took": (
+        lambda: raise_alert("MadeByATest"),
+        lambda: raise_alert("MadeByATest", -1),
         (),
         "2.5",
-        "alarm MadeByATest",
+        "alert MadeByATest",
     ),
     "silence that ends": (
         lambda: SILENCED.append(silence_directly("MadeByATest")),
@@ -220,7 +220,7 @@ FAULTS: dict[str, tuple[Callable[[], Any], Callable[[], Any], tuple[str, ...], s
     ),
     "expired certificate": (
         put_certificate,
-        lambda: on("control1", "rm /etc/trading-core/by_a_test.crt"),
+        lambda: on("lab-control", "rm /etc/trading-core/by_a_test.crt"),
         (),
         "2.1",
         "by\\_a\\_test.crt | EXPIRED",
@@ -252,9 +252,9 @@ def test_what_is_wrong_is_named_in_its_section_and_the_exit_code_says_so(well, r
     assert run.code == 1 if name != "no prometheus" else run.code in {1, 10}
     if name == "no prometheus":
         text = newest(reports, "shifts", "report.md")
-        assert "homelab2: trading-live/bot" in section(text, "2.1")
-        assert "Alertmanager on homelab1" in section(text, "2.5")
-    make_well()  # an alarm may have stopped the bots meanwhile, as it should
+        assert "lab2: trading-live/bot" in section(text, "2.1")
+        assert "Alertmanager on lab1" in section(text, "2.5")
+    make_well()  # an alert may have stopped the bots meanwhile, as it should
 
 
 @pytest.mark.timeout(900)
@@ -264,7 +264,7 @@ def test_a_feed_that_was_stopped_on_purpose_is_shown_so_with_person_time_and_rea
     try:
         assert start_shift().code == 1, "no feed is no health"
         text = section(newest(reports, "shifts", "report.md"), "2.1")
-        assert "✔ good | homelab1: ai\\_trading\\_core/live\\_connector | stopped on purpose by" in text
+        assert "✔ good | lab1: ai\\_trading\\_core/live\\_connector | stopped on purpose by" in text
         assert "venue maintenance" in text
     finally:
         assert runbook("feed_start").code == 0
@@ -280,7 +280,7 @@ def test_a_handover_lists_incident_mitigation_and_silence_and_is_accepted(well, 
     nobodys = runbook("handover")
     assert (nobodys.code, f"{incident} has not an owner and a next step" in nobodys.verdict) == (1, True)
 
-    raise_alarm("MadeByATest", summary="<b>odd</b> [x](http://y) $z$ \x1b[31m")
+    raise_alert("MadeByATest", summary="<b>odd</b> [x](http://y) $z$ \x1b[31m")
     asked = ("-e", "alert=MadeByATest", "-e", "next_step=trains it anew")
     assert runbook("alert_take", *asked).code == 0
     fixed = None
@@ -309,7 +309,7 @@ def test_a_handover_lists_incident_mitigation_and_silence_and_is_accepted(well, 
         if fixed:
             (undo,) = set(re.findall(r"undo: \./runbook (mitigate .*? -e reason=undo)", fixed.verdict))
             runbook(*shlex.split(undo))
-        raise_alarm("MadeByATest", -1)
+        raise_alert("MadeByATest", -1)
         for each in ask("/silences"):
             if each["status"]["state"] == "active" and "MadeByATest" in json.dumps(each["matchers"]):
                 ask(f"/silence/{each['id']}", None, "DELETE")
@@ -337,14 +337,14 @@ def lab_home(tmp_path: Path) -> Path:
 @pytest.mark.faults
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", ["wrong key", "changed host key", "closed port", "wrong password"])
-def test_an_access_that_does_not_work_is_red_with_its_mend(stacks, tmp_path, fault):
+def test_an_access_that_does_not_work_is_red_with_its_fix(stacks, tmp_path, fault):
     home = lab_home(tmp_path)
     options: tuple[str, ...] = ()
     if fault == "wrong key":
         (home / "id_ed25519").unlink()
         key = str(home / "id_ed25519")
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-        wanted = ("✖ homelab1: SSH: your key is refused", "ssh-copy-id")
+        wanted = ("✖ lab1: SSH: your key is refused", "ssh-copy-id")
     elif fault == "changed host key":
         pinned = home / "known_hosts"
         lines = pinned.read_text().splitlines()
@@ -352,10 +352,10 @@ def test_an_access_that_does_not_work_is_red_with_its_mend(stacks, tmp_path, fau
         pinned.write_text(
             "".join(f"{line.rsplit(' ', 1)[0]} {key}\n" if "172.29.77.11" in line else f"{line}\n" for line in lines)
         )
-        wanted = ("✖ homelab1: SSH: its host key is not the pinned one", "ssh-keygen -f")
+        wanted = ("✖ lab1: SSH: its host key is not the pinned one", "ssh-keygen -f")
     elif fault == "closed port":
         options = ("-e", "ansible_port=1")
-        wanted = ("✖ homelab1: SSH: nobody listens on its SSH port", "systemctl enable --now ssh")
+        wanted = ("✖ lab1: SSH: nobody listens on its SSH port", "systemctl enable --now ssh")
     else:
         services = [
             {"name": "Grafana", "url": "http://172.29.77.11:3000/api/org", "username": "lab", "password": "wrong"}

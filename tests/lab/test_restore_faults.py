@@ -26,7 +26,7 @@ LOCK = "/var/lib/trading-core/restore_test.lock"
 
 @pytest.fixture(scope="module")
 def good_set(stacks: None, repository: None) -> Iterator[None]:
-    for host, mode in (("homelab1", "paper"), ("homelab2", "live")):
+    for host, mode in (("lab1", "paper"), ("lab2", "live")):
         on(host, f"docker start trading-{mode}-bot-1")
     time.sleep(60)  # rows enough for a database to lose one
     assert runbook("backup").code == 0
@@ -83,7 +83,7 @@ def own_repository(good_set: None) -> Iterator[str]:
     set_id = on(HOST, f"python3 -c \"import json; print(json.load(open('{GOOD}/manifest.json'))['id'])\"").strip()
     on(
         HOST,
-        f"cd {GOOD} && restic -q -r {path} {password} backup --host homelab1 --tag trading-core --tag set={set_id} .",
+        f"cd {GOOD} && restic -q -r {path} {password} backup --host lab1 --tag trading-core --tag set={set_id} .",
     )
     yield path
     on(HOST, f"rm -rf {path}")
@@ -277,17 +277,17 @@ while True:
 @pytest.fixture
 def decoy(good_set: None) -> Iterator[str]:
     """A listener at an address of production that counts who comes; a set whose MLflow points there."""
-    on("control1", "rm -f /run/decoy")
+    on("lab-control", "rm -f /run/decoy")
     unit = "systemd-run --quiet --collect --unit=restore-test-decoy"
-    on("control1", f"{unit} python3 -c '{_LISTEN}'")
+    on("lab-control", f"{unit} python3 -c '{_LISTEN}'")
     path = copy_of_good("pointing")
     point_registry_at(path, f"http://{DECOY}:{DECOY_PORT}/api/2.0/mlflow-artifacts/artifacts")
     yield path
-    on("control1", "systemctl stop restore-test-decoy; rm -f /run/decoy")
+    on("lab-control", "systemctl stop restore-test-decoy; rm -f /run/decoy")
 
 
 def visits() -> int:
-    return len(on("control1", "cat /run/decoy 2>/dev/null || true").split())
+    return len(on("lab-control", "cat /run/decoy 2>/dev/null || true").split())
 
 
 def test_no_packet_reaches_production_where_a_restored_registry_points_at_it(decoy):

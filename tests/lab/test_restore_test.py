@@ -12,9 +12,9 @@ import pytest
 from tests.lab.estate import containers, on, runbook
 from tests.lab.test_entry import CHECKED_WITH_REPOSITORY
 
-HOST = "restore1"
+HOST = "lab-restore"
 METRICS = "/var/lib/prometheus/node-exporter"
-PRODUCTION = ("homelab1", "homelab2", "control1")
+PRODUCTION = ("lab1", "lab2", "lab-control")
 
 
 def left() -> str:
@@ -61,8 +61,8 @@ def test_a_backup_taken_while_bots_write_is_proven_and_production_is_as_it_was(b
     for words in ("| outcome | GOOD |", "| trading | public.bars |", "| prediction |", "| rows written to", "(RTO)"):
         assert words in page
     assert "NOT EQUAL" not in page
-    assert "trading_core_restore_test_last_success_timestamp_seconds" in on("control1", f"cat {METRICS}/*")
-    assert "trading_core_backup_size_bytes" in on("control1", f"cat {METRICS}/*")
+    assert "trading_core_restore_test_last_success_timestamp_seconds" in on("lab-control", f"cat {METRICS}/*")
+    assert "trading_core_backup_size_bytes" in on("lab-control", f"cat {METRICS}/*")
 
 
 @pytest.mark.faults

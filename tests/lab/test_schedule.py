@@ -15,7 +15,7 @@ from tests.lab.estate import ROOT, command, docker, messages, now, on, runbook, 
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-CONTROL = "control1"
+CONTROL = "lab-control"
 JOBS = "/var/lib/trading-core/jobs"
 CURRENT = "/opt/trading-core-runbooks/current"
 ACCESS = {"arguments": ["status"], "timeout_seconds": 300, "notice_on_failure": False}
@@ -86,7 +86,7 @@ def test_a_timer_starts_its_job_and_a_second_start_at_once_is_told_of_the_first(
     pid = hold("probe")
     second = command("docker", "exec", CONTROL, f"{CURRENT}/runbook", "job", "probe")
     on(CONTROL, f"kill -CONT {pid}")
-    assert (second.code, "LOCKED: schedule@control1 started it at" in second.verdict) == (75, True), second.verdict
+    assert (second.code, "LOCKED: schedule@lab-control started it at" in second.verdict) == (75, True), second.verdict
     wait_until(lambda: last("probe")["exit_code"] == 0, 60, "the end of the first")
     left = on(CONTROL, f"stat -c %a {JOBS}/probe; find {JOBS}/probe -path '*/job_events/*'").split()
     assert left == ["700"]

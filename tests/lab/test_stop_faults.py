@@ -63,14 +63,14 @@ def test_controller_killed_in_the_middle_leaves_a_latch_and_the_next_run_finishe
 
 @pytest.mark.faults
 def test_unplugged_host_is_named_and_the_others_stop(trading):
-    docker("network", "disconnect", "trading-core-lab", "homelab2")
+    docker("network", "disconnect", "trading-core-lab", "lab2")
     try:
         stopped = runbook("failsafe_stop", "-e", "reason=unplugged")
-        assert running_bots(["homelab1"]) == []
+        assert running_bots(["lab1"]) == []
     finally:
-        docker("network", "connect", "--ip", "172.29.77.12", "trading-core-lab", "homelab2")
+        docker("network", "connect", "--ip", "172.29.77.12", "trading-core-lab", "lab2")
     assert stopped.code == 10
-    assert "homelab2: did not answer" in stopped.verdict
+    assert "lab2: did not answer" in stopped.verdict
     assert f"-e incident_id={stopped.incident_id}" in stopped.verdict
     joined = runbook("failsafe_stop", "-e", "reason=unplugged", "-e", f"incident_id={stopped.incident_id}")
     assert joined.code == 0
@@ -79,10 +79,10 @@ def test_unplugged_host_is_named_and_the_others_stop(trading):
 
 @pytest.mark.parametrize("patience", ["3600", "-1"])
 def test_our_grace_period_wins_over_an_endless_one(trading, patience):
-    image = on("homelab2", f"docker inspect -f '{{{{.Config.Image}}}}' {bots('homelab2')[0].id}").strip()
+    image = on("lab2", f"docker inspect -f '{{{{.Config.Image}}}}' {bots('lab2')[0].id}").strip()
     labels = "--label com.docker.compose.service=bot --label com.docker.compose.project=trading-patient"
     script = """'trap "" TERM; while :; do sleep 1; done'"""
-    on("homelab2", f"docker run -d --stop-timeout={patience} {labels} --entrypoint sh {image} -c {script}")
+    on("lab2", f"docker run -d --stop-timeout={patience} {labels} --entrypoint sh {image} -c {script}")
     begun = time.monotonic()
     stopped = runbook("failsafe_stop", "-e", "reason=patient", "-e", "grace_period_seconds=2")
     assert stopped.code == 0, stopped.verdict

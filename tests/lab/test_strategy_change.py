@@ -49,7 +49,7 @@ def change(*options: str) -> Run:
 
 def test_quartet_every_host_is_changed_once_and_each_change_is_on_record(config):
     before = {host: fingerprint(host) for host in TRADING_HOSTS}
-    owner = on("homelab1", f"stat -c '%U %G %a' {CONFIG}")
+    owner = on("lab1", f"stat -c '%U %G %a' {CONFIG}")
     checked = change("--check", "--diff", *SMALL)
     assert (checked.code, changes(checked)) == (0, 2)
     assert "DRY RUN: nothing was changed" in checked.verdict
@@ -70,7 +70,7 @@ def test_quartet_every_host_is_changed_once_and_each_change_is_on_record(config)
         assert (entry["by"], entry["why"]) == ("tester", "spreads are wide")
         audited = on(host, "grep -c 'trading configuration changed' /var/lib/trading-core/audit.jsonl")
         assert int(audited) >= 1
-    assert on("homelab1", f"stat -c '%U %G %a' {CONFIG}") == owner
+    assert on("lab1", f"stat -c '%U %G %a' {CONFIG}") == owner
 
     after = {host: fingerprint(host) for host in TRADING_HOSTS}
     assert changes(change("--check", *SMALL)) == 0
@@ -103,11 +103,11 @@ def test_running_bots_take_no_larger_position_than_the_new_size(trading, config)
 
 @pytest.mark.faults
 def test_what_one_host_refuses_is_changed_on_none(config):
-    on("homelab2", f"sed -i 's/position_ratio: 0.20/position_ratio: 0.12/' {CONFIG}")
+    on("lab2", f"sed -i 's/position_ratio: 0.20/position_ratio: 0.12/' {CONFIG}")
     before = {host: fingerprint(host) for host in TRADING_HOSTS}
     refused = change(*LARGE)
     assert refused.code == 2
-    assert "homelab2: sizing.position_ratio would be 0.15, above risk_limits.position_ratio" in refused.verdict
+    assert "lab2: sizing.position_ratio would be 0.15, above risk_limits.position_ratio" in refused.verdict
     assert {host: fingerprint(host) for host in TRADING_HOSTS} == before
 
 
@@ -123,11 +123,11 @@ def test_while_halted_nothing_gets_larger_and_smaller_goes_through(halted, confi
 @pytest.mark.faults
 def test_documentation_is_due_on_a_host_until_it_is_edited_there(config):
     assert change(*SMALL).code == 0
-    on("homelab1", f"echo 'Since today 2 %.' >>{DOCUMENTATION}")
+    on("lab1", f"echo 'Since today 2 %.' >>{DOCUMENTATION}")
     listed = runbook("drift_log")
     assert listed.code == 0
-    assert "homelab1: 1 change on record; no documentation due" in listed.verdict
-    assert "homelab2: 1 change on record; documentation due" in listed.verdict
-    on("homelab2", f"echo garbage >>{LOG}")
+    assert "lab1: 1 change on record; no documentation due" in listed.verdict
+    assert "lab2: 1 change on record; documentation due" in listed.verdict
+    on("lab2", f"echo garbage >>{LOG}")
     listed = runbook("drift_log")
-    assert (listed.code, "can not be understood in line 2" in listed.verdict) == (10, True)
+    assert (listed.code, "cannot be understood in line 2" in listed.verdict) == (10, True)

@@ -15,15 +15,15 @@ WATCH_SECONDS = 180
 @pytest.mark.timeout(600)
 def test_crash_looping_bot_is_not_seen_running_for_three_minutes(trading):
     labels = "--label com.docker.compose.service=bot --label com.docker.compose.project=trading-crash"
-    image = on("homelab1", "docker inspect -f '{{.Config.Image}}' trading-paper-bot-1").strip()
+    image = on("lab1", "docker inspect -f '{{.Config.Image}}' trading-paper-bot-1").strip()
     program = "import time; time.sleep(0.2); raise SystemExit(1)"
-    on("homelab1", f"docker run -d --name crash --restart always {labels} --entrypoint python3 {image} -c '{program}'")
+    on("lab1", f"docker run -d --name crash --restart always {labels} --entrypoint python3 {image} -c '{program}'")
     time.sleep(10)  # the pause between two starts has grown to seconds
     assert runbook("failsafe_stop", "-e", "reason=test").code == 0
     end = time.monotonic() + WATCH_SECONDS
     looks = 0
     while time.monotonic() < end:
         looks += 1
-        assert [bot.name for bot in bots("homelab1") if bot.is_running] == []
+        assert [bot.name for bot in bots("lab1") if bot.is_running] == []
         time.sleep(0.5)
     assert looks > WATCH_SECONDS / 5

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path for path in (ROOT / "playbooks").glob("*.yml") if not path.name.endswith(".meta.yml"))
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 PAGES = sorted((ROOT / "runbooks").glob("*.md"))
-STOP_PATH_ROLES = ("estate", "failsafe_stop", "exposure")
+STOP_PATH_ROLES = ("estate", "failsafe_stop", "open_orders")
 """Roles that failsafe_stop runs: a kill is never refused for its input."""
 
 _COMMAND = re.compile(r"`(\./runbook [^`]+)`|^\s*(?:# )?(\./runbook \S.*)$", re.MULTILINE)

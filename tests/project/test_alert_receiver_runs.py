@@ -121,7 +121,7 @@ def resident_mebibytes(pid: int) -> float:
     return sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def test_of_all_that_is_no_alarm_nothing_reaches_the_spool_and_the_receiver_lives_on(running):
+def test_of_all_that_is_no_alert_nothing_reaches_the_spool_and_the_receiver_lives_on(running):
     answers: dict[str, set[int | None]] = {}
     for request in bad_requests(running.receiver, REQUESTS, SEED):
         answers.setdefault(request.what, set()).add(running.receiver.send(request))

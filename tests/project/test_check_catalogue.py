@@ -1,4 +1,4 @@
-"""The check catalogue as each inventory resolves it: complete, of this estate, and with an alarm for each check."""
+"""The check catalogue as each inventory resolves it: complete, of this estate, and with an alert for each check."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_a_section_is_one_of_a_page(inventory):
 
 
 @inventory
-def test_every_check_and_so_every_action_has_an_alarm_of_its_own(inventory):
+def test_every_check_and_so_every_action_has_an_alert_of_its_own(inventory):
     rules = [rule for group in build_rules(catalogue(inventory), 15)["groups"] for rule in group["rules"]]
-    alarms = {rule["alert"]: rule for rule in rules}
-    assert len(alarms) == len(rules)
-    assert alarms.keys() == {WATCHDOG, *(alert_name(check.id) for check in catalogue(inventory))}
+    alerts = {rule["alert"]: rule for rule in rules}
+    assert len(alerts) == len(rules)
+    assert alerts.keys() == {WATCHDOG, *(alert_name(check.id) for check in catalogue(inventory))}
     for check in catalogue(inventory):
-        labels = alarms[alert_name(check.id)]["labels"]
+        labels = alerts[alert_name(check.id)]["labels"]
         assert (labels["action"], labels["severity"], labels["check"]) == (check.action, check.severity, check.id)
         assert check.severity == "critical" or check.action in {"none", "pause_deploys"}, check.id
 
@@ -87,14 +87,14 @@ def test_a_watch_waits_for_the_first_bar_and_outlasts_what_becomes_silent_a_minu
 
 
 @inventory
-def test_the_alarm_that_a_bot_is_not_seen_is_raised_before_those_it_silences(inventory):
+def test_the_alert_that_a_bot_is_not_seen_is_raised_before_those_it_silences(inventory):
     checks = by_id(inventory)
     silenced = [check for check in checks.values() if check.group in {"bots", "strategy", "drift"}]
     assert all(check.for_seconds > checks["bot_seen"].for_seconds for check in silenced if check.id != "bot_seen")
 
 
 @inventory
-def test_the_alarm_that_a_bot_is_not_seen_outlasts_those_it_silences_until_a_started_bot_has_its_first_bar(inventory):
+def test_the_alert_that_a_bot_is_not_seen_outlasts_those_it_silences_until_a_started_bot_has_its_first_bar(inventory):
     """What they were raised for ends with the first bar; at its first scrape a bot is seen and has none."""
     checks, bar = by_id(inventory), {"lab": 1}.get(inventory, 60)
     assert checks["bot_seen"].keep_firing_seconds >= bar + checks["bot_bar_age"].for_seconds
@@ -117,7 +117,7 @@ def test_the_page_shows_the_routes_that_the_labs_alertmanager_has():
 
 
 @inventory
-def test_an_alarm_that_acts_holds_for_three_evaluations_in_a_row(inventory):
+def test_an_alert_that_acts_holds_for_three_evaluations_in_a_row(inventory):
     checks = by_id(inventory).values()
     assert actions_of(checks, {"lab": 5}.get(inventory, 15))
 
@@ -153,8 +153,8 @@ def test_an_estate_without_bots_of_a_mode_has_a_catalogue_without_them(tmp_path,
 
 
 @inventory
-def test_alarms_about_bots_keep_no_bot_from_starting(inventory):
-    """While a bot is down, its alarms are open: they may not keep it down."""
+def test_alerts_about_bots_keep_no_bot_from_starting(inventory):
+    """While a bot is down, its alerts are open: they may not keep it down."""
     query = by_id(inventory)["critical_alerts"].query
     (left_out,) = re.findall(r'group!~"([^"]+)"', query)
     assert left_out.split("|") == ["bots", "strategy", "drift", "paper_kpi"]

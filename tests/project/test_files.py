@@ -32,7 +32,7 @@ def test_the_package_imports_nothing_from_ansible(path):
         assert not any(name.partition(".")[0] == "ansible" for name in names)
 
 
-def test_the_stops_port_can_not_create_start_pull_or_remove():
+def test_the_stops_port_cannot_create_start_pull_or_remove():
     tree = ast.parse((ROOT / "module_utils/trading_ops/host/engine.py").read_text(encoding="utf-8"))
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     dangerous = {"create_container", "start", "restart", "unpause", "pull", "remove_container", "prune_containers"}

@@ -86,7 +86,7 @@ def test_rules_of_the_estate_are_on_the_list(write):
 def test_limit_and_extra_variables_do_not_change_the_list(write):
     inventory = ROOT / "inventories" / "lab"
     whole = write(inventory).read_text()
-    assert write(inventory, "--limit", "homelab1", "-e", "trading_core_bot_services=x").read_text() == whole
+    assert write(inventory, "--limit", "lab1", "-e", "trading_core_bot_services=x").read_text() == whole
 
 
 def test_list_is_for_its_owner_only(write):

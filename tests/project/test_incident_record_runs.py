@@ -22,7 +22,7 @@ ID = "INC-20261121-080000-gaps"
 def estate(tmp_path: Path) -> Path:
     """An inventory whose hosts are this machine: a trading and feed host without an engine, and a control host.
 
-    Whoever becomes another user here, or takes the hosts' interpreter on the controller, fails.
+    Anyone who becomes another user here, or takes the hosts' interpreter on the controller, fails.
     """
 
     def host(name: str) -> dict[str, object]:
@@ -124,7 +124,7 @@ def test_while_the_control_host_is_away_the_checkout_keeps_everything_and_brings
     assert (code, "ctl: did not answer" in verdict) == (10, True)
 
     estate.write_text(whole)
-    said = ("-e", "cause=a lost | stream", "-e", "actions=reno: mend it; anna: look after it")
+    said = ("-e", "cause=a lost | stream", "-e", "actions=reno: fix it; anna: look after it")
     code, _, output = runbook(estate, "incident_close", "-e", f"incident_id={ID}", *said)
     assert (code, f"    backlog: - [ ] look after it (anna, {ID})" in output) == (0, True)
     home = entries(estate.parent / "ctl" / "incidents" / ID)
@@ -133,7 +133,7 @@ def test_while_the_control_host_is_away_the_checkout_keeps_everything_and_brings
     for folder in (estate.parent / "ctl" / "incidents" / ID, estate.parent / "copies" / ID):
         text = (folder / "post_mortem.md").read_text()
         assert "a lost \\| stream" in text
-        assert "| reno | mend it |" in text
+        assert "| reno | fix it |" in text
 
 
 def test_a_refused_command_is_on_record_of_an_incident_that_is_known_and_makes_none_of_a_mistyped_id(estate):
@@ -172,10 +172,10 @@ def test_notes_for_an_incident_that_the_checkout_does_not_know_begin_with_the_fi
     look = {"name": "Look", "ansible.builtin.stat": {"path": str(noted)}, "register": "seen"}
     say = {"name": "Say", "ansible.builtin.debug": {"msg": "noted meanwhile: {{ seen.stat.exists }}"}}
     tasks = [{"name": "Act", proof: None}, look, say]
-    step = {"name": "1 Act", "hosts": "localhost", "gather_facts": False, "vars": {"proof": proof}, "tasks": tasks}
-    (tmp_path / "mend.yml").write_text(json.dumps([step]))
+    step = {"name": "1 Act", "hosts": "localhost", "gather_facts": False, "vars": {"must_prove": proof}, "tasks": tasks}
+    (tmp_path / "fix.yml").write_text(json.dumps([step]))
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "mend.yml", "-e", f"incident_id={ID}"],
+        [str(Path(sys.executable).with_name("ansible-playbook")), "fix.yml", "-e", f"incident_id={ID}"],
         cwd=tmp_path,
         env={
             **os.environ,
@@ -201,7 +201,7 @@ def test_an_incident_stays_open_until_cause_and_owners_are_said(estate):
     assert f"    OPEN  {ID}  since " in output
     code, verdict, _ = runbook(estate, "incident_close", "-e", f"incident_id={ID}")
     assert (code, "nobody has said the cause" in verdict) == (13, True)
-    said = ("-e", "cause=a lost stream", "-e", "actions=reno: mend it")
+    said = ("-e", "cause=a lost stream", "-e", "actions=reno: fix it")
     assert runbook(estate, "incident_close", "--check", "-e", f"incident_id={ID}", *said)[0] == 0
     assert not (estate.parent / "ctl" / "incidents" / ID / "post_mortem.md").exists()
     assert runbook(estate, "incident_close", "-e", f"incident_id={ID}", *said)[0] == 0
@@ -220,7 +220,7 @@ def test_a_dry_run_notes_nothing(estate):
     assert not (estate.parent / "ctl").exists()
 
 
-def test_a_checkout_that_can_not_be_written_changes_neither_verdict_nor_exit_code(estate):
+def test_a_checkout_that_cannot_be_written_changes_neither_verdict_nor_exit_code(estate):
     (estate.parent / "copies").write_text("in the way")
     code, verdict, _ = runbook(estate, "failsafe_stop", "-e", "reason=x")
     assert (code, verdict.startswith("VERDICT 10 failsafe_stop: NOT PROVEN: UNKNOWN:")) == (10, True)

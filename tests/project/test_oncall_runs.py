@@ -90,7 +90,7 @@ def run(tmp_path: Path, alertmanager: Server) -> Any:
         "trading_core_certificate_paths": [],
         "trading_core_operator": "anna@desk",
     }
-    groups = {"feed_hosts": {"hosts": {"here": {}}}, "control": {"hosts": {"control1": {}}}}
+    groups = {"feed_hosts": {"hosts": {"here": {}}}, "control": {"hosts": {"lab-control": {}}}}
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps({"all": {"vars": here, "children": groups}}))
     catalogue = json.dumps({"check_catalogue_checks": [catalogue_item(id="feed_bars_rate")]})
@@ -121,7 +121,7 @@ def test_a_shift_begins_with_a_report_that_is_kept_and_compared_with(run, tmp_pa
     code, verdict, output = run("shift_start", "-e", f"since={NOW}")
     assert [entry["since"] for entry in shift_log(tmp_path)] == ["", NOW], "what somebody looked into is on record"
     newest = max((tmp_path / "reports/shifts").glob("shift_*/report.json"))
-    assert json.loads(newest.read_text())["changed"] == [["2.5", "alarm Psi", "new", "fail"]]
+    assert json.loads(newest.read_text())["changed"] == [["2.5", "alert Psi", "new", "fail"]]
     assert "./runbook alert_take -e alert=" in output
 
 
@@ -150,18 +150,18 @@ def test_without_the_feed_host_the_rest_of_the_report_is_there(run, tmp_path):
     code, verdict, output = run("shift_start")
     assert (code, "here: host: did not answer (ssh: connect to host" in verdict) == (10, True), output
     text = next((tmp_path / "reports/shifts").glob("shift_*/report.md")).read_text()
-    assert "control1: memory" in text
+    assert "lab-control: memory" in text
 
 
-def test_a_path_of_alarms_that_is_not_there_is_unknown_in_a_dry_run_too(run):
+def test_a_path_of_alerts_that_is_not_there_is_unknown_in_a_dry_run_too(run):
     code, verdict, output = run("alert_path", "--check")
     assert (code, "DRY RUN: nothing was changed; a real run would end with 10" in verdict) == (10, True), output
 
 
-def test_an_alarm_is_taken_once_and_only_while_it_fires(run, tmp_path, alertmanager):
+def test_an_alert_is_taken_once_and_only_while_it_fires(run, tmp_path, alertmanager):
     asked = ("alert_take", "-e", "alert=Psi", "-e", json.dumps({"next_step": "trains the model"}))
     code, verdict, output = run(*asked)
-    assert (code, "no alarm 'Psi' fires" in verdict) == (13, True), output
+    assert (code, "no alert 'Psi' fires" in verdict) == (13, True), output
     assert not (tmp_path / "state").exists()
     alertmanager.alertmanager.alerts.append(alert("Psi", severity="critical"))
     for _ in range(2):
@@ -172,10 +172,10 @@ def test_an_alarm_is_taken_once_and_only_while_it_fires(run, tmp_path, alertmana
 
 
 @pytest.mark.faults
-def test_alarms_are_listed(run, alertmanager):
+def test_alerts_are_listed(run, alertmanager):
     alertmanager.alertmanager.alerts.append(alert("Psi", severity="critical"))
     code, verdict, output = run("alerts")
-    assert (code, "1 alarms fire (1 critical), 0 silences" in verdict) == (0, True), output
+    assert (code, "1 alerts fire (1 critical), 0 silences" in verdict) == (0, True), output
 
 
 def open_incident(tmp_path: Path, place: str = "state/incidents", name: str = "timeline.jsonl") -> None:
@@ -196,8 +196,8 @@ def test_a_silence_belongs_to_an_open_incident_and_ends(run, tmp_path, alertmana
     open_incident(tmp_path)
     code, verdict, output = run(*SILENCE)
     assert (code, 'alertname="Psi" until' in verdict) == (0, True), output
-    near = "'Psi' neither fires nor is a check's alarm"
-    assert ("it covers NO ALARM that fires now" in verdict, near in verdict) == (True, True), "one check, another name"
+    near = "'Psi' neither fires nor is a check's alert"
+    assert ("it covers NO ALERT that fires now" in verdict, near in verdict) == (True, True), "one check, another name"
     (made,) = alertmanager.alertmanager.silences
     assert made["comment"] == f"{INCIDENT}: training"
     timeline = (tmp_path / "state/incidents" / INCIDENT / "timeline.jsonl").read_text()
@@ -250,7 +250,7 @@ def test_a_shift_is_handed_over_when_nothing_is_nobodys_and_accepted_once(run, t
     assert [entry["kind"] for entry in shift_log(tmp_path)] == ["handover", "handover", "handover_accepted"]
 
 
-def test_every_access_is_tried_and_each_that_fails_has_its_mend(run, tmp_path):
+def test_every_access_is_tried_and_each_that_fails_has_its_fix(run, tmp_path):
     inventory = json.loads((tmp_path / "hosts.json").read_text())
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_args": ""}
     inventory["all"]["children"]["feed_hosts"]["hosts"]["here"] = away
@@ -261,11 +261,11 @@ def test_every_access_is_tried_and_each_that_fails_has_its_mend(run, tmp_path):
     code, _, output = run("oncall_access", "-e", json.dumps(services))
     assert code == 1, output
     for words in (
-        "✖ here: SSH: nobody listens on its SSH port mend: at its console: systemctl",
+        "✖ here: SSH: nobody listens on its SSH port fix: at its console: systemctl",
         "✖ here: host key: it is not pinned",
         "✖ Grafana: ",
-        "✖ Git: no Git repository is named, so none was tried mend: trading_core_access_git_repositories",
-        "✔ control1: SSH: reached",
+        "✖ Git: no Git repository is named, so none was tried fix: trading_core_access_git_repositories",
+        "✔ lab-control: SSH: reached",
         "✔ vault: secrets that come from it are there",
     ):
         assert words in " ".join(output.split()), words

@@ -38,8 +38,8 @@ PLAY_KEYS = {
 
 
 def steps(name):
-    """Return the plays of a procedure without its side jobs."""
-    return [play for play in plays(ROOT / "playbooks" / f"{name}.yml") if not play["vars"].get("side_job")]
+    """Return the plays of a procedure without its best-effort plays."""
+    return [play for play in plays(ROOT / "playbooks" / f"{name}.yml") if not play["vars"].get("best_effort")]
 
 
 def meta(path):
@@ -63,18 +63,18 @@ def test_every_play_is_named_hosts_roles_and_nothing_more(playbook):
 @playbook
 def test_every_play_names_a_proof_that_is_a_module_of_ours(playbook):
     for play in plays(playbook):
-        # A side job may name one too: what it then does not give is said to be missed.
-        assert "proof" in play["vars"] or play["vars"].get("side_job") is True, play["name"]
-        proof = play["vars"].get("proof", [])
+        # A best-effort play may name one too: what it then does not give is said to be missed.
+        assert "must_prove" in play["vars"] or play["vars"].get("best_effort") is True, play["name"]
+        proof = play["vars"].get("must_prove", [])
         for module in [proof] if isinstance(proof, str) else proof:
             assert (ROOT / "library" / f"{module}.py").is_file(), f"{play['name']}: {module}"
 
 
 @playbook
-def test_only_a_side_job_goes_on_without_a_host_that_went_away_or_after_an_error(playbook):
+def test_only_a_best_effort_goes_on_without_a_host_that_went_away_or_after_an_error(playbook):
     for play in plays(playbook):
         if {"ignore_unreachable", "ignore_errors"} & play.keys():
-            assert play["vars"].get("side_job") is True, play["name"]
+            assert play["vars"].get("best_effort") is True, play["name"]
 
 
 @playbook
@@ -102,7 +102,7 @@ def test_a_play_that_validates_has_a_specification(playbook):
 
 def test_the_stop_waits_for_nobody_and_validates_nothing():
     play, *after = plays(ROOT / "playbooks" / "failsafe_stop.yml")
-    assert [entry["vars"]["side_job"] for entry in after] == [True]
+    assert [entry["vars"]["best_effort"] for entry in after] == [True]
     for each in (play, *after):
         assert each["strategy"] == "free"
         assert not {"serial", "any_errors_fatal", "validate_argspec"} & each.keys()
@@ -112,14 +112,14 @@ def test_the_stop_waits_for_nobody_and_validates_nothing():
     assert not any(option.get("required") for option in options.values())
 
 
-def test_an_incident_begins_as_the_stop_and_all_that_follows_is_a_side_job():
+def test_an_incident_begins_as_the_stop_and_all_that_follows_is_a_best_effort():
     stop = plays(ROOT / "playbooks" / "failsafe_stop.yml")
     incident = plays(ROOT / "playbooks" / "incident.yml")
     assert incident[: len(stop)] == stop
-    assert all(play["vars"].get("side_job") is True for play in incident[1:])
+    assert all(play["vars"].get("best_effort") is True for play in incident[1:])
     assert not any({"serial", "any_errors_fatal", "validate_argspec"} & play.keys() for play in incident)
     assert all(play.get("ignore_unreachable") for play in incident[1:] if play["hosts"] != "localhost")
-    numbers = [play["name"].split()[0] for play in incident if "proof" in play["vars"]]
+    numbers = [play["name"].split()[0] for play in incident if "must_prove" in play["vars"]]
     assert numbers == ["4.1", "4.2", "4.3", "4.4", "4.5", "5.5"]
 
 
@@ -154,7 +154,7 @@ def test_a_bot_only_starts_after_every_host_and_the_feed_were_looked_at():
 
 def test_the_feed_is_only_touched_after_every_bot_was_proven_stopped():
     bots, feed = plays(ROOT / "playbooks" / "feed_stop.yml")
-    assert (bots["hosts"], bots["vars"]["proof"], bots["any_errors_fatal"]) == ("trading_hosts", "bots", True)
+    assert (bots["hosts"], bots["vars"]["must_prove"], bots["any_errors_fatal"]) == ("trading_hosts", "bot_stop", True)
     assert feed["hosts"] == "feed_hosts"
 
 
@@ -169,7 +169,11 @@ def test_live_needs_its_confirmation_and_a_mode_has_no_default():
 def test_a_gate_closes_everywhere_before_it_is_measured_and_opens_after_it(name):
     first, *_, last = steps(name)
     for play, state in ((first, "closed"), (last, "open")):
-        assert (play["hosts"], play["any_errors_fatal"], play["vars"]["proof"]) == ("trading_hosts", True, "feed_gate")
+        assert (play["hosts"], play["any_errors_fatal"], play["vars"]["must_prove"]) == (
+            "trading_hosts",
+            True,
+            "feed_gate",
+        )
         assert play["roles"][-1]["vars"]["feed_gate_state"] == state
 
 
@@ -189,7 +193,7 @@ def test_a_restart_goes_one_host_at_a_time_and_never_touches_the_halt():
 )
 def test_what_belongs_to_an_incident_ends_with_bringing_its_record_home(name):
     last = plays(ROOT / "playbooks" / f"{name}.yml")[-1]
-    assert (last["hosts"], last["vars"]["side_job"]) == ("control", True)
+    assert (last["hosts"], last["vars"]["best_effort"]) == ("control", True)
     assert last["roles"][-1]["role"] == "incident_record"
 
 
@@ -230,9 +234,9 @@ MIXED = [path for path in sorted((ROOT / "molecule").glob("*/*.yml")) if "import
 
 
 @pytest.mark.parametrize("playbook", MIXED, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_what_a_scenario_does_beside_a_procedure_is_a_side_job_of_its_verdict(playbook):
+def test_what_a_scenario_does_beside_a_procedure_is_a_best_effort_of_its_verdict(playbook):
     own = [play for play in load_yaml(playbook) if "hosts" in play]
-    assert [play["name"] for play in own if play.get("vars", {}).get("side_job") is not True] == []
+    assert [play["name"] for play in own if play.get("vars", {}).get("best_effort") is not True] == []
 
 
 def test_no_role_entry_skips_its_argument_validation():

@@ -41,9 +41,9 @@ def reports(tmp_path_factory) -> dict[str, Path]:
     """Write one report of each kind, none of them green, all with text that would rather be markup."""
     folder = tmp_path_factory.mktemp("reports")
     params = estate()
-    params["hosts"]["homelab1"]["filesystems"].append(disk("/srv", used=0.95))
-    params["hosts"]["homelab2"] = {"msg": HOSTILE}
-    params["alerts"]["homelab1"]["alerts"].append({**alert(HOSTILE), "annotations": {"summary": HOSTILE}})
+    params["hosts"]["lab1"]["filesystems"].append(disk("/srv", used=0.95))
+    params["hosts"]["lab2"] = {"msg": HOSTILE}
+    params["alerts"]["lab1"]["alerts"].append({**alert(HOSTILE), "annotations": {"summary": HOSTILE}})
     params["incidents"]["incidents"] = [incident(owner="anna")]
     params["shift"]["last_report"] = {"generated_at": "2026-11-20T22:00:00.000Z", "findings": []}
     params["curves"] = curves(label=HOSTILE)

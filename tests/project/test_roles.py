@@ -17,7 +17,7 @@ DEMANDED_NEXT = {
     ("incident_facts", "main"),
 }
 GOES_ON = "feed_side_stop"
-"""For side jobs only: a failure on the only feed host would end the run before anybody is informed."""
+"""For best-effort plays only: a failure on the only feed host would end the run before anybody is informed."""
 SHARED_PREFIX = {"estate": "trading_core_"}
 
 
@@ -118,9 +118,9 @@ def test_what_changes_a_host_takes_the_lease_and_gives_it_back_also_after_a_fail
     else:
         assert "rescue" not in work
     # In the block, where one host's refusal has to give back what the others took; else right before it.
-    take = next(task for task in [*tasks[: tasks.index(work)][::-1][:1], *work["block"]] if "lease" in task)
-    assert take["lease"]["state"] == "present"
-    assert [task["lease"]["state"] for task in work["always"]] == ["absent"]
+    take = next(task for task in [*tasks[: tasks.index(work)][::-1][:1], *work["block"]] if "state_lease" in task)
+    assert take["state_lease"]["state"] == "present"
+    assert [task["state_lease"]["state"] for task in work["always"]] == ["absent"]
 
 
 @role
@@ -138,15 +138,15 @@ def test_a_rescue_fails_again(role):
                 assert again or "ansible.builtin.fail" in task, path
 
 
-def test_what_goes_on_after_a_failure_is_a_side_job_everywhere():
+def test_what_goes_on_after_a_failure_is_a_best_effort_everywhere():
     found = [
         play for path in PLAYBOOKS for play in plays(path) if GOES_ON in [entry["role"] for entry in play["roles"]]
     ]
     assert found
-    assert all(play["vars"]["side_job"] is True for play in found)
+    assert all(play["vars"]["best_effort"] is True for play in found)
 
 
-def test_whoever_lets_a_host_be_unreachable_demands_its_word_next():
+def test_anyone_who_lets_a_host_be_unreachable_demands_its_word_next():
     """A feed host that is gone would take the trading host out of the play, and no rescue would run."""
     start = ROOT / "roles" / "bot_start" / "tasks"
     watch, demand = load_yaml(start / "verify.yml")
@@ -178,15 +178,15 @@ def test_a_host_that_falls_silent_in_a_release_is_noticed_and_keeps_no_other_fro
             assert "default('unknown')" in said or "default='unknown'" in said
     back, end = load_yaml(release / "restore.yml")
     assert (back["ignore_unreachable"], back["any_errors_fatal"]) == (True, False)
-    expected = ["lease", "kill_switch_info", "release", "wait_for_metrics", "release_record"]
+    expected = ["state_lease", "kill_switch_info", "release", "wait_for_metrics", "release_record"]
     assert [key for task in back["block"] for key in task if key in expected] == expected
-    assert [task["lease"]["state"] for task in back["always"]] == ["absent"]
+    assert [task["state_lease"]["state"] for task in back["always"]] == ["absent"]
     assert "ansible.builtin.fail" in end
 
 
 @pytest.mark.parametrize("name", [*STOP_PATH_ROLES, "bot_stop", "halt_release"])
 def test_a_stop_never_asks_for_the_lease(name):
-    assert not [task for _, task in role_tasks(ROOT / "roles" / name) if "lease" in task]
+    assert not [task for _, task in role_tasks(ROOT / "roles" / name) if "state_lease" in task]
 
 
 def test_lists_are_joined_in_an_order_that_lasts():

@@ -144,7 +144,7 @@ def test_refused_release_ends_with_thirteen(estate):
     assert (code, "PROVEN: here: Halt latch lifted for INC-1" in verdict) == (0, True)
 
 
-def test_play_that_names_no_proof_can_not_be_green(estate, tmp_path):
+def test_play_that_names_no_proof_cannot_be_green(estate, tmp_path):
     root = tmp_path / "checkout"
     for name in ("playbooks", "roles", "library", "module_utils"):
         shutil.copytree(ROOT / name, root / name, symlinks=True)

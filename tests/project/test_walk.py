@@ -88,7 +88,7 @@ def test_a_requirement_leads_to_a_command(row):
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
 def test_the_section_of_a_step_names_its_command_and_each_of_its_plays_has_one(playbook):
     first, *others = dict.fromkeys(play["name"] for play in plays(playbook))
-    # What a step reads before it acts stands in a part of its section: "2.5.1 Take an alarm (which one)".
+    # What a step reads before it acts stands in a part of its section: "2.5.1 Take an alert (which one)".
     step = [section for section in EVERY if section.title in {first, first.partition(" (")[0]}]
     around = [section for section in EVERY if any(part.text in section.text for part in step)]
     assert playbook.stem in {call for section in [*step, *around] for call in section.calls}, first

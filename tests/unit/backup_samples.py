@@ -6,7 +6,7 @@ from trading_ops.backup.manifest import Database, Dump, FileFacts, Manifest, Mod
 FACTS = FileFacts(5, "a" * 64)
 MANIFEST = Manifest(
     id="SET-20261121-023000",
-    host="homelab1",
+    host="lab1",
     started_at="2026-11-21T02:30:00.000Z",
     finished_at="2026-11-21T02:30:09.000Z",
     versions={"postgresql": "17.6", "timescaledb": "2.19.3", "mlflow": "3.17.0", "restic": "0.18.0", "pg_dump": "17.6"},

@@ -69,11 +69,11 @@ class World:
         names = {"trading": "trading", "mlflow": "mlflow"}
         return Request(
             "trading-paper", "timescaledb", "mlflow", "postgres", names, "/mlartifacts", self.scratch, 1_000_000_000,
-            self.repository(), "homelab1", 3600,
+            self.repository(), "lab1", 3600,
         )  # fmt: skip
 
     def repository(self) -> Repository:
-        return Repository("rest:http://user:secret@control1:8000/trading-core", Path("/pw"), {}, None)
+        return Repository("rest:http://user:secret@lab-control:8000/trading-core", Path("/pw"), {}, None)
 
     def old_snapshots(self) -> list[dict[str, Any]] | None:
         """Return what a plan for 90 days would remove; restic says null for nothing."""
@@ -197,7 +197,7 @@ class Conversation:
         return [{"rows": 5, "sum": "17", "newest": []}]
 
 
-def snapshot(number: int, age: timedelta, host: str = "homelab1", **more: Any) -> dict[str, Any]:
+def snapshot(number: int, age: timedelta, host: str = "lab1", **more: Any) -> dict[str, Any]:
     """Return a set as `restic snapshots --json` shows it."""
     at = NOW - age
     return {

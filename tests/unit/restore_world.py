@@ -168,7 +168,7 @@ class FakePrograms:
         return self._end(argv, lambda words: self._run(list(argv), words, cwd))
 
     def feed(self, argv: Sequence[str], source: Path) -> Ended:
-        text = source.read_text()  # what is not there can not be fed
+        text = source.read_text()  # what is not there cannot be fed
         return self._end(argv, lambda words: self._feed(words, text))
 
     def stream(self, argv: Sequence[str], take: Any) -> Ended:

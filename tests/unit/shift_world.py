@@ -140,16 +140,16 @@ def estate() -> dict[str, Any]:
     return copy.deepcopy(
         {
             "hosts": {
-                "homelab1": status(*feed, container("bot", "trading-paper")),
-                "homelab2": status(container("bot", "trading-live")),
-                "control1": status(),
+                "lab1": status(*feed, container("bot", "trading-paper")),
+                "lab2": status(container("bot", "trading-live")),
+                "lab-control": status(),
             },
-            "feed_hosts": ["homelab1"],
+            "feed_hosts": ["lab1"],
             "feed_project_name": "ai_trading_core",
-            "checks": {"homelab1": {"outcome": "proven", "checks": CHECKS}},
+            "checks": {"lab1": {"outcome": "proven", "checks": CHECKS}},
             "alerts": {
-                "homelab1": {
-                    **{"outcome": "proven", "version": "0.28.0", "summary": "0 alarms fire", "silences": []},
+                "lab1": {
+                    **{"outcome": "proven", "version": "0.28.0", "summary": "0 alerts fire", "silences": []},
                     "alerts": [alert("Watchdog", "none", "0000000000000000")],
                 }
             },
@@ -167,7 +167,7 @@ def estate() -> dict[str, Any]:
             "alert_path": {
                 "outcome": "proven",
                 "is_set_up": True,
-                "summary": "alarms arrive: a heartbeat came 12 s ago",
+                "summary": "alerts arrive: a heartbeat came 12 s ago",
             },
             "since": SINCE,
             "memory_limit_percent": 90.0,

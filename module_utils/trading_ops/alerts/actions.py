@@ -1,8 +1,8 @@
-"""What an alarm may do on the control host: what the catalogue says of its name, and nothing else.
+"""What an alert may do on the control host: what the catalogue says of its name, and nothing else.
 
 An order is what came with one request to the alert receiver. It chooses no host, no play and no variable: of all its
-text only the names of alarms are looked up, and a name that the catalogue does not know does nothing. All that an
-alarm can bring about reduces risk.
+text only the names of alerts are looked up, and a name that the catalogue does not know does nothing. All that an
+alert can bring about reduces risk.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ BY: Final = "alertmanager"
 SHOWN_CHARACTERS: Final = 200
 SHOWN_LABELS: Final = 20
 MOST_TRIES: Final = 3
-"""How often a stop that is not proven is tried at once; after that Alertmanager says the alarm again."""
+"""How often a stop that is not proven is tried at once; after that Alertmanager says the alert again."""
 
 CONFIRMATIONS: Final = 3
-"""Evaluations in a row, a scrape apart, that an alarm needs before it stops anything by itself."""
+"""Evaluations in a row, a scrape apart, that an alert needs before it stops anything by itself."""
 
 AGAIN_SECONDS: Final = 3600
 """After so long something that is still wrong is told once more."""
@@ -42,8 +42,8 @@ class OrderError(Exception):
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """One alarm of an order. `name` and `status` count, the rest is text to be shown."""
+class Alert:
+    """One alert of an order. `name` and `status` count, the rest is text to be shown."""
 
     name: str
     status: str
@@ -58,20 +58,20 @@ class Order:
 
     file: str
     received_at: float
-    alarms: tuple[Alarm, ...]
+    alerts: tuple[Alert, ...]
 
 
 @dataclass(frozen=True)
 class Act:
-    """One thing to do because of alarms, each named once."""
+    """One thing to do because of alerts, each named once."""
 
     action: str
-    alarms: tuple[Alarm, ...]
+    alerts: tuple[Alert, ...]
 
     @property
     def reason(self) -> str:
         """The names, which are the catalogue's own words."""
-        return f"alert {', '.join(alarm.name for alarm in self.alarms)}"
+        return f"alert {', '.join(alert.name for alert in self.alerts)}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Drive:
-    """The stop that alarms have driven last.
+    """The stop that alerts have driven last.
 
     is_opened: the whole incident has run to its end once, for this scope; from then on only its stop is driven again.
     tries: runs since one was last proven. driven_at: when the last one began, seconds since 1970.
@@ -99,7 +99,7 @@ class Drive:
 
 
 def actions_of(checks: Iterable[Check], scrape_interval_seconds: float) -> dict[str, str]:
-    """Return the action of each alarm of the catalogue by its name.
+    """Return the action of each alert of the catalogue by its name.
 
     Raises ValueError where one would act without its confirmation: a single bad sample stops nothing.
     """
@@ -108,7 +108,7 @@ def actions_of(checks: Iterable[Check], scrape_interval_seconds: float) -> dict[
     for check in checks:
         if check.action != "none" and check.for_seconds < least:
             raise ValueError(
-                f"{check.id}: an alarm with the action {check.action} has to hold for {least:g} s, "
+                f"{check.id}: an alert with the action {check.action} has to hold for {least:g} s, "
                 f"{CONFIRMATIONS} evaluations in a row, not for {check.for_seconds} s."
             )
         found[alert_name(check.id)] = check.action
@@ -121,29 +121,29 @@ def parse_order(file: str, body: bytes) -> Order:
     if not _MOMENT.fullmatch(moment):
         raise OrderError(f"{file!r} is no name of an order.")
     try:
-        alarms = tuple(_parse_alarm(item) for item in parse_json(body.decode("utf-8"))["alerts"])
+        alerts = tuple(_parse_alert(item) for item in parse_json(body.decode("utf-8"))["alerts"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OrderError(f"{file!r} is no order: {type(error).__name__}.") from error
-    return Order(file, int(moment) / 1e9, alarms)
+    return Order(file, int(moment) / 1e9, alerts)
 
 
 def plan(orders: Sequence[Order], actions: Mapping[str, str]) -> Plan:
     """Return what the orders ask for together: one stop at most, the widest, and before anything else."""
-    wanted: dict[str, dict[str, Alarm]] = {}
+    wanted: dict[str, dict[str, Alert]] = {}
     records: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     heartbeat_at = 0.0
     for order in orders:
-        for alarm in order.alarms:
-            action, what = _judge(alarm, actions)
+        for alert in order.alerts:
+            action, what = _judge(alert, actions)
             if what == "heartbeat":
                 heartbeat_at = max(heartbeat_at, order.received_at)
                 continue
             if action:
-                wanted.setdefault(action, {}).setdefault(alarm.name, alarm)
-            key = (alarm.name, alarm.status, alarm.starts_at, repr(sorted(alarm.labels.items())))
-            record = records.setdefault(key, {"received_at": order.received_at, "count": 0, **_shown(alarm, what)})
+                wanted.setdefault(action, {}).setdefault(alert.name, alert)
+            key = (alert.name, alert.status, alert.starts_at, repr(sorted(alert.labels.items())))
+            record = records.setdefault(key, {"received_at": order.received_at, "count": 0, **_shown(alert, what)})
             record["count"] += 1
-    stops = {name: alarm for action in STOP_SCOPES for name, alarm in wanted.get(action, {}).items()}
+    stops = {name: alert for action in STOP_SCOPES for name, alert in wanted.get(action, {}).items()}
     acts = []
     if stops:
         acts.append(Act("stop_bots" if "stop_bots" in wanted else "stop_live", tuple(stops.values())))
@@ -179,7 +179,7 @@ def stop_arguments(stop: Drive, act: Act) -> list[str]:
 
 def pause_arguments(act: Act) -> list[str]:
     """Return the `./runbook` command that pauses deploys."""
-    return ["deploy_pause", "-e", f"reason={act.reason}", "-e", f"source=alert:{act.alarms[0].name}"]
+    return ["deploy_pause", "-e", f"reason={act.reason}", "-e", f"source=alert:{act.alerts[0].name}"]
 
 
 def is_over(state: str, entries: Iterable[Entry]) -> bool:
@@ -193,8 +193,8 @@ def is_over(state: str, entries: Iterable[Entry]) -> bool:
 
 
 def detection_of(stop: Drive, act: Act, now: str, origin: str) -> Entry:
-    """Return the entry of the incident's timeline that says which alarms it was noticed by."""
-    said = "; ".join(alarm.summary or alarm.name for alarm in act.alarms)
+    """Return the entry of the incident's timeline that says which alerts it was noticed by."""
+    said = "; ".join(alert.summary or alert.name for alert in act.alerts)
     return Entry(
         id=f"{stop.incident_id}-{stop.scope}-detection",
         at=now,
@@ -208,7 +208,7 @@ def detection_of(stop: Drive, act: Act, now: str, origin: str) -> Entry:
         origin=origin,
         facts={
             "record": {"reason": act.reason},
-            "alerts": [_shown(alarm, act.action) for alarm in act.alarms],
+            "alerts": [_shown(alert, act.action) for alert in act.alerts],
         },
     )
 
@@ -220,13 +220,13 @@ def silence_of_path(heartbeat_at: float, since: float, now: float, limit_seconds
     the receiver there.
     """
     if heartbeat_at > now + limit_seconds:
-        return "The last heartbeat of the alarms is from the future: this host's clock was set back."
+        return "The last heartbeat of the alerts is from the future: this host's clock was set back."
     if now - max(heartbeat_at, since) <= limit_seconds:
         return ""
     seen = f"the last came {now - heartbeat_at:.0f} s ago" if heartbeat_at else "none ever came"
     return (
-        f"No heartbeat of the alarms: {seen}, and one is due every minute. "
-        "No alarm would stop a bot now. Look at Prometheus, Alertmanager and the alert receiver."
+        f"No heartbeat of the alerts: {seen}, and one is due every minute. "
+        "No alert would stop a bot now. Look at Prometheus, Alertmanager and the alert receiver."
     )
 
 
@@ -235,25 +235,25 @@ def due(wrong: Mapping[str, str], told: Mapping[str, float], now: float) -> list
     return [key for key in wrong if not 0 <= now - told.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS]
 
 
-def _judge(alarm: Alarm, actions: Mapping[str, str]) -> tuple[str, str]:
-    """Return the action of an alarm, empty for none, and what is recorded of it."""
-    if alarm.status != "firing":
-        return "", "recorded: resolved" if alarm.status == "resolved" else "recorded: its status is unknown"
-    if alarm.name == WATCHDOG:
+def _judge(alert: Alert, actions: Mapping[str, str]) -> tuple[str, str]:
+    """Return the action of an alert, empty for none, and what is recorded of it."""
+    if alert.status != "firing":
+        return "", "recorded: resolved" if alert.status == "resolved" else "recorded: its status is unknown"
+    if alert.name == WATCHDOG:
         return "", "heartbeat"
-    if alarm.name not in actions:
-        return "", "recorded: no alarm of the catalogue"
-    action = actions[alarm.name]
+    if alert.name not in actions:
+        return "", "recorded: no alert of the catalogue"
+    action = actions[alert.name]
     return ("", "recorded: asks for nothing") if action == "none" else (action, action)
 
 
-def _parse_alarm(item: Any) -> Alarm:
+def _parse_alert(item: Any) -> Alert:
     labels, annotations = item["labels"], item.get("annotations") or {}
     name = labels["alertname"]
     if not isinstance(name, str):
         raise ValueError("its name is no text")
     shown = {_line(key): _line(value) for key, value in list(labels.items())[:SHOWN_LABELS] if key != "alertname"}
-    return Alarm(
+    return Alert(
         _line(name),
         _line(item["status"]),
         _line(item.get("startsAt", "")),
@@ -267,12 +267,12 @@ def _line(value: object) -> str:
     return "".join(char if char.isprintable() else " " for char in str(value))[:SHOWN_CHARACTERS]
 
 
-def _shown(alarm: Alarm, what: str) -> dict[str, Any]:
+def _shown(alert: Alert, what: str) -> dict[str, Any]:
     return {
-        "name": alarm.name,
-        "status": alarm.status,
-        "starts_at": alarm.starts_at,
-        "labels": dict(alarm.labels),
-        "summary": alarm.summary,
+        "name": alert.name,
+        "status": alert.status,
+        "starts_at": alert.starts_at,
+        "labels": dict(alert.labels),
+        "summary": alert.summary,
         "what": what,
     }

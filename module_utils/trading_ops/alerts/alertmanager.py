@@ -126,7 +126,7 @@ class Alertmanager:
                 _text(answer["versionInfo"], "version"), _moment(answer, "uptime"), _text(answer["config"], "original")
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise AlertmanagerError(f"{self._url}: its status can not be understood: {error!r}.") from error
+            raise AlertmanagerError(f"{self._url}: its status cannot be understood: {error!r}.") from error
 
     def silence(
         self, matchers: Sequence[Matcher], starts_at: datetime, ends_at: datetime, created_by: str, comment: str
@@ -159,7 +159,7 @@ class Alertmanager:
         try:
             return [parse(item) for item in answer]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise AlertmanagerError(f"{self._url}{path}: an entry can not be understood: {error!r}.") from error
+            raise AlertmanagerError(f"{self._url}{path}: an entry cannot be understood: {error!r}.") from error
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> Any:
         try:

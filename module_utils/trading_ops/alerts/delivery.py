@@ -68,7 +68,7 @@ def ensure_delivery(host: SenderHost, params: Mapping[str, Any], dry_run: bool) 
 def _tell(host: SenderHost, init_container: str) -> None:
     """Have the one-shot write the configuration again and Alertmanager read it.
 
-    Neither has to be there yet: whoever starts alerting later starts both, and then finds the files.
+    Neither has to be there yet: anyone who starts alerting later starts both, and then finds the files.
     """
     code, output = host.run(["docker", "start", "--attach", init_container])
     if code != 0 and "No such container" not in output:

@@ -1,4 +1,4 @@
-"""Which alarms fired since a moment, from when until when, as Prometheus remembers it."""
+"""Which alerts fired since a moment, from when until when, as Prometheus remembers it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .info import describe_labels
 
 QUERY: Final = f'ALERTS{{alertstate="firing", alertname!="{WATCHDOG}"}}'
 STEPS: Final = 500
-"""How finely the time is looked at; an alarm that was shorter than a step can be missed."""
+"""How finely the time is looked at; an alert that was shorter than a step can be missed."""
 
 A_SHIFT: Final = timedelta(hours=12)
 LONGEST: Final = timedelta(days=14)
@@ -26,7 +26,7 @@ TIMEOUT_SECONDS: Final = 10
 
 
 def describe(series: Series, end: float, step_seconds: int) -> dict[str, Any]:
-    """Return one alarm: when it was first and last seen, and whether it still fires. Gaps in it are not told."""
+    """Return one alert: when it was first and last seen, and whether it still fires. Gaps in it are not told."""
     first, last = series.points[0][0], series.points[-1][0]
     labels = {name: value for name, value in series.labels.items() if not name.startswith("__")}
     return {
@@ -40,7 +40,7 @@ def describe(series: Series, end: float, step_seconds: int) -> dict[str, Any]:
 
 
 def look(fetch: FetchRange, begin: float, end: float) -> list[dict[str, Any]]:
-    """Return every alarm that fired, by its begin. Raises HttpError."""
+    """Return every alert that fired, by its begin. Raises HttpError."""
     step = max(15, math.ceil((end - begin) / STEPS))
     try:
         status, body = bounded(lambda: fetch(QUERY, step), TIMEOUT_SECONDS)
@@ -53,7 +53,7 @@ def look(fetch: FetchRange, begin: float, end: float) -> list[dict[str, Any]]:
 
 
 def observe(params: Mapping[str, Any], now: Callable[[], datetime]) -> dict[str, Any]:
-    """Return the module result: the alarms since then. Never raises."""
+    """Return the module result: the alerts since then. Never raises."""
     end = now()
     try:
         begin = parse_utc(params["since"]) if params["since"] else end - A_SHIFT
@@ -65,7 +65,7 @@ def observe(params: Mapping[str, Any], now: Callable[[], datetime]) -> dict[str,
     except (ValueError, HttpError) as error:
         return _result("unknown", str(error), [])
     firing = sum(each["fires"] for each in alerts)
-    return _result("proven", f"{len(alerts)} alarms since {format_utc(begin)}, {firing} of them still fire", alerts)
+    return _result("proven", f"{len(alerts)} alerts since {format_utc(begin)}, {firing} of them still fire", alerts)
 
 
 def _moment(epoch: float) -> str:

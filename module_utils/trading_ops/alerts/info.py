@@ -42,10 +42,10 @@ def observe(alertmanager: Alertmanager, wanted: str = "") -> dict[str, Any]:
         return _seen("unknown", str(error), "", (), (), (), "./runbook alerting_start")
     matching = select_alerts(alerts, wanted) if wanted else ()
     if wanted and not matching:
-        return _seen("refused", f"no alarm {wanted!r} fires", version, alerts, silences, (), LOOK)
+        return _seen("refused", f"no alert {wanted!r} fires", version, alerts, silences, (), LOOK)
     real = [alert for alert in alerts if alert.name != WATCHDOG]
     critical = sum(alert.labels.get("severity") == "critical" for alert in real)
-    words = f"{len(real)} alarms fire ({critical} critical), {len(silences)} silences"
+    words = f"{len(real)} alerts fire ({critical} critical), {len(silences)} silences"
     return _seen("proven", words, version, alerts, silences, matching)
 
 
@@ -129,22 +129,22 @@ def describe_labels(labels: Mapping[str, str]) -> str:
 
 
 def _describe_covered(alertmanager: Alertmanager, matchers: Sequence[Matcher], check_ids: Sequence[str]) -> str:
-    """Return which alarms that fire a silence covers. One that covers none is legitimate, or a name typed wrong."""
+    """Return which alerts that fire a silence covers. One that covers none is legitimate, or a name typed wrong."""
     try:
         alerts = alertmanager.alerts()
     except AlertmanagerError as error:
-        return f"whether it covers an alarm is not known: {error}"
+        return f"whether it covers an alert is not known: {error}"
     if covered := sum(all(matcher.holds(alert.labels) for matcher in matchers) for alert in alerts):
-        return f"it covers {covered} alarm{'s that fire' if covered > 1 else ' that fires'} now"
+        return f"it covers {covered} alert{'s that fire' if covered > 1 else ' that fires'} now"
     wanted = next((matcher.value for matcher in matchers if matcher.name == "alertname"), "")
     elsewhere = [f"for {describe_labels(alert.labels) or 'the estate'}" for alert in alerts if alert.name == wanted]
     names = {name.lower(): name for name in (*map(alert_name, check_ids), *(alert.name for alert in alerts))}
-    words = "it covers NO ALARM that fires now"
+    words = "it covers NO ALERT that fires now"
     if elsewhere:
         words += f"; {wanted} fires {' and '.join(elsewhere[:_SHOWN])}"
     elif wanted and wanted not in names.values():
         near = get_close_matches(wanted.lower(), names, n=1)
-        words += f"; {wanted!r} neither fires nor is a check's alarm" + (f", {names[near[0]]} is" if near else "")
+        words += f"; {wanted!r} neither fires nor is a check's alert" + (f", {names[near[0]]} is" if near else "")
     return words
 
 

@@ -1,4 +1,4 @@
-"""Whether an alarm would arrive and be carried out: the last heartbeat, what waits, and the units that do the work."""
+"""Whether an alert would arrive and be carried out: the last heartbeat, what waits, and the units that do the work."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ControlHost:
 
 
 def observe(host: ControlHost, wait_seconds: float, dry_run: bool = False) -> dict[str, Any]:
-    """Return the module result: `proven` where alarms arrive and are carried out. Never raises.
+    """Return the module result: `proven` where alerts arrive and are carried out. Never raises.
 
     wait_seconds: so long is waited for a heartbeat that comes from now on; 0 takes one that is young enough.
     dry_run: what is waited for is `planned`, since nothing was set up that could send it; a look is the same as else.
@@ -51,7 +51,7 @@ def _observe(host: ControlHost, wait_seconds: float) -> dict[str, Any]:
     try:
         settings = parse_settings(host.settings_path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return _result("unknown", "no alert receiver was set up here: no alarm stops a bot", _SETUP, is_set_up=False)
+        return _result("unknown", "no alert receiver was set up here: no alert stops a bot", _SETUP, is_set_up=False)
     except (OSError, SettingsError) as error:
         return _result("unknown", str(error), _SETUP)
     begun = host.clock()
@@ -74,11 +74,11 @@ def _observe(host: ControlHost, wait_seconds: float) -> dict[str, Any]:
     }
     if wrong:
         return _result("unknown", "; ".join(wrong), _LOGS, **facts)
-    return _result("proven", f"alarms arrive: {seen}, every unit is at work, no order waits", "", **facts)
+    return _result("proven", f"alerts arrive: {seen}, every unit is at work, no order waits", "", **facts)
 
 
 def read_heartbeat(alerts_path: Path) -> float:
-    """Return when the last heartbeat came, 0 where that is not on record or can not be a time."""
+    """Return when the last heartbeat came, 0 where that is not on record or cannot be a time."""
     try:
         moment = float(json.loads((alerts_path / HEARTBEAT_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

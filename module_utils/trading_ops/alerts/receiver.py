@@ -39,7 +39,7 @@ PROGRAMS: Final = {
     "/usr/bin/python3": "python3",
 }
 PROBE: Final = "AlertReceiverProbe"
-"""An alarm that no catalogue knows: it is recorded, and that proves the way from the request to the reader."""
+"""An alert that no catalogue knows: it is recorded, and that proves the way from the request to the reader."""
 
 VALID_DAYS: Final = 3650
 RENEW_SECONDS: Final = 30 * 86400
@@ -146,11 +146,11 @@ def _install(
 def _check_wanted(host: ReceiverHost, token: str, address: str) -> None:
     missing = [package for program, package in PROGRAMS.items() if not host.at(program).exists()]
     if missing:
-        mend = f"apt-get install {' '.join(missing)} (on the control host)"
-        raise ReceiverError(f"not installed: {', '.join(missing)}", "refused", mend)
+        fix = f"apt-get install {' '.join(missing)} (on the control host)"
+        raise ReceiverError(f"not installed: {', '.join(missing)}", "refused", fix)
     if not _TOKEN.fullmatch(token):
-        mend = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' (into the vault: …_receiver_token)"
-        raise ReceiverError("The token has to be 43 or more letters, digits, - and _ (256 bit).", "usage", mend)
+        fix = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' (into the vault: …_receiver_token)"
+        raise ReceiverError("The token has to be 43 or more letters, digits, - and _ (256 bit).", "usage", fix)
     if not _HOST.fullmatch(address):
         raise ReceiverError(f"{address!r} is no address that Alertmanager could use.", "usage", "")
 
@@ -285,8 +285,8 @@ def _prove(host: ReceiverHost, layout: Layout, token: str) -> None:
         ("GET", "/alerts", sender, b"", 405, "answers another method"),
         ("POST", "/", sender, body, 404, "answers on another path"),
         ("POST", "/alerts", sender, large, 413, "takes a large body"),
-        ("POST", "/alerts", sender, b"{", 500, "takes what is no alarm"),
-        ("POST", "/alerts", sender, body, 200, "takes no alarm"),
+        ("POST", "/alerts", sender, b"{", 500, "takes what is no alert"),
+        ("POST", "/alerts", sender, body, 200, "takes no alert"),
     ):
         seen = host.ask(method, path, headers, content)
         if seen != status:
@@ -295,7 +295,7 @@ def _prove(host: ReceiverHost, layout: Layout, token: str) -> None:
     while probe not in read_text(host.at(f"{layout.state_path}/alerts/received.jsonl")):
         if host.clock() >= end:
             raise ReceiverError(
-                f"The receiver took an alarm, and nobody carried it out within {CARRIED_OUT_SECONDS} s."
+                f"The receiver took an alert, and nobody carried it out within {CARRIED_OUT_SECONDS} s."
             )
         host.sleep(INTERVAL_SECONDS)
     if sick := {name: trouble for name in _ENABLED if (trouble := _trouble(host, name))}:

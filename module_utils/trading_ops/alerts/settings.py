@@ -1,4 +1,4 @@
-"""What the control host knows of alarms: actions by name, and what no silence may cover unseen."""
+"""What the control host knows of alerts: actions by name, and what no silence may cover unseen."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SETTINGS_PATH: Final = "/etc/trading-core/alerts.json"
 
 
 class SettingsError(Exception):
-    """The settings can not be read. The text is a sentence."""
+    """The settings cannot be read. The text is a sentence."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What `jobs/alerts.py` works by.
 
-    actions: by name of the alarm, for every check of the catalogue.
-    watched: the labels of every series whose alarm stops something, and of the heartbeat.
+    actions: by name of the alert, for every check of the catalogue.
+    watched: the labels of every series whose alert stops something, and of the heartbeat.
     silence_limit_seconds: so old may the last heartbeat be.
     heartbeat_url_path: file with the address of the dead-man's switch outside; empty for none.
     """
@@ -38,7 +38,7 @@ class Settings:
 
 
 def build_settings(checks: Iterable[Check], scrape_interval_seconds: float, params: Mapping[str, Any]) -> Settings:
-    """Return the settings for a catalogue. Raises ValueError for an alarm that would act without its confirmation."""
+    """Return the settings for a catalogue. Raises ValueError for an alert that would act without its confirmation."""
     checks = tuple(checks)
     stops = [check for check in checks if check.action in {"stop_bots", "stop_live"}]
     watched = [
@@ -78,14 +78,14 @@ def parse_settings(text: str) -> Settings:
             str(document["heartbeat_url_path"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SettingsError(f"The settings can not be read: {error!r}.") from error
+        raise SettingsError(f"The settings cannot be read: {error!r}.") from error
 
 
 def describe_silences(silences: Iterable[Silence], watched: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return a sentence for each silence over an alarm that stops something, or over the heartbeat, by its id.
+    """Return a sentence for each silence over an alert that stops something, or over the heartbeat, by its id.
 
     A condition on a label that the catalogue does not know may hold, since Prometheus adds labels of its own to all
-    alarms: it keeps no silence unseen.
+    alerts: it keeps no silence unseen.
     """
     watched = tuple(watched)
     known = {name for labels in watched for name in labels}
@@ -96,7 +96,7 @@ def describe_silences(silences: Iterable[Silence], watched: Iterable[Mapping[str
         if names and silence.state != "expired":
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             found[silence.id] = (
-                f"{silence.created_by or 'Somebody'} has silenced alarms that stop bots until {silence.ends_at}: "
+                f"{silence.created_by or 'Somebody'} has silenced alerts that stop bots until {silence.ends_at}: "
                 f"{shown} ({silence.words()}; {silence.comment or 'no comment'})"
             )
     return found

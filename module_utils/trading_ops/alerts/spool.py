@@ -1,7 +1,7 @@
 """The alert receiver's one command: put what came with one request into the spool, durably, and only then end with 0.
 
 This file stands alone, without the package around it. The control host has a copy, started once for each request by
-an account that can write to the spool and nowhere else. What it takes is checked again by whoever reads the spool.
+an account that can write to the spool and nowhere else. What it takes is checked again by anyone who reads the spool.
 
     python3 -IS alert_spool.py INCOMING SPOOL        ALERT_FILE names the file with the request's body
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 MOST_BYTES = 256 * 1024
 MOST_ORDERS = 5000
-"""More than an estate says in a day: whoever has the token and a bug can not fill the disk."""
+"""More than an estate says in a day: anyone who has the token and a bug cannot fill the disk."""
 
 
 class Refused(Exception):

@@ -109,7 +109,7 @@ class Layout:
 
     @property
     def alerts_path(self) -> str:
-        """The folder of all that comes of alarms."""
+        """The folder of all that comes of alerts."""
         return f"{self.state_path}/alerts"
 
     @property
@@ -161,15 +161,15 @@ def render_hooks(layout: Layout, token: str) -> str:
 
 
 def build_units(layout: Layout) -> dict[str, str]:
-    """Return the text of each unit by its file name. Raises JobsError where a value can not stand in a unit."""
+    """Return the text of each unit by its file name. Raises JobsError where a value cannot stand in a unit."""
     environment = layout.environment
     for text in (layout.checkout_path, layout.state_path, *environment, *environment.values()):
         if not is_plain(text):
             raise JobsError(f'A unit takes no quotes, no line ends and none of \\ % $, see "{text}".')
     common = _COMMON.format(account=ACCOUNT)
     settings = "".join(f'Environment="{name}={value}"\n' for name, value in sorted(environment.items()))
-    # No start limit: a receiver that gave up would be deaf, and a burst of alarms starts the reader often.
-    unit = "[Unit]\nDescription=AI_TRADING_CORE alarms: {}\n{}StartLimitIntervalSec=0\n\n"
+    # No start limit: a receiver that gave up would be deaf, and a burst of alerts starts the reader often.
+    unit = "[Unit]\nDescription=AI_TRADING_CORE alerts: {}\n{}StartLimitIntervalSec=0\n\n"
     online = "Wants=network-online.target\nAfter=network-online.target\n"
     # User: systemd gives HOME to a service that names its account, and none to one that does not.
     runbook = f"Type=oneshot\nUser=root\nUMask=0077\nWorkingDirectory={layout.checkout_path}\n{settings}"
@@ -191,13 +191,13 @@ def build_units(layout: Layout) -> dict[str, str]:
         + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-orders\n"
         # A stop that is not proven stays in the spool and is tried again.
         + f"Restart=on-failure\nRestartSec=15\n{bounds}",
-        ORDERS_PATH: "[Unit]\nDescription=AI_TRADING_CORE alarms: an order waits\n\n"
+        ORDERS_PATH: "[Unit]\nDescription=AI_TRADING_CORE alerts: an order waits\n\n"
         + f"[Path]\nDirectoryNotEmpty={layout.spool_path}\n"
         + install.format("paths.target"),
         WATCH: unit.format("look whether they would arrive", online)
         + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-orders --watch\n"
         + bounds,
-        WATCH_TIMER: "[Unit]\nDescription=AI_TRADING_CORE alarms: look every minute\n\n"
+        WATCH_TIMER: "[Unit]\nDescription=AI_TRADING_CORE alerts: look every minute\n\n"
         + "[Timer]\nOnCalendar=*-*-* *:*:30\nAccuracySec=1s\n"
         + install.format("timers.target"),
     }

@@ -216,10 +216,10 @@ def _demand_private(path: Path) -> None:
     try:
         seen = path.stat()
     except OSError as error:
-        raise ValueError(f"{path} can not be looked at: {error} (mend: ./runbook backup_setup)") from error
+        raise ValueError(f"{path} cannot be looked at: {error} (fix: ./runbook backup_setup)") from error
     is_ours = seen.st_uid in {0, os.geteuid()}
     if not stat.S_ISREG(seen.st_mode) or not is_ours or stat.S_IMODE(seen.st_mode) & 0o077 or not seen.st_size:
-        raise ValueError(f"{path} is a file with a secret, mode 0400, and nobody else's (mend: ./runbook backup_setup)")
+        raise ValueError(f"{path} is a file with a secret, mode 0400, and nobody else's (fix: ./runbook backup_setup)")
 
 
 def _parse_set(item: Mapping[str, Any]) -> BackupSet:

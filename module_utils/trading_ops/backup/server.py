@@ -137,7 +137,7 @@ def ensure_server(wanted: Wanted, host: ServerHost, dry_run: bool) -> dict[str, 
 def _ensure(wanted: Wanted, host: ServerHost, dry_run: bool, done: list[str]) -> None:
     ids = host.ids()
     if ids is None:
-        raise ServerError("restic-rest-server is not installed (mend: apt-get install restic-rest-server)", "refused")
+        raise ServerError("restic-rest-server is not installed (fix: apt-get install restic-rest-server)", "refused")
     for words in (wanted.client_password, wanted.repository_password):
         if words and (len(words) < SHORTEST_PASSWORD or not words.isascii() or not words.isprintable()):
             raise ServerError(f"A password has {SHORTEST_PASSWORD} printable ASCII characters or more.", "refused")
@@ -255,10 +255,10 @@ def _prove(wanted: Wanted, host: ServerHost) -> None:
 
 
 def _result(outcome: str, summary: str, done: Sequence[str]) -> dict[str, Any]:
-    mend = "journalctl -u restic-rest-server -n 50 (on the host)" if outcome == "failed" else ""
+    fix = "journalctl -u restic-rest-server -n 50 (on the host)" if outcome == "failed" else ""
     return {
         "changed": bool(done) and outcome in {"proven", "planned"},
         "outcome": outcome,
         "summary": summary,
-        "next_command": mend,
+        "next_command": fix,
     }

@@ -100,8 +100,8 @@ def check_data(
         restic.ask_restic(programs, repository, ["check", f"--read-data-subset={part}/{subsets}"])
         sets = restic.list_sets(programs, repository)
     except (ResticError, ProgramError, ValueError) as error:
-        mend = "runbooks/Backup_And_Restore.md 3.4" if isinstance(error, ResticError) and error.code == 1 else ""
-        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), mend)
+        fix = "runbooks/Backup_And_Restore.md 3.4" if isinstance(error, ResticError) and error.code == 1 else ""
+        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), fix)
     took = f"{clock() - begun:.1f} s"
     words = f"{repository.shown} is whole: {len(sets)} sets, data part {part} of {subsets} read in {took}"
     return _result("proven", words, sets, "")

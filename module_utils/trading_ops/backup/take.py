@@ -256,7 +256,7 @@ def _dump_database(
 
 def _begin(ask: Ask, timeout_seconds: int) -> dict[str, str]:
     """Return the snapshot that this session keeps open: its name, when it is of, and the server's version."""
-    # A run that was killed leaves the session behind: it must not keep dead rows in the tables for ever.
+    # A run that was killed leaves the session behind: it must not keep dead rows in the tables forever.
     ask(f"SET idle_in_transaction_session_timeout = '{timeout_seconds}s'")
     ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     (line,) = ask(
@@ -316,7 +316,7 @@ def _prove(request: Request, ports: Ports, manifest: Manifest, text: str, snapsh
 
 
 def _open_repository(request: Request, ports: Ports, dry_run: bool) -> None:
-    """Raise where the repository can not be opened now: before gigabytes are staged for it."""
+    """Raise where the repository cannot be opened now: before gigabytes are staged for it."""
     try:
         restic.ask_restic(ports.programs, request.repository, ["cat", "config"])
     except ResticError as error:

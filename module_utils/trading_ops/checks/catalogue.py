@@ -139,7 +139,7 @@ def _agrees(series: Mapping[str, str], select: Mapping[str, str]) -> bool:
 
 
 def find_line(text: str, error: CatalogueError) -> int:
-    """Return the line (from 1) of a catalogue's YAML text that `error` is about, 0 where it can not be found.
+    """Return the line (from 1) of a catalogue's YAML text that `error` is about, 0 where it cannot be found.
 
     The line of the id stands for a field that is missing. Each check is a block that begins with its id.
     """
@@ -248,7 +248,7 @@ def _words(item: Mapping[str, Any], name: str, is_word: Callable[[str], bool]) -
         raise _Wrong(name, "a list without repetition is needed")
     for value in values:
         if not isinstance(value, str) or not is_word(value):
-            raise _Wrong(name, f"{value!r} can not stand here")
+            raise _Wrong(name, f"{value!r} cannot stand here")
     return tuple(values)
 
 

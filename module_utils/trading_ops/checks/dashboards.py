@@ -73,8 +73,8 @@ def build_grafana_files(checks: Sequence[Check], prometheus_url: str) -> dict[st
 
 
 def build_dashboard(dashboard: Dashboard, checks: Iterable[Check]) -> dict[str, Any]:
-    """Return a dashboard as Grafana provisions it: open alarms, then a panel for each check of its groups."""
-    panels, top = [_alarms_panel(dashboard)], _PANEL_HEIGHT
+    """Return a dashboard as Grafana provisions it: open alerts, then a panel for each check of its groups."""
+    panels, top = [_alerts_panel(dashboard)], _PANEL_HEIGHT
     for group in dashboard.groups:
         own = [check for check in checks if check.group == group]
         panels.append({"type": "row", "title": _GROUP_TITLES[group], "gridPos": _place(top, 0, _COLUMNS, 1)})
@@ -97,12 +97,12 @@ def build_dashboard(dashboard: Dashboard, checks: Iterable[Check]) -> dict[str, 
     }
 
 
-def _alarms_panel(dashboard: Dashboard) -> dict[str, Any]:
+def _alerts_panel(dashboard: Dashboard) -> dict[str, Any]:
     groups = "|".join(dashboard.groups)
     return {
         "type": "table",
-        "title": "Alarms open",
-        "description": "Empty is only good while the alarm Watchdog fires (System Health, Monitoring).",
+        "title": "Alerts open",
+        "description": "Empty is only good while the alert Watchdog fires (System Health, Monitoring).",
         "datasource": _DATASOURCE,
         "gridPos": _place(0, 0, _COLUMNS, _PANEL_HEIGHT),
         "targets": [

@@ -187,7 +187,7 @@ def wait_until_stable(
 
 
 def controller_distrust(controller_epoch: float | None, host_epoch: float, limits: Limits) -> str:
-    """Return in words that this host's clock is behind the controller's, empty where that can not be said.
+    """Return in words that this host's clock is behind the controller's, empty where that cannot be said.
 
     The time that the task took to get here hides a clock that is ahead: for that the caller compares `host_epoch` in
     the result with the controller's clock afterwards.
@@ -195,7 +195,7 @@ def controller_distrust(controller_epoch: float | None, host_epoch: float, limit
     if controller_epoch is None or controller_epoch - host_epoch <= limits.clock_offset_seconds:
         return ""
     behind = controller_epoch - host_epoch
-    return f"this host's clock is {behind:.1f} s behind the controller's (mend: timedatectl set-ntp true, on both)"
+    return f"this host's clock is {behind:.1f} s behind the controller's (fix: timedatectl set-ntp true, on both)"
 
 
 def series_words(labels: Labels) -> str:
@@ -240,7 +240,7 @@ def _ask(query: str, fetch: Fetch, now: Callable[[], float], timeout_seconds: fl
 
 
 def _by_series(check: Check, answer: Answer, select: Mapping[str, str]) -> dict[Labels, float]:
-    """Return the values by series. Raises HttpError for an answer that can not be told apart by the labels."""
+    """Return the values by series. Raises HttpError for an answer that cannot be told apart by the labels."""
     if answer.error:
         raise HttpError(answer.error)
     found: dict[Labels, float] = {}

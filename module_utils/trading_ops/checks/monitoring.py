@@ -80,7 +80,7 @@ def observe_rules(ask: Ask, rules: Mapping[str, Any]) -> str:
 
     Rules outside of our groups are somebody else's and not looked at. Raises HttpError without an answer.
     """
-    # Without the alarms that are open: somebody else's hundreds would be longer than an answer may be.
+    # Without the alerts that are open: somebody else's hundreds would be longer than an answer may be.
     status, body = _asked(ask, "GET", "/api/v1/rules?type=alert&exclude_alerts=true")
     try:
         groups = parse_json(body.decode())["data"]["groups"]

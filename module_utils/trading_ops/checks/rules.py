@@ -1,4 +1,4 @@
-"""Alert rules as Prometheus loads them, made from the checks: an alarm is raised whenever the gate would not pass."""
+"""Alert rules as Prometheus loads them, made from the checks: an alert is raised whenever the gate would not pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WATCHDOG: Final = "Watchdog"
 WATCHDOG_LABELS: Final = {"severity": "none", "action": "none", "group": "watchdog"}
 GROUP_PREFIX: Final = "trading_core_"
 UNSEEN: Final = "bot_seen"
-"""The check whose alarm says that a bot is not seen."""
+"""The check whose alert says that a bot is not seen."""
 
 _ABOUT_BOTS: Final = frozenset({"bots", "strategy", "drift"})
 
@@ -28,9 +28,9 @@ _NEXT: Final = {
 
 
 def build_rules(checks: Iterable[Check], scrape_interval_seconds: float) -> dict[str, Any]:
-    """Return the content of a rules file: a group for each group of checks, and the alarm that always fires.
+    """Return the content of a rules file: a group for each group of checks, and the alert that always fires.
 
-    That alarm carries a digest of all others, so that one can see in a running Prometheus which rules it has.
+    That alert carries a digest of all others, so that one can see in a running Prometheus which rules it has.
     """
     interval = f"{round(scrape_interval_seconds * 1000)}ms"
     by_group: dict[str, list[dict[str, Any]]] = {}
@@ -44,18 +44,18 @@ def build_rules(checks: Iterable[Check], scrape_interval_seconds: float) -> dict
         "alert": WATCHDOG,
         "expr": "vector(1)",
         "labels": WATCHDOG_LABELS,
-        "annotations": {"summary": "Always fires. Where it does not arrive, no alarm does.", "digest": digest},
+        "annotations": {"summary": "Always fires. Where it does not arrive, no alert does.", "digest": digest},
     }
     return {"groups": [*groups, {"name": f"{GROUP_PREFIX}watchdog", "interval": interval, "rules": [watchdog]}]}
 
 
 def alert_name(check_id: str) -> str:
-    """Return the alarm's name, e.g. `FeedLatencyP99` for `feed_latency_p99`."""
+    """Return the alert's name, e.g. `FeedLatencyP99` for `feed_latency_p99`."""
     return "".join(word.capitalize() for word in check_id.split("_"))
 
 
 def alert_labels(check: Check) -> dict[str, str]:
-    """Return the labels that an alarm carries beside its name and those of its series."""
+    """Return the labels that an alert carries beside its name and those of its series."""
     return {
         "severity": check.severity,
         "action": check.action,
@@ -69,7 +69,7 @@ def alert_expr(check: Check, scrape_interval_seconds: float) -> str:
     """Return PromQL that gives a sample for each series for which, or because of which, the gate would not pass.
 
     The value is that of the check, NaN for an expected series without one. What is good is written positively (met,
-    finite, fresh, not reset), so that whatever is not known to be good raises the alarm.
+    finite, fresh, not reset), so that whatever is not known to be good raises the alert.
     """
     on = f"on({', '.join(check.labels)})"
     good = [f"({check.query}) {check.condition} {_number(check.threshold)}{_FINITE[check.condition]}"]
@@ -105,7 +105,7 @@ def _rule(check: Check, scrape_interval_seconds: float) -> dict[str, Any]:
 
 
 def _held_back(check: Check, expr: str) -> str:
-    """Return the expression without what is said of a bot that is not seen, which the alarm that says so stands for.
+    """Return the expression without what is said of a bot that is not seen, which the alert that says so stands for.
 
     Here and not in Alertmanager, so that it holds for every Alertmanager. What is known of a live bot's money is never
     held back: a bot that comes and goes must not hide a loss.

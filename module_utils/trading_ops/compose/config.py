@@ -33,7 +33,7 @@ decides nothing."""
 
 
 class ComposeError(Exception):
-    """Compose can not do what was asked. The text is a sentence; `outcome` is the word the run ends with."""
+    """Compose cannot do what was asked. The text is a sentence; `outcome` is the word the run ends with."""
 
     def __init__(self, sentence: str, outcome: str = "failed", next_command: str = "") -> None:
         super().__init__(sentence)
@@ -209,7 +209,7 @@ def prune_missing_dependencies(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the project without dependencies that no active profile holds.
 
     `up` drops an optional dependency on an inactive service before it hashes, `config --hash` does not (M, 2.26),
-    so a live bot whose database belongs to another profile would seem changed for ever.
+    so a live bot whose database belongs to another profile would seem changed forever.
     """
     services = document["services"]
 
@@ -294,7 +294,7 @@ def parse_error(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not _is_progress(line)]
     if not lines:
         return "Compose gave no reason."
-    # It repeats values that it can not read, whatever they are.
+    # It repeats values that it cannot read, whatever they are.
     said = Redactor(build_rules()).text(lines[-1])
     return f"Compose says: {said}" + ("" if lines[-1].endswith((".", "?", "!")) else ".")
 

@@ -188,10 +188,10 @@ def _expected(
     if service.unsupported:
         raise ComposeError(
             f"{service.name} uses the container of another service ({service.unsupported}); "
-            "what Compose would do with it can not be known beforehand, so it is not supported."
+            "what Compose would do with it cannot be known beforehand, so it is not supported."
         )
     if service.name in named and service.replicas == 0:
-        raise ComposeError(f"{service.name} is configured with 0 containers, so it can not be {state}.")
+        raise ComposeError(f"{service.name} is configured with 0 containers, so it cannot be {state}.")
     completes = service.name in one_shots or (service.name in named and state == "completed")
     return Expected(
         service=service.name,

@@ -50,7 +50,7 @@ def ensure_stopped(request: Request, tools: Tools, dry_run: bool) -> Report:
     """Return the report of stopping the named services, one after another in the order of the request.
 
     The desired state is written after the stop, so that no sick disk holds one up. Raises EngineError only where the
-    engine can not be reached at all.
+    engine cannot be reached at all.
     """
     results = stop_services(tools.connect(), request, request.services, dry_run, tools.clock)
     outcome = worst(result.outcome for result in results)
@@ -99,7 +99,7 @@ def stop_service(
     """Return what became of a service after its containers, one-off ones included, in any state, got SIGTERM and, at
     the end of the grace period, SIGKILL, all at the same time. No container at all is stopped too.
 
-    Nothing is raised: an engine that can not be asked is an outcome, `unknown`.
+    Nothing is raised: an engine that cannot be asked is an outcome, `unknown`.
     """
     begun = clock()
     before: tuple[Seen, ...] = ()
@@ -127,7 +127,7 @@ def stop_service(
 
 def observe_service(engine: Engine, project: str, service: str) -> tuple[Seen, ...]:
     """Return all containers of a service. One that vanishes between list and look is gone only when a second list
-    agrees. Raises EngineError where the engine can not list its containers.
+    agrees. Raises EngineError where the engine cannot list its containers.
     """
     labels = [f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}={service}"]
     for _look in range(LOOKS):
@@ -138,7 +138,7 @@ def observe_service(engine: Engine, project: str, service: str) -> tuple[Seen, .
 
 
 def _look_at(engine: Engine, container_id: str, name: str) -> Seen | None:
-    """Return the container, None when it is gone. What can not be read is not stopped."""
+    """Return the container, None when it is gone. What cannot be read is not stopped."""
     try:
         description = engine.inspect(container_id)
     except EngineError as error:

@@ -142,4 +142,4 @@ def _look(state_path: Path) -> tuple[Log, str]:
     except OSError as error:
         return Log(()), f"{state_path / DRIFT_FILE} could not be read: {error}"
     numbers = ", ".join(map(str, log.damaged_lines))
-    return log, f"{state_path / DRIFT_FILE} can not be understood in line {numbers}" if numbers else ""
+    return log, f"{state_path / DRIFT_FILE} cannot be understood in line {numbers}" if numbers else ""

@@ -197,7 +197,7 @@ def _text_before(state_path: Path, fix_id: str, text: str) -> str:
         kept = parse_json(bounded(path.read_bytes, FILE_SECONDS).decode("utf-8"))
         before, after_sha256 = str(kept["before"]), str(kept["after_sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} can not be understood: {error!r}.", "failed", f"cat {path} (on the host)") from error
+        raise ConfigError(f"{path} cannot be understood: {error!r}.", "failed", f"cat {path} (on the host)") from error
     if text != before and _digest(text) != after_sha256:
         raise ConfigError(
             f"The configuration was changed again since {fix_id}. Undo the later change first, or set single values.",

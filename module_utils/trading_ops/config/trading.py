@@ -110,7 +110,7 @@ def plan(text: str, wanted: Mapping[str, object]) -> tuple[tuple[Change, ...], s
     if repr(_reload(changed)) != repr(after):
         keys = ", ".join(change.key for change in changes)
         raise ConfigError(
-            f"{keys} can not be changed alone: an anchor, an alias or a text of several lines stands there."
+            f"{keys} cannot be changed alone: an anchor, an alias or a text of several lines stands there."
         )
     return tuple(changes), changed
 
@@ -139,7 +139,7 @@ def ensure_changed(
 ) -> dict[str, Any]:
     """Return the module result of changing the file; `now` tells ISO 8601 UTC. Never raises.
 
-    `keep` writes down what a later undo needs, before anything is changed; OSError where it can not.
+    `keep` writes down what a later undo needs, before anything is changed; OSError where it cannot.
     """
     try:
         planned = _plan(request)
@@ -152,7 +152,7 @@ def ensure_changed(
     moment, documentation = now(), drift_log.digest(request.documentation_path)
     entries = [_entry(request, change, moment, documentation) for change in changes]
     try:
-        # Written down first: a record of a change that failed can be told from the file, an unrecorded change can not.
+        # Written down first: a record of a change that failed can be told from the file, an unrecorded change cannot.
         if keep:
             keep(planned)
         drift_log.record(request.state_path, entries)
@@ -320,7 +320,7 @@ def _render(value: object) -> str:
 
 
 def _check_bounds(content: Mapping[str, Any], changes: Sequence[Change]) -> None:
-    """Raise ConfigError for a number that can not be meant. What gets smaller is held against no limit."""
+    """Raise ConfigError for a number that cannot be meant. What gets smaller is held against no limit."""
     for change in changes:
         if isinstance(change.after, bool | str):
             continue
@@ -345,10 +345,8 @@ def _yaml() -> Any:
     try:
         import yaml
     except ImportError as error:
-        mend = "apt-get install python3-yaml"
-        raise ConfigError(
-            f"Python's YAML library is missing (mend: {mend})", "failed", f"{mend} (on the host)"
-        ) from error
+        fix = "apt-get install python3-yaml"
+        raise ConfigError(f"Python's YAML library is missing (fix: {fix})", "failed", f"{fix} (on the host)") from error
     return yaml
 
 

@@ -1,4 +1,4 @@
-"""Writing to a disk that may be full, read-only or dead: it lasts, or it fails, and it never takes for ever."""
+"""Writing to a disk that may be full, read-only or dead: it lasts, or it fails, and it never takes forever."""
 
 from __future__ import annotations
 

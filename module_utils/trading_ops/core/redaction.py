@@ -131,7 +131,7 @@ def build_rules(known: Iterable[tuple[str, str]] = (), declared: Mapping[str, st
         try:
             expression = re.compile(text.encode())
         except re.error as error:
-            raise RedactionError(f"The pattern {name!r} can not be understood: {error}.") from error
+            raise RedactionError(f"The pattern {name!r} cannot be understood: {error}.") from error
         if expression.match(b""):
             raise RedactionError(f"The pattern {name!r} matches nothing at all.")
         patterns.append(Pattern(name, expression, HINTS.get(name, ())))

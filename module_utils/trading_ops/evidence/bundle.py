@@ -200,7 +200,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
     except OSError as error:
         raise BundleError(f"{root.name} has no manifest: {error.strerror}.") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise BundleError(f"The manifest of {root.name} can not be understood.") from error
+        raise BundleError(f"The manifest of {root.name} cannot be understood.") from error
     for item in items:
         if item.status not in STATUSES or bool(item.path) != (item.status in KEPT) or not _is_inside(item.path):
             raise BundleError(f"The manifest of {root.name} has an entry that is none: {item.name!r}.")
@@ -261,7 +261,7 @@ def unpack(archive: Path, root: Path, most_bytes: int) -> None:
                 target = partial / member.name
                 target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if source is None:
-                    raise BundleError(f"{archive.name} can not be read at {member.name!r}.")
+                    raise BundleError(f"{archive.name} cannot be read at {member.name!r}.")
                 with source, open(target, "xb") as file:
                     os.fchmod(file.fileno(), 0o600)
                     shutil.copyfileobj(source, file, 1024 * 1024)

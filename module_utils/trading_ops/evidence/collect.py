@@ -161,7 +161,7 @@ def _observe(tools: Tools) -> Estate:
 
 
 def _read_containers(docker_root: Path) -> tuple[dict[str, Any], ...] | None:
-    """Return the containers' descriptions from the engine's own files, None where they can not be read."""
+    """Return the containers' descriptions from the engine's own files, None where they cannot be read."""
     found = []
     try:
         for folder in sorted((docker_root / "containers").iterdir()):
@@ -181,7 +181,7 @@ def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
     known = [("given", value) for value in request.secrets]
     troubles = []
     if estate.containers is None:
-        troubles.append("the containers' environment can not be read")
+        troubles.append("the containers' environment cannot be read")
     for container in estate.containers or ():
         lines = (container.get("Config") or {}).get("Env") or []
         known += [(name, part) for name, value in parse_environment(lines) for part in select_secrets(name, value)]
@@ -190,7 +190,7 @@ def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
             try:
                 text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
             except OSError as error:
-                troubles.append(f"{path} can not be read ({error.strerror})")
+                troubles.append(f"{path} cannot be read ({error.strerror})")
                 continue
             known += [
                 (name or path.name, part)

@@ -54,7 +54,7 @@ _INSPECTED: Final[dict[str, tuple[str, ...]]] = {
 
 
 def add_descriptions(bundle: Bundle, request: Request, tools: Tools, estate: Estate) -> None:
-    """Add containers, engine, Compose documents, files and facts; what can not be had is noted with its reason."""
+    """Add containers, engine, Compose documents, files and facts; what cannot be had is noted with its reason."""
     for container in estate.containers or ():
         name = container_name(container)
         bundle.add_tree(f"inspect {name}", f"inspect/{safe_name(name)}.json", keep_allowed(container))

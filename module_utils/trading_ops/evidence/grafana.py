@@ -1,6 +1,6 @@
 """Grafana's own pictures of its dashboards, for the evidence of an incident, where Grafana has a renderer.
 
-Grafana answers 200 with a picture also where it can not draw: one that says so, or its login page. Neither is kept.
+Grafana answers 200 with a picture also where it cannot draw: one that says so, or its login page. Neither is kept.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `{"outcome": "pass", "feeds": [{"host", "container_id", "started_at"}], "passed_at", "expires_at", "by", "checks":
 [{"id", "value", "unit"}]}`. A pass that can be read, is of now, and is of the very feed containers that run now, is the
-only sign of "open". Whatever can not be understood is closed. Its times are this host's own clock, and nobody else's.
+only sign of "open". Whatever cannot be understood is closed. Its times are this host's own clock, and nobody else's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GATE_COMMAND: Final = "./runbook feed_gate"
 READ_SECONDS: Final = 1
 WRITE_SECONDS: Final = 5
 LONGEST_SECONDS: Final = 3600
-"""A pass says that the feed was good; nobody knows for how long. More than this is no pass, whoever wrote it."""
+"""A pass says that the feed was good; nobody knows for how long. More than this is no pass, anyone who wrote it."""
 
 
 def format_gate(feeds: Sequence[Feed], checks: Iterable[Mapping[str, Any]], by: str, now: datetime, ttl: int) -> str:
@@ -51,7 +51,7 @@ def judge_gate(text: str | None, feeds_now: Sequence[Feed], now: datetime) -> st
         passed_at, expires_at = parse_utc(data["passed_at"]), parse_utc(data["expires_at"])
         feeds, outcome = parse_feeds(data["feeds"]), data["outcome"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FeedError) as error:
-        return f"The feed gate can not be understood ({error!r}) and counts as closed."
+        return f"The feed gate cannot be understood ({error!r}) and counts as closed."
     if outcome != "pass":
         return f"The feed gate says {outcome!r} and not 'pass'."
     if not passed_at <= now < expires_at or expires_at - passed_at > timedelta(seconds=LONGEST_SECONDS):
@@ -73,7 +73,7 @@ def read_gate(path: Path, feeds_now: Sequence[Feed], now: datetime) -> str:
     except FileNotFoundError:
         text = None
     except (OSError, ValueError) as error:
-        return f"The feed gate can not be read ({error}) and counts as closed."
+        return f"The feed gate cannot be read ({error}) and counts as closed."
     return judge_gate(text, feeds_now, now)
 
 

@@ -18,7 +18,7 @@ SETTINGS_PATH: Final = Path("/etc/trading-core/bots.conf")
 HEARTBEAT_PATH: Final = Path("/run/trading-core/guard.json")
 STALE_SECONDS: Final = 15
 READ_SECONDS: Final = 1
-MEND: Final = "./runbook host_setup"
+FIX: Final = "./runbook host_setup"
 
 GUARD_STATES: Final = frozenset({"active", "absent", "stale", "other version"})
 
@@ -67,20 +67,20 @@ def judge_guard(
     Only a guard that lives and runs the very code that asks is `active`.
     """
     if not installed:
-        return _guard("absent", "nothing stops a bot that is started while halted", MEND)
+        return _guard("absent", "nothing stops a bot that is started while halted", FIX)
     # A file that only one side has tells nothing by itself: the one that imports it differs as well.
     shared = loaded.keys() & installed.keys()
     if loaded and not shared:
-        return _guard("other version", "it is laid out otherwise", MEND)
+        return _guard("other version", "it is laid out otherwise", FIX)
     differing = sorted(name for name in shared if installed[name] != loaded[name])
     if differing:
-        return _guard("other version", f"its {', '.join(differing[:3])} is not of this version", MEND)
+        return _guard("other version", f"its {', '.join(differing[:3])} is not of this version", FIX)
     # Written so that a time in the future and NaN are stale too.
     if heartbeat is None or not 0 <= now - heartbeat.uptime <= STALE_SECONDS:
         last = f"no sign of life for {now - heartbeat.uptime:.0f} s" if heartbeat else "no sign of life since the boot"
-        return _guard("stale", last, f"journalctl -u trading-core-guard, then {MEND}")
+        return _guard("stale", last, f"journalctl -u trading-core-guard, then {FIX}")
     if heartbeat.digest != digest(installed):
-        return _guard("other version", "it was not restarted after its files changed", MEND)
+        return _guard("other version", "it was not restarted after its files changed", FIX)
     return {"state": "active", "summary": "guard active"}
 
 
@@ -89,7 +89,7 @@ def observe_guard(install_path: Path = INSTALL_PATH, heartbeat_path: Path = HEAR
     try:
         installed = bounded(lambda: installed_sources(install_path), READ_SECONDS)
     except (OSError, ValueError) as error:
-        return _guard("other version", f"its files can not be read: {error}", MEND)
+        return _guard("other version", f"its files cannot be read: {error}", FIX)
     try:
         heartbeat = parse_heartbeat(heartbeat_path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
@@ -97,5 +97,5 @@ def observe_guard(install_path: Path = INSTALL_PATH, heartbeat_path: Path = HEAR
     return judge_guard(loaded_sources(), installed, heartbeat, uptime())
 
 
-def _guard(state: str, why: str, mend: str) -> dict[str, str]:
-    return {"state": state, "summary": f"guard {state}: {why} ({mend})"}
+def _guard(state: str, why: str, fix: str) -> dict[str, str]:
+    return {"state": state, "summary": f"guard {state}: {why} ({fix})"}

@@ -25,7 +25,7 @@ from ..host.engine import ContainerGone, Engine, EngineError, docker_engine, fol
 from ..state import audit
 from ..state.latch import Latch, read_latch
 from ..stop.by_engine import IN_FLIGHT, restart_policy
-from ..stop.fallback import stop_anyhow
+from ..stop.fallback import stop_with_fallback
 from ..stop.kill_switch import TradingHost, parse_stop_request
 from .installed import HEARTBEAT_PATH, digest, installed_sources
 from .plan import SeenBot, Step, plan_guard
@@ -174,7 +174,7 @@ class Guard:
 
     def _stop(self, step: Step) -> None:
         bot = step.seen.bot
-        report = stop_anyhow(
+        report = stop_with_fallback(
             self._host.connect,
             self._host.cgroups,
             self._settings.rules,
@@ -226,7 +226,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    start_thread(partial(follow_for_ever, lambda: follow_starts(settings.docker_url, wake.set), wake.set))
+    start_thread(partial(follow_forever, lambda: follow_starts(settings.docker_url, wake.set), wake.set))
     for text in [*warnings, f"guarding {settings.state_path}, package {package_digest[:12]}"]:
         say_to_journal(text)
     while not ended.is_set():
@@ -240,7 +240,7 @@ def main() -> None:
         wake.clear()
 
 
-def follow_for_ever(follow: Callable[[], None], wake: Callable[[], None]) -> None:
+def follow_forever(follow: Callable[[], None], wake: Callable[[], None]) -> None:
     """Follow the engine's events; where they end the engine is going or coming, which is worth a look as well."""
     while True:
         try:

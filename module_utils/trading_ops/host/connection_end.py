@@ -25,7 +25,7 @@ class Interrupted(BaseException):
 def find_session(pid: int, proc: Path = Path("/proc")) -> tuple[int, str] | None:
     """Return id and start time of the process that stands for the caller: sshd's, or else the outermost before init.
 
-    None where a process on the way can not be read.
+    None where a process on the way cannot be read.
     """
     found = None
     while pid > 1:

@@ -96,7 +96,7 @@ class DockerEngine:
         )
 
     def stop(self, container_id: str, timeout_seconds: int) -> None:
-        # The SDK adds the grace period to the client's own time-out; a negative one would wait for ever.
+        # The SDK adds the grace period to the client's own time-out; a negative one would wait forever.
         self._ask("stop", lambda: self._client.stop(container_id, timeout=max(0, timeout_seconds)))
 
     def kill(self, container_id: str, signal: str = "SIGKILL") -> None:
@@ -116,7 +116,7 @@ class DockerEngine:
     def log_records(self, container_id: str, tail_lines: int, since: float | None) -> Iterator[bytes]:
         """Yield the newest records with their timestamps; a terminal's come in pieces of any size.
 
-        It can end early without an error (moby I#53631), and wait for ever where the engine hangs in mid answer.
+        It can end early without an error (moby I#53631), and wait forever where the engine hangs in mid answer.
         """
         yield from self._each(
             "read logs",
@@ -199,7 +199,7 @@ def docker_engine(docker_url: str, answer_seconds: int = ANSWER_SECONDS) -> Dock
 def follow_starts(docker_url: str, on_start: Callable[[], None]) -> None:
     """Call `on_start` for each event after which a bot may run or may come back; return when the engine goes away.
 
-    Raises EngineError where the engine can not be asked. A hung engine keeps this waiting for ever.
+    Raises EngineError where the engine cannot be asked. A hung engine keeps this waiting forever.
     """
     engine = docker_engine(docker_url)
     filters = {"type": "container", "event": ["create", "start", "unpause", "update"]}

@@ -1,4 +1,4 @@
-"""What a host must have before this project may rely on it, each with the line that mends it."""
+"""What a host must have before this project may rely on it, each with the line that fixes it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class SeenHost:
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that is missing: what was seen and expected, and the line that mends it."""
+    """Something that is missing: what was seen and expected, and the line that fixes it."""
 
     text: str
-    mend: str
+    fix: str
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -58,9 +58,7 @@ def evaluate(seen: SeenHost, needed_bytes: int) -> list[Lack]:
     """Return what is missing. A version or a size that nobody could read is missing too."""
     lacks = []
     if not seen.is_root:
-        lacks.append(
-            Lack("the account can not become root", "set ansible_become: true and its sudo right, see sudo(8)")
-        )
+        lacks.append(Lack("the account cannot become root", "set ansible_become: true and its sudo right, see sudo(8)"))
     if not seen.has_systemd:
         lacks.append(Lack("systemd does not run here, so no guard can", "give the host an init, or use another host"))
     if not seen.has_sudo:
@@ -69,12 +67,12 @@ def evaluate(seen: SeenHost, needed_bytes: int) -> list[Lack]:
         lacks.append(Lack("Python's YAML library is missing", "apt-get install python3-yaml"))
     if parse_version(seen.engine_api) < ENGINE_API:
         found = f"API {seen.engine_api}" if seen.engine_api else seen.engine_error or "no answer"
-        mend = "apt-get install docker.io python3-docker && systemctl enable --now docker"
-        lacks.append(Lack(f"engine API {_words(ENGINE_API)} or newer is needed, seen: {found}", mend))
+        fix = "apt-get install docker.io python3-docker && systemctl enable --now docker"
+        lacks.append(Lack(f"engine API {_words(ENGINE_API)} or newer is needed, seen: {found}", fix))
     if parse_version(seen.compose) < COMPOSE:
         found = seen.compose or seen.compose_error or "no answer"
-        mend = "apt-get install docker-compose (Debian 13), or docker-compose-plugin from Docker"
-        lacks.append(Lack(f"Compose {_words(COMPOSE)} or newer is needed, seen: {found}", mend))
+        fix = "apt-get install docker-compose (Debian 13), or docker-compose-plugin from Docker"
+        lacks.append(Lack(f"Compose {_words(COMPOSE)} or newer is needed, seen: {found}", fix))
     for path, free in seen.free_bytes:
         if not free >= needed_bytes:
             text = f"{free / 1e9:.1f} GB are free at {path}, {needed_bytes / 1e9:.1f} are needed"
@@ -88,9 +86,9 @@ def build_result(lacks: Sequence[Lack], seen: SeenHost) -> dict[str, Any]:
     return {
         "changed": False,
         "outcome": "refused" if lacks else "proven",
-        "summary": "; ".join(f"{lack.text} (mend: {lack.mend})" for lack in lacks) or words,
-        "next_command": lacks[0].mend + " (on the host)" if lacks else "",
-        "lacks": [{"text": lack.text, "mend": lack.mend} for lack in lacks],
+        "summary": "; ".join(f"{lack.text} (fix: {lack.fix})" for lack in lacks) or words,
+        "next_command": lacks[0].fix + " (on the host)" if lacks else "",
+        "lacks": [{"text": lack.text, "fix": lack.fix} for lack in lacks],
     }
 
 

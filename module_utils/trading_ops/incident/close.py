@@ -35,7 +35,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Request:
-    """What whoever closes says. Updates are lists of what is due; `tracker_url` has `{title}` and `{body}` in it."""
+    """What anyone who closes says. Updates are lists of what is due; `tracker_url` has `{title}` and `{body}` in it."""
 
     incidents_path: Path
     incident_id: str

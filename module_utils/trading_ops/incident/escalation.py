@@ -38,7 +38,7 @@ def find_attempts(entries: Iterable[Entry]) -> tuple[Attempt, ...]:
 def select_contact(contacts: Sequence[str], attempts: Sequence[Attempt], wanted: str = "") -> str:
     """Return whom to tell: the wanted one, else the first whom nobody tried yet. Raises EscalationError.
 
-    One who was not reached is not tried again by itself: whoever escalates needs somebody who answers.
+    One who was not reached is not tried again by itself: anyone who escalates needs somebody who answers.
     """
     if not contacts:
         raise EscalationError("No contact is configured (trading_core_contacts), so there is nobody to tell.", "usage")

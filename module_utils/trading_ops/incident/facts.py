@@ -1,9 +1,9 @@
 """What is known when an incident is judged. What is missing is unknown, and never taken for fine.
 
-`{"checks": […], "hosts": {host: …}, "exposure": {…}, "config_changes": […], "order_errors": n, "loss_percent": x,
+`{"checks": […], "hosts": {host: …}, "open_orders": {…}, "config_changes": […], "order_errors": n, "loss_percent": x,
 "downtime_seconds": x, "reason": text, "data_corruption": bool}`. A host is `{"reachable", "engine"}`, the engine's
-trouble or empty, or what `kill_switch_info` said of it. In place of `exposure` and `config_changes` there can be
-`exposures` and `drift_logs`, what `open_orders_info` and `drift_log_info` said on each trading host.
+trouble or empty, or what `kill_switch_info` said of it. In place of `open_orders` and `config_changes` there can be
+`open_orders_by_host` and `drift_logs`, what `open_orders_info` and `drift_log_info` said on each trading host.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ class Facts:
 def parse_facts(given: Mapping[str, Any]) -> Facts:
     """Return the facts that a play collected; never raises."""
     checks = tuple(_parse_checks(given.get("checks")))
-    exposure = given.get("exposure") or _best_answer(given.get("exposures"))
-    count = exposure.get("count") if isinstance(exposure, Mapping) else None
+    open_orders = given.get("open_orders") or _best_answer(given.get("open_orders_by_host"))
+    count = open_orders.get("count") if isinstance(open_orders, Mapping) else None
     changes = given.get("config_changes", _all_changes(given.get("drift_logs")))
     errors = _number(given.get("order_errors"))
     loss = _number(given.get("loss_percent"))
     return Facts(
         checks=checks,
         hosts=_parse_hosts(given.get("hosts")),
-        venue=_parse_venue(exposure),
+        venue=_parse_venue(open_orders),
         open_orders=count if isinstance(count, int) and not isinstance(count, bool) else None,
         config_changes=tuple(item for item in changes if isinstance(item, Mapping))
         if isinstance(changes, list)
@@ -136,12 +136,12 @@ def _all_changes(given: object) -> list[Any] | None:
     return [entry for log in logs for entry in log.get("entries", [])]
 
 
-def _parse_venue(exposure: object) -> str | None:
-    if not isinstance(exposure, Mapping) or not exposure.get("url"):
+def _parse_venue(open_orders: object) -> str | None:
+    if not isinstance(open_orders, Mapping) or not open_orders.get("url"):
         return None  # no endpoint is configured, so nobody asked
-    if exposure.get("outcome") == "proven":
+    if open_orders.get("outcome") == "proven":
         return ""
-    return str(exposure.get("summary") or "the venue gave no answer")
+    return str(open_orders.get("summary") or "the venue gave no answer")
 
 
 def _loss(checks: Sequence[Check]) -> float | None:

@@ -16,7 +16,7 @@ SHOWN = 10
 def observe(incidents_path: Path, incident_id: str) -> dict[str, Any]:
     """Return the module result: every incident, or the named one. Never raises.
 
-    The outcome is `unknown` where a record can not be read or is damaged, or the named one is not there.
+    The outcome is `unknown` where a record cannot be read or is damaged, or the named one is not there.
     """
     try:
         ids = incident_ids(incidents_path)

@@ -1,6 +1,6 @@
 """What a run writes onto an incident's timeline by itself: begin and end of each play, how it ended, who ran it.
 
-Nothing in here may change how a run ends: what can not be written is said, and that is all.
+Nothing in here may change how a run ends: what cannot be written is said, and that is all.
 """
 
 from __future__ import annotations
@@ -125,17 +125,17 @@ class Notes:
         )
 
 
-def describe_play(run: Run, is_side_job: bool, instead: Sequence[Result] = ()) -> tuple[str, str, dict[str, Any]]:
+def describe_play(run: Run, is_best_effort: bool, instead: Sequence[Result] = ()) -> tuple[str, str, dict[str, Any]]:
     """Return outcome, words and facts of one play, from what it owed and what came, as the verdict judges it.
 
-    A side job that looks (`_info`) and finds something wrong has done what it owes: its words say what it saw. Of a
-    play without results `instead` tells: what was rehearsed in it, and what was skipped.
+    A best-effort play that looks (`_info`) and finds something wrong has done what it owes: its words say what it saw.
+    Of a play without results `instead` tells: what was rehearsed in it, and what was skipped.
     """
-    if instead and not run.results and not run.side_results and not run.unreachable:
+    if instead and not run.results and not run.best_effort_results and not run.unreachable:
         said = dict.fromkeys(f"{result.host}: {result.summary}" for result in instead)
         return worst(result.outcome for result in instead), "; ".join(said), {}
-    results = run.side_results if is_side_job else run.results
-    if not is_side_job:
+    results = run.best_effort_results if is_best_effort else run.results
+    if not is_best_effort:
         verdict = judge(run)
         return verdict.outcome, verdict.line.partition(": ")[2], _facts(results)
     away = [f"{host}: did not answer" for host, _ in run.unreachable]

@@ -29,7 +29,7 @@ Send = Callable[[str, str, str], str]
 
 @dataclass(frozen=True)
 class Channel:
-    """Somewhere that people read. `url` is empty where the entry can not be understood."""
+    """Somewhere that people read. `url` is empty where the entry cannot be understood."""
 
     name: str
     url: str = field(repr=False)

@@ -140,7 +140,7 @@ def bring_home(bringing: Bringing, now: str, dry_run: bool) -> dict[str, Any]:
         added = in_time(lambda: _write(folder, bringing, entries, now), f"{folder} could not be written")
         seen = _read_all(folder)
     except (FolderError, TimelineError, ImportError) as error:
-        missing = "Python's YAML library is missing (mend: apt-get install python3-yaml): "
+        missing = "Python's YAML library is missing (fix: apt-get install python3-yaml): "
         return _failed(f"{missing if isinstance(error, ImportError) else ''}{error}")
     lost = {entry.id for entry in entries} - {entry.id for entry in parse_timeline(seen[TIMELINE]).entries}
     if lost:

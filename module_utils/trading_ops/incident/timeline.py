@@ -70,7 +70,7 @@ class Timeline:
 
 
 class TimelineError(ValueError):
-    """An entry that can not be written down. The text is a sentence."""
+    """An entry that cannot be written down. The text is a sentence."""
 
 
 def parse_timeline(content: bytes) -> Timeline:
@@ -90,7 +90,7 @@ def parse_timeline(content: bytes) -> Timeline:
             entry, previous = _parse_line(line)
             is_as_written = _canonical_line(entry, previous) == line
         except (ValueError, TypeError) as error:
-            defects.append(Defect(number, f"it can not be understood: {error}"))
+            defects.append(Defect(number, f"it cannot be understood: {error}"))
             continue
         if not is_as_written:
             defects.append(Defect(number, "it was changed after it was written: its own hash does not fit"))
@@ -183,7 +183,7 @@ def _canonical(content: Mapping[str, Any]) -> bytes:
     try:
         text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise TimelineError(f"An entry holds what JSON can not: {error}.") from error
+        raise TimelineError(f"An entry holds what JSON cannot: {error}.") from error
     # Half a surrogate pair, out of a name that is no UTF-8, has no bytes of its own.
     return text.encode("utf-8", "replace")
 

@@ -119,7 +119,7 @@ def _record_defects(incident_id: str, folder: Folder, entries: tuple[Entry, ...]
     try:
         written = yaml.safe_load(folder.incident)
     except (yaml.YAMLError, ValueError) as error:
-        return [f"{INCIDENT}: it can not be read: {' '.join(str(error).split())}"]
+        return [f"{INCIDENT}: it cannot be read: {' '.join(str(error).split())}"]
     if written != project(incident_id, entries):
         return [f"{INCIDENT}: it is not what the entries of the timeline add up to"]
     return []
@@ -138,7 +138,7 @@ def _file_defects(folder: Folder, vouched: Mapping[str, str]) -> list[str]:
         try:
             expected |= {f"{path.removesuffix(MANIFEST)}{item}": digest for item, digest in _listed(content).items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            found.append(f"{path}: it can not be understood: {error}")
+            found.append(f"{path}: it cannot be understood: {error}")
     lost = {f"{EVIDENCE}/{name}/{MANIFEST}" for name in vouched} - folder.files.keys()
     found += [f"{path}: it was removed" for path in sorted(lost)]
     evidence = {

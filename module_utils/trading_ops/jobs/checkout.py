@@ -29,7 +29,7 @@ Run = Callable[[Sequence[str]], bytes]
 
 
 class CheckoutError(Exception):
-    """The checkout can not be packed or unpacked. The text is a sentence."""
+    """The checkout cannot be packed or unpacked. The text is a sentence."""
 
 
 def list_files(run: Run, root: Path) -> list[str]:

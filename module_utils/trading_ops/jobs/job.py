@@ -91,7 +91,7 @@ def parse_document(text: str) -> Jobs:
             {str(name): str(value) for name, value in document["environment"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise JobsError(f"The definitions can not be read: {error!r}.") from error
+        raise JobsError(f"The definitions cannot be read: {error!r}.") from error
 
 
 def render_document(jobs: Jobs, definitions: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """How every backup and restore test ended, kept on the control host, and the metrics that Prometheus reads from it.
 
-A metric file is what node exporter's textfile collector takes. It is made from the records, so it can not say more.
+A metric file is what node exporter's textfile collector takes. It is made from the records, so it cannot say more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..core.durable import write_durably
 
 KEPT_RECORDS: Final = 400
 _OFFSET: Final = timedelta(minutes=5)
-"""Clocks of controller and control host may differ. A record of the future would silence an alarm until then."""
+"""Clocks of controller and control host may differ. A record of the future would silence an alert until then."""
 
 _NUMBERS: Final = {
     "backup": {"size_bytes": ("bytes", "Size of the last good backup.")},
@@ -32,7 +32,7 @@ KINDS: Final = frozenset(_NUMBERS)
 
 
 class RecordError(Exception):
-    """A record that can not be kept. The text is a sentence."""
+    """A record that cannot be kept. The text is a sentence."""
 
 
 def parse_record(record: Mapping[str, Any], now: datetime) -> tuple[datetime, datetime]:
@@ -44,7 +44,7 @@ def parse_record(record: Mapping[str, Any], now: datetime) -> tuple[datetime, da
     if not isinstance(record.get("outcome"), str):
         raise RecordError("A record needs an outcome.")
     if not began <= ended <= now + _OFFSET:
-        raise RecordError(f"A run from {record['started_at']} to {record['finished_at']} can not be; check the clocks.")
+        raise RecordError(f"A run from {record['started_at']} to {record['finished_at']} cannot be; check the clocks.")
     return began, ended
 
 
@@ -54,7 +54,7 @@ def is_good(record: Mapping[str, Any]) -> bool:
 
 
 def render_metrics(kind: str, records: Sequence[Mapping[str, Any]], now: datetime) -> str:
-    """Return the metric file for the records, oldest first. No good run, no time of one: that raises the alarm.
+    """Return the metric file for the records, oldest first. No good run, no time of one: that raises the alert.
 
     Nothing is said of the last run of all: one that died leaves no record, and would go on being called good.
     """
@@ -101,7 +101,7 @@ def keep_record(
         write_durably(file, metrics)
         written = file.read_text(encoding="utf-8")
     except OSError as error:
-        words = f"The record is kept, but its metrics were not written, so an alarm will be raised: {error}"
+        words = f"The record is kept, but its metrics were not written, so an alert will be raised: {error}"
         return _result("failed", words, changed, records, "sudo apt-get install prometheus-node-exporter")
     if written != metrics:
         return _result("failed", f"{file} does not hold what was written to it.", changed, records)

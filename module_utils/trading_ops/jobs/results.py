@@ -37,7 +37,7 @@ def describe_result(job: str, text: str | None) -> dict[str, Any]:
         result = json.loads(text) if text is not None else {}
         began, code, verdict = (result.get(key) for key in ("started_at", "exit_code", "verdict"))
     except (ValueError, AttributeError, RecursionError):
-        return _seen("unknown", f"Job {job}: its record can not be read.", {})
+        return _seen("unknown", f"Job {job}: its record cannot be read.", {})
     if not began:
         return _seen("unknown", f"Job {job} has no record of a run.", {})
     if not isinstance(code, int) or isinstance(code, bool):

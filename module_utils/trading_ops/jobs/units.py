@@ -12,12 +12,12 @@ OPERATOR: Final = "TRADING_CORE_OPERATOR"
 NOTICE_UNIT: Final = "trading-core-notice@.service"
 _NOTICE_SECONDS: Final = 300
 _AFTER_LIMIT_SECONDS: Final = 120
-"""A job ends itself at its limit and says so; systemd ends one that can not even do that."""
+"""A job ends itself at its limit and says so; systemd ends one that cannot even do that."""
 _STOP_SECONDS: Final = 60
 
 
 def build_units(jobs: Jobs, checkout_path: str, by: str) -> dict[str, str]:
-    """Return the text of each unit by its file name. Raises JobsError where a value can not stand in a unit.
+    """Return the text of each unit by its file name. Raises JobsError where a value cannot stand in a unit.
 
     by: who its runs say has started them.
     """

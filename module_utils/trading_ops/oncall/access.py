@@ -1,4 +1,4 @@
-"""What a person on call has to reach, tried one by one; for each that does not work the line that mends it."""
+"""What a person on call has to reach, tried one by one; for each that does not work the line that fixes it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WITH_VAULT: Final = "./runbook oncall_access -e @$HOME/trading-core-vault.yml -
 
 Run = Callable[[Sequence[str]], Ended]
 Connect = Callable[[str, int], None]
-"""Connects to a host and port and hangs up; raises OSError where it can not."""
+"""Connects to a host and port and hangs up; raises OSError where it cannot."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Access:
     what: str
     outcome: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 _CAUSES: Final = (
@@ -61,7 +61,7 @@ _CAUSES: Final = (
     # ssh goes on without such a key, and ends with the words of the next row.
     (
         r"no such identity|Load key|bad permissions",
-        "your key can not be read",
+        "your key cannot be read",
         "chmod 600 on your key, or make one: ssh-keygen -t ed25519",
     ),
     (
@@ -82,7 +82,7 @@ _CAUSES: Final = (
         "its sudo right, see sudo(8): NOPASSWD",
     ),
 )
-"""What ssh and sudo say, what it means, and what mends it."""
+"""What ssh and sudo say, what it means, and what fixes it."""
 
 
 def explain(host: str, words: str, inventories: Sequence[str] = ()) -> Access:
@@ -90,9 +90,9 @@ def explain(host: str, words: str, inventories: Sequence[str] = ()) -> Access:
     words = " ".join(words.split())
     removing = re.search(r"ssh-keygen -f ['\"]?([^'\" ]+)['\"]? -R ['\"]?([^'\" ]+)['\"]?", words)
     remove = f"ssh-keygen -f {removing[1]} -R {removing[2]}, then pin the new one" if removing else "pin the new one"
-    for pattern, meaning, mend in _CAUSES:
+    for pattern, meaning, fix in _CAUSES:
         if re.search(pattern, words):
-            return Access(f"{host}: SSH", "fail", meaning, mend.format(remove=remove))
+            return Access(f"{host}: SSH", "fail", meaning, fix.format(remove=remove))
     options = [option for inventory in inventories for option in ("-i", inventory)]
     ping = shlex.join([".venv/bin/ansible", *options, "-m", "ping", host, "-vvv"])
     look = ping if inventories else "./runbook oncall_access -vvv"
@@ -112,7 +112,7 @@ def try_host(
         found += [_try_engine(connect), _try_compose(run)]
     for path in paths:
         is_good = can_use(path)
-        words = "can be read and edited" if is_good else "is not there, or can not be edited"
+        words = "can be read and edited" if is_good else "is not there, or cannot be edited"
         found.append(
             Access(path, "pass" if is_good else "fail", words, "" if is_good else f"ls -la {path} (on the host)")
         )
@@ -125,8 +125,8 @@ def _try_engine(connect: Callable[[], Any]) -> Access:
     except EngineError as error:
         return Access("docker", "fail", str(error), "systemctl enable --now docker (on the host)")
     is_good = parse_version(version) >= ENGINE_API
-    mend = "" if is_good else "apt-get install docker.io"
-    return Access("docker", "pass" if is_good else "fail", f"engine API {version}", mend)
+    fix = "" if is_good else "apt-get install docker.io"
+    return Access("docker", "pass" if is_good else "fail", f"engine API {version}", fix)
 
 
 def _try_compose(run: Run) -> Access:
@@ -136,8 +136,8 @@ def _try_compose(run: Run) -> Access:
         return Access("docker compose", "fail", str(error), "apt-get install docker-compose")
     version = ended.stdout.strip()
     is_good = ended.code == 0 and parse_version(version) >= COMPOSE
-    mend = "" if is_good else "apt-get install docker-compose"
-    return Access("docker compose", "pass" if is_good else "fail", version or said(ended), mend)
+    fix = "" if is_good else "apt-get install docker-compose"
+    return Access("docker compose", "pass" if is_good else "fail", version or said(ended), fix)
 
 
 def can_edit(path: str) -> bool:
@@ -161,10 +161,10 @@ def judge_hosts(
         if connections.get(host, "ssh") in {"ssh", "smart"} and "StrictHostKeyChecking=yes" not in ssh_args.get(
             host, ""
         ):
-            mend = (
+            fix = (
                 "StrictHostKeyChecking=yes and UserKnownHostsFile in ansible_ssh_args, as inventories/homelab has them"
             )
-            found.append(Access(f"{host}: host key", "fail", "it is not pinned: anybody can answer in its place", mend))
+            found.append(Access(f"{host}: host key", "fail", "it is not pinned: anybody can answer in its place", fix))
     return found
 
 
@@ -185,10 +185,8 @@ def try_service(service: Mapping[str, str]) -> Access:
         words = f"{endpoint.shown}: it gives no answer of HTTP: {str(error).strip() or type(error).__name__}"
         return Access(name, "fail", words, f"url of {name} in trading_core_access_services")
     except (HttpError, OSError, ValueError, urllib.error.URLError) as error:
-        mend = (
-            f"url of {name} in trading_core_access_services, your VPN, or start it: runbooks/LiveFeed_Runbook.md 3, 4"
-        )
-        return Access(name, "fail", str(error) or "no answer", mend)
+        fix = f"url of {name} in trading_core_access_services, your VPN, or start it: runbooks/LiveFeed_Runbook.md 3, 4"
+        return Access(name, "fail", str(error) or "no answer", fix)
     if status == 200:
         return Access(name, "pass", f"{endpoint.shown} answers")
     if status in {401, 403}:
@@ -219,16 +217,16 @@ def try_repository(repository: str, run: Run) -> Access:
 
 def try_channel(name: str, target: tuple[str, int] | None, connect: Connect) -> Access:
     """Return whether the service behind a channel can be reached. Nobody is told anything."""
-    mend = f"trading_core_notification_urls in your vault: {name}"
+    fix = f"trading_core_notification_urls in your vault: {name}"
     if target is None:
-        return Access(f"channel {name}", "fail", "its URL is none that Apprise understands", mend)
+        return Access(f"channel {name}", "fail", "its URL is none that Apprise understands", fix)
     if not target[0]:
         words = "its service is not known here, so it was not tried"
-        return Access(f"channel {name}", "fail", words, f"{mend}; only telling it shows: ./runbook inform")
+        return Access(f"channel {name}", "fail", words, f"{fix}; only telling it shows: ./runbook inform")
     try:
         connect(*target)
     except OSError as error:
-        return Access(f"channel {name}", "fail", f"its service can not be reached: {error}", mend)
+        return Access(f"channel {name}", "fail", f"its service cannot be reached: {error}", fix)
     return Access(f"channel {name}", "pass", "its service can be reached; nobody was told anything")
 
 
@@ -313,7 +311,7 @@ def observe(params: Mapping[str, Any], run: Run, connect: Connect, target: Calla
         )
     for path in params["paths"]:
         is_good = can_edit(path)
-        words = "can be read and edited" if is_good else "can not be edited"
+        words = "can be read and edited" if is_good else "cannot be edited"
         found.append(Access(f"here: {path}", "pass" if is_good else "fail", words, "" if is_good else f"ls -la {path}"))
     found.append(_vault(vault_files(inventories), bool(channels or any(each["password"] for each in services_asked))))
     return host_result(found)
@@ -328,7 +326,7 @@ def host_result(found: Sequence[Access]) -> dict[str, Any]:
         "changed": False,
         "outcome": "failed" if bad or not found else "proven",
         "summary": f"{len(found) - len(bad)} of {len(found)} accesses work" + (f"; {words}{more}" if bad else ""),
-        "next_command": bad[0].mend if bad else "",
+        "next_command": bad[0].fix if bad else "",
         "access": [asdict(each) for each in found],
         "lines": [_line(each) for each in sorted(found, key=lambda each: each.outcome == "pass")],
     }
@@ -336,5 +334,5 @@ def host_result(found: Sequence[Access]) -> dict[str, Any]:
 
 def _line(access: Access) -> str:
     mark = "✔" if access.outcome == "pass" else "✖"
-    words = f"{mark} {access.what}: {access.text}" + (f"  mend: {access.mend}" if access.mend else "")
+    words = f"{mark} {access.what}: {access.text}" + (f"  fix: {access.fix}" if access.fix else "")
     return " ".join(words.split())

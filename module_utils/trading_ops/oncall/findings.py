@@ -55,7 +55,7 @@ ERRORS_AT_LEAST: Final = 20
 ERRORS_TIMES: Final = 3
 """New errors of the last hour are a spike where there are so many, and so many times more often than before."""
 CONNECTION_SECONDS: Final = 30
-"""A host's clock that is ahead by less can not be told from a task that took long to get there."""
+"""A host's clock that is ahead by less cannot be told from a task that took long to get there."""
 
 STOPS: Final = frozenset({"stop_bots", "stop_live"})
 RAN: Final = frozenset({"deployed", "rolled_back", "found"})
@@ -65,13 +65,13 @@ _ORDER: Final = ("fail", "unknown", "pass")
 
 @dataclass(frozen=True)
 class Finding:
-    """One point. `outcome` is pass, fail or unknown; `mend` is the command or setting that helps, empty where none."""
+    """One point. `outcome` is pass, fail or unknown; `fix` is the command or setting that helps, empty where none."""
 
     section: str
     subject: str
     outcome: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Seen:
 
     hosts: every host of the estate; `unreachable` and `msg` are Ansible's words for one that did not answer.
     feed_hosts, feed_project: where services are expected that nobody may have recorded.
-    checks, alerts: of each feed host. curves: of the last day. alert_path: whether alarms that act would be carried
+    checks, alerts: of each feed host. curves: of the last day. alert_path: whether alerts that act would be carried
     out; None where the estate was not asked. since: when the last shift began, ISO 8601 UTC.
     """
 
@@ -148,7 +148,7 @@ def halted_off_record(
 ) -> Iterator[tuple[str, str, str]]:
     """Return id, what is missing, and the command that brings it home, of each incident that only a halt tells of.
 
-    Whoever stopped has its record in the checkout until an incident procedure brings it home.
+    Anyone who stopped has its record in the checkout until an incident procedure brings it home.
     """
     known = {each["id"] for each in incidents["incidents"]}
     for host, status in hosts.items():
@@ -189,8 +189,8 @@ def _containers(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Fi
         mine = ours.get(key, [])
         outcome, text = _judge_service(wanted, mine, key in expected)
         service = key.rpartition("/")[2]
-        mend = "" if outcome == "pass" else _STARTS.get(service, f"docker ps -a; docker logs {service} (on {host})")
-        yield Finding("2.1", f"{host}: {key}", outcome, text, mend)
+        fix = "" if outcome == "pass" else _STARTS.get(service, f"docker ps -a; docker logs {service} (on {host})")
+        yield Finding("2.1", f"{host}: {key}", outcome, text, fix)
         for container in mine:
             if text := _restarted(seen, container, wanted, status["audit"]):
                 name = f"{host}: restart of {container['name']}"
@@ -282,8 +282,8 @@ def _machine(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Findi
         used = 100 - _percent(machine["memory_available_bytes"], machine["memory_bytes"])
         is_good = used < limits.memory_limit_percent
         words = f"{used:.0f} % of {machine['memory_bytes'] / 1e9:.1f} GB in use"
-        mend = "" if is_good else f"ps aux --sort=-rss | head (on {host})"
-        yield Finding("2.1", f"{host}: memory", "pass" if is_good else "fail", words, mend)
+        fix = "" if is_good else f"ps aux --sort=-rss | head (on {host})"
+        yield Finding("2.1", f"{host}: memory", "pass" if is_good else "fail", words, fix)
         load = " ".join(f"{value:.1f}" for value in machine["load"])
         words = (
             f"{load} on {machine['processors']} processors, up {timedelta(seconds=round(machine['uptime_seconds']))}"
@@ -308,8 +308,8 @@ def _clock(limits: Limits, host: str, status: Mapping[str, Any]) -> Finding:
     ahead = status["host_epoch"] - status["controller_epoch"]
     is_good = -limits.clock_offset_seconds <= ahead <= limits.clock_offset_seconds + CONNECTION_SECONDS
     words = f"{ahead:+.1f} s against this machine, the way there included"
-    mend = "" if is_good else f"timedatectl set-ntp true (on {host} and here)"
-    return Finding("2.1", f"{host}: clock", "pass" if is_good else "fail", words, mend)
+    fix = "" if is_good else f"timedatectl set-ntp true (on {host} and here)"
+    return Finding("2.1", f"{host}: clock", "pass" if is_good else "fail", words, fix)
 
 
 def _certificates(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Finding]:
@@ -400,20 +400,20 @@ def _checks(seen: Seen) -> Iterator[Finding]:
 
 
 def _alerts(seen: Seen) -> Iterator[Finding]:
-    # An estate without the receiver was never promised that an alarm stops anything.
+    # An estate without the receiver was never promised that an alert stops anything.
     if seen.alert_path is not None and seen.alert_path.get("is_set_up") is not False:
         is_good = seen.alert_path.get("outcome") == "proven"
         outcome = "pass" if is_good else "fail" if "is_set_up" in seen.alert_path else "unknown"
-        mend = "" if is_good else str(seen.alert_path.get("next_command") or "./runbook oncall_access")
-        yield Finding("2.5", "alarms that stop trading", outcome, _why(seen.alert_path), mend)
+        fix = "" if is_good else str(seen.alert_path.get("next_command") or "./runbook oncall_access")
+        yield Finding("2.5", "alerts that stop trading", outcome, _why(seen.alert_path), fix)
     for host, result in seen.alerts.items():
         if result.get("outcome") != "proven":
             yield Finding("2.5", f"Alertmanager on {host}", "unknown", _why(result), "./runbook alerting_start")
             continue
         yield Finding("2.5", f"Alertmanager on {host}", "pass", f"{result['version']}: {result['summary']}")
         if not any(alert["labels"].get("alertname") == WATCHDOG for alert in result["alerts"]):
-            text = "the alarm that always fires does not arrive: no other would"
-            yield Finding("2.5", f"path of alarms on {host}", "fail", text, "./runbook monitoring_setup")
+            text = "the alert that always fires does not arrive: no other would"
+            yield Finding("2.5", f"path of alerts on {host}", "fail", text, "./runbook monitoring_setup")
         takes = seen.shift.get("takes")
         for alert in result["alerts"]:
             if alert["labels"].get("alertname") != WATCHDOG:
@@ -425,7 +425,7 @@ def _alerts(seen: Seen) -> Iterator[Finding]:
 def _alert(alert: Mapping[str, Any], takes: Sequence[Mapping[str, Any]] | None) -> Finding:
     labels = alert["labels"]
     severity = labels.get("severity", "no severity")
-    subject = f"alarm {labels.get('alertname', '')} {describe_labels(labels)}".strip()
+    subject = f"alert {labels.get('alertname', '')} {describe_labels(labels)}".strip()
     words = f"{severity}, since {alert['starts_at']}: {alert['annotations'].get('summary', '')}"
     words += ", silenced" if alert["silenced_by"] else ""
     take = f'./runbook alert_take -e alert={alert["fingerprint"][:8]} -e next_step="what you do about it"'
@@ -450,9 +450,9 @@ def _silence(seen: Seen, found: Mapping[str, Any]) -> Iterator[Finding]:
         text = f"{words}; it silences what stops trading: {_listed(stops)}"
         yield Finding("2.5", subject, "fail", text, end)
     elif left <= SILENCE_ENDS_SOON:
-        mend = "mend its cause, or type the same ./runbook silence again, with its minutes from now on"
+        fix = "fix its cause, or type the same ./runbook silence again, with its minutes from now on"
         yield Finding(
-            "2.5", subject, "fail", f"{words}; it ends in {max(0, round(left.total_seconds() / 60))} min", mend
+            "2.5", subject, "fail", f"{words}; it ends in {max(0, round(left.total_seconds() / 60))} min", fix
         )
     else:
         yield Finding("2.5", subject, "pass", words)
@@ -466,7 +466,7 @@ def parse_silence(found: Mapping[str, Any]) -> Silence:
 def stops_silenced(
     alerts: Mapping[str, Mapping[str, Any]], checks: Mapping[str, Mapping[str, Any]], silence: Silence
 ) -> list[str]:
-    """Return the alarms that stop bots and that this silence keeps quiet now, or would."""
+    """Return the alerts that stop bots and that this silence keeps quiet now, or would."""
     firing = [alert["labels"] for result in alerts.values() for alert in result.get("alerts", [])]
     possible = [
         {

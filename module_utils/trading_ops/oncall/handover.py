@@ -25,8 +25,8 @@ HEADS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "open": ("Open, and nobody's or without a next step", ("what", "what is missing", "what to do")),
     "unknown": ("Not known", ("what", "why")),
     "incidents": ("Incidents", ("id", "since", "state", "on it", "next step", "what")),
-    "alerts": ("Alarms that fire", ("alarm", "since", "on it", "next step", "what")),
-    "resolved": ("Alarms that are over", ("alarm", "from", "until")),
+    "alerts": ("Alerts that fire", ("alert", "since", "on it", "next step", "what")),
+    "resolved": ("Alerts that are over", ("alert", "from", "until")),
     "silences": ("Silences", ("what", "until", "by", "why", "")),
     "status": ("Feed and bots", ("what", "state")),
     "changes": ("Changes, mitigations, deploys", ("when", "where", "by", "what")),
@@ -133,7 +133,7 @@ def _open_alerts(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for alert in _firing(params):
         if alert["labels"].get("severity") not in {"warning", "none"} and not who_has(alert, _takes(params)):
             take = f'./runbook alert_take -e alert={alert["fingerprint"][:8]} -e next_step="…"'
-            yield f"alarm {_name(alert)}", "somebody on it", take
+            yield f"alert {_name(alert)}", "somebody on it", take
 
 
 def _unknown(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -144,7 +144,7 @@ def _unknown(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             yield host, sentence
         if damage := (status.get("latch") or {}).get("damaged"):
             yield f"{host}: halt", damage
-    for what, results in (("checks", params["checks"]), ("alarms", params["alerts"]), ("history", params["history"])):
+    for what, results in (("checks", params["checks"]), ("alerts", params["alerts"]), ("history", params["history"])):
         for host, result in results.items():
             if not result.get("checks") and not (what != "checks" and result.get("outcome") == "proven"):
                 yield f"{what} on {host}", str(result.get("summary") or result.get("msg") or "no result")
@@ -275,7 +275,7 @@ def _said(incident: Mapping[str, Any], name: str) -> str:
 def _summary(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
     missing = "; ".join(f"{row[0]} has not {row[1]}" for row in tables["open"])
     unknown = "; ".join(f"{row[0]} is not known: {row[1]}" for row in tables["unknown"])
-    counted = f"{len(tables['incidents'])} incidents, {len(tables['alerts'])} alarms, {len(tables['changes'])} changes"
+    counted = f"{len(tables['incidents'])} incidents, {len(tables['alerts'])} alerts, {len(tables['changes'])} changes"
     head = "complete" if not missing and not unknown else ""
     return "; ".join(filter(None, [f"NOT COMPLETE: {missing}" if missing else "", unknown, head, counted]))
 

@@ -308,14 +308,14 @@ def _read_audit(path: Path, since: str, trouble: list[str]) -> list[dict[str, An
             continue
         found += [entry] if str(time) >= since else []
     if damaged:
-        trouble.append(f"the audit log can not be understood in line {', '.join(damaged)}")
+        trouble.append(f"the audit log cannot be understood in line {', '.join(damaged)}")
     return found
 
 
 def _read_drift(state_path: Path, since: str) -> list[dict[str, Any]]:
     log = drift_log.read(state_path)
     if log.damaged_lines:
-        raise ValueError(f"lines {', '.join(map(str, log.damaged_lines))} can not be understood")
+        raise ValueError(f"lines {', '.join(map(str, log.damaged_lines))} cannot be understood")
     return [asdict(entry) for entry in log.entries if entry.time >= since]
 
 

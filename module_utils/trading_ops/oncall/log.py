@@ -1,4 +1,4 @@
-"""What happened from shift to shift, kept on the control host: begins, alarms taken, handovers. Append only.
+"""What happened from shift to shift, kept on the control host: begins, alerts taken, handovers. Append only.
 
 `<state path>/shift/log.jsonl`, one JSON object a line with `at` (ISO 8601 UTC), `kind`, `by` and what belongs to the
 kind; and beside it the points of the last report, to compare the next one with.
@@ -32,7 +32,7 @@ KINDS: Final = {
 """What each kind of entry has to say besides when and by whom."""
 
 MORE: Final = frozenset({"labels", "summary", "since"})
-"""What an entry keeps too where it is given. The rest of an alarm or a report is not kept here."""
+"""What an entry keeps too where it is given. The rest of an alert or a report is not kept here."""
 
 SAME_SHIFT: Final = timedelta(hours=6)
 """A shift that began no longer ago than this is still the present one: a second look explains nothing."""
@@ -42,7 +42,7 @@ WRITE_SECONDS: Final = 5
 
 
 class ShiftLogError(Exception):
-    """An entry that can not be written down. The text is a sentence."""
+    """An entry that cannot be written down. The text is a sentence."""
 
 
 def parse_lines(text: str) -> tuple[list[dict[str, Any]], list[int]]:
@@ -105,12 +105,12 @@ def _begins(entries: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
 
 
 def select_new(known: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the entries that say something new: who took an alarm, or a shift, has done so once."""
+    """Return the entries that say something new: who took an alert, or a shift, has done so once."""
     return [entry for entry in entries if _essence(entry) not in [_essence(each) for each in _of_same(known, entry)]]
 
 
 def _of_same(known: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return what an entry could repeat: of an alarm only who took it last, of a handover whoever accepted it."""
+    """Return what an entry could repeat: of an alert only who took it last, of a handover anyone who accepted it."""
     same = [each for each in known if each.get("kind") == entry["kind"]]
     if entry["kind"] != "alert_taken":
         return same
@@ -134,7 +134,7 @@ def observe(state_path: Path, now: datetime) -> dict[str, Any]:
         report = {}
     except (OSError, ValueError) as error:
         report = {}
-        trouble.append(f"The last report can not be read: {error}")
+        trouble.append(f"The last report cannot be read: {error}")
     handover, accepted = last(entries, "handover"), last(entries, "handover_accepted")
     began = last(entries, "shift_started")
     words = f"last shift began {began['at']} by {began['by']}" if began else "no shift is on record"
@@ -219,7 +219,7 @@ def _read(path: Path, trouble: list[str]) -> list[dict[str, Any]]:
         trouble.append(f"{path} could not be read: {error}")
         return []
     if damaged:
-        trouble.append(f"{path} can not be understood in line {', '.join(map(str, damaged))}")
+        trouble.append(f"{path} cannot be understood in line {', '.join(map(str, damaged))}")
     return entries
 
 

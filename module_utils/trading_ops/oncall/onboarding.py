@@ -1,4 +1,4 @@
-"""What in an estate does not match what the stop and the checks rely on, each with the line that mends it."""
+"""What in an estate does not match what the stop and the checks rely on, each with the line that fixes it."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ FEED_SERVICE: Final = "live_connector"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was `seen`, what is `expected` instead, and the line that mends it. `level` is one of LEVELS."""
+    """One thing that was `seen`, what is `expected` instead, and the line that fixes it. `level` is one of LEVELS."""
 
     level: str
     about: str
     seen: str
     expected: str
-    mend: str
+    fix: str
 
     def sentence(self) -> str:
         """Return the finding in words."""
-        return f"{self.about}: {self.seen}; expected: {self.expected}; mend: {self.mend}"
+        return f"{self.about}: {self.seen}; expected: {self.expected}; fix: {self.fix}"
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch:
     of_service = {_label(item, SERVICE_LABEL): item for item in described if _is_of(item, estate.feed_project)}
     for name in FIXED_NAMES:
         if name in of_service and _name(of_service[name]) != name:
-            mend = f"container_name: {name} in the service, then docker compose up -d {name}"
-            found.append(_mismatch(_name(of_service[name]), "the container is named otherwise", name, mend))
+            fix = f"container_name: {name} in the service, then docker compose up -d {name}"
+            found.append(_mismatch(_name(of_service[name]), "the container is named otherwise", name, fix))
     feed = of_service.get(FEED_SERVICE)
     status = ((feed or {}).get("State") or {}).get("Status", "not there")
     if status in NOT_RUNNING or feed is None:
@@ -99,11 +99,11 @@ def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch:
     try:
         missing = sorted(set(FEED_METRICS) - parse_metric_names(fetch()))
     except (OSError, ValueError) as error:
-        mend = "trading_core_feed_metrics_url in the inventory"
-        return [*found, _mismatch(FEED_SERVICE, f"its metrics could not be read: {error}", "an answer", mend)]
+        fix = "trading_core_feed_metrics_url in the inventory"
+        return [*found, _mismatch(FEED_SERVICE, f"its metrics could not be read: {error}", "an answer", fix)]
     if missing:
-        mend = "emit them under these names; the checks read nothing else"
-        found.append(_mismatch(FEED_SERVICE, f"metrics are missing: {', '.join(missing)}", "all of them", mend))
+        fix = "emit them under these names; the checks read nothing else"
+        found.append(_mismatch(FEED_SERVICE, f"metrics are missing: {', '.join(missing)}", "all of them", fix))
     return found
 
 
@@ -142,34 +142,34 @@ def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool)
     label, variable = _label(seen, MODE_LABEL), _environment(seen).get(MODE_VARIABLE, "")
     if label not in MODES:
         text = f"label {MODE_LABEL} is {label!r}" if label else f"label {MODE_LABEL} is missing, so it counts as live"
-        mend = f"labels: {{{MODE_LABEL}: {variable or 'paper'}}} in the service, then start it again"
-        found.append(_mismatch(bot.name, text, "paper or live", mend))
+        fix = f"labels: {{{MODE_LABEL}: {variable or 'paper'}}} in the service, then start it again"
+        found.append(_mismatch(bot.name, text, "paper or live", fix))
     elif variable != label:
         text = f"label {MODE_LABEL} says {label}, its environment {MODE_VARIABLE}={variable or '(nothing)'}"
-        mend = f"{MODE_LABEL}: ${{{MODE_VARIABLE}}} in the service, then start it again"
-        found.append(_mismatch(bot.name, text, "the same mode in both", mend))
+        fix = f"{MODE_LABEL}: ${{{MODE_VARIABLE}}} in the service, then start it again"
+        found.append(_mismatch(bot.name, text, "the same mode in both", fix))
     if bot.project and bot.project != f"{estate.project_prefix}{bot.mode}":
-        mend = f"name: {estate.project_prefix}${{{MODE_VARIABLE}}} in its compose file, then start it again"
+        fix = f"name: {estate.project_prefix}${{{MODE_VARIABLE}}} in its compose file, then start it again"
         text = f"its Compose project is {bot.project}"
-        found.append(_mismatch(bot.name, text, f"{estate.project_prefix}{bot.mode}", mend))
+        found.append(_mismatch(bot.name, text, f"{estate.project_prefix}{bot.mode}", fix))
     policy = restart_policy(dict(seen))
     if policy != "no" and not is_guarded:
-        mend = f'docker update --restart=no {bot.name}, and restart: "no" in the service'
-        found.append(_mismatch(bot.name, f"restart policy {policy}", "no: a reboot never starts trading", mend))
+        fix = f'docker update --restart=no {bot.name}, and restart: "no" in the service'
+        found.append(_mismatch(bot.name, f"restart policy {policy}", "no: a reboot never starts trading", fix))
     promise = _label(seen, CANCELS_ORDERS_LABEL)
     if promise != "true":
-        mend = f'labels: {{{CANCELS_ORDERS_LABEL}: "true"}} where it cancels its orders on SIGTERM, else "false"'
+        fix = f'labels: {{{CANCELS_ORDERS_LABEL}: "true"}} where it cancels its orders on SIGTERM, else "false"'
         text = f"label {CANCELS_ORDERS_LABEL} is {promise or 'missing'}, so its orders end UNVERIFIED"
-        found.append((_note if promise == "false" else _mismatch)(bot.name, text, "true or false, on purpose", mend))
+        found.append((_note if promise == "false" else _mismatch)(bot.name, text, "true or false, on purpose", fix))
     timeout = (seen.get("Config") or {}).get("StopTimeout")
     if isinstance(timeout, int) and not 0 <= timeout <= LONGEST_GRACE_SECONDS:
-        mend = f"stop_grace_period: {LONGEST_GRACE_SECONDS}s in the service, then start it again"
+        fix = f"stop_grace_period: {LONGEST_GRACE_SECONDS}s in the service, then start it again"
         text = f"its stop timeout is {timeout} s"
-        found.append(_mismatch(bot.name, text, f"0 to {LONGEST_GRACE_SECONDS} s, the longest a stop waits", mend))
+        found.append(_mismatch(bot.name, text, f"0 to {LONGEST_GRACE_SECONDS} s, the longest a stop waits", fix))
     if estate.state_path not in {str(mount.get("Source", "")).rstrip("/") for mount in seen.get("Mounts") or []}:
-        mend = f"volumes: [{estate.state_path}:/run/trading-core:ro] in the service"
-        text = "it can not see the halt latch"
-        found.append(_note(bot.name, text, "a bot that looks at the latch before each order", mend))
+        fix = f"volumes: [{estate.state_path}:/run/trading-core:ro] in the service"
+        text = "it cannot see the halt latch"
+        found.append(_note(bot.name, text, "a bot that looks at the latch before each order", fix))
     return found
 
 
@@ -185,17 +185,17 @@ def _of_stranger(seen: Mapping[str, Any], bot_images: set[str], estate: Estate) 
     else:
         return []
     name = f'"{service}" to trading_core_bot_services' if service else f'"{_image(seen)}" to trading_core_bot_images'
-    mend = f"add {name} in the inventory, or the service to trading_core_base_services where it is no bot"
+    fix = f"add {name} in the inventory, or the service to trading_core_base_services where it is no bot"
     text = f"{why}, and no rule takes it for a bot (service {service or 'none'}), so a stop would miss it"
-    return [_mismatch(_name(seen), text, "a rule that matches", mend)]
+    return [_mismatch(_name(seen), text, "a rule that matches", fix)]
 
 
-def _mismatch(about: str, seen: str, expected: str, mend: str) -> Finding:
-    return Finding("mismatch", about, seen, expected, mend)
+def _mismatch(about: str, seen: str, expected: str, fix: str) -> Finding:
+    return Finding("mismatch", about, seen, expected, fix)
 
 
-def _note(about: str, seen: str, expected: str, mend: str) -> Finding:
-    return Finding("note", about, seen, expected, mend)
+def _note(about: str, seen: str, expected: str, fix: str) -> Finding:
+    return Finding("note", about, seen, expected, fix)
 
 
 def _name(seen: Mapping[str, Any]) -> str:
@@ -224,6 +224,6 @@ def _result(outcome: str, summary: str, found: Sequence[Finding]) -> dict[str, A
         "changed": False,
         "outcome": outcome,
         "summary": summary,
-        "next_command": "./runbook host_setup --check (again once these are mended)" if outcome == "failed" else "",
+        "next_command": "./runbook host_setup --check (again once these are fixed)" if outcome == "failed" else "",
         "findings": [asdict(finding) for finding in found],
     }

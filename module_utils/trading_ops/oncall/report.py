@@ -191,8 +191,8 @@ def _of(record: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:
 
 
 def _row(finding: Mapping[str, Any]) -> tuple[str, ...]:
-    mend = plain(finding["mend"]) if finding["mend"] else ""
-    return (_MARKS[finding["outcome"]], plain(finding["subject"]), plain(finding["text"]), mend)
+    fix = plain(finding["fix"]) if finding["fix"] else ""
+    return (_MARKS[finding["outcome"]], plain(finding["subject"]), plain(finding["text"]), fix)
 
 
 def _count(record: Mapping[str, Any], section: str) -> str:
@@ -220,7 +220,7 @@ def _result(record: Mapping[str, Any], path: str, summary: str) -> dict[str, Any
         "changed": bool(path),
         "outcome": record["outcome"],
         "summary": summary,
-        "next_command": next((str(each["mend"]) for each in bad if each["mend"]), ""),
+        "next_command": next((str(each["fix"]) for each in bad if each["fix"]), ""),
         "lines": [line.removesuffix(" | ") for line in lines[:_LINES]],
         "report_path": path,
         "record": dict(record),

@@ -35,8 +35,8 @@ def ensure_release(request: Request, host: Host, dry_run: bool) -> dict[str, Any
         return _result(request, None, "failed", str(error))
     if planned.refusals:
         words = "; ".join(refusal.sentence for refusal in planned.refusals)
-        mend = next((refusal.next_command for refusal in planned.refusals if refusal.next_command), "")
-        return _result(request, planned, "refused", f"{words}. Nothing was changed", mend)
+        fix = next((refusal.next_command for refusal in planned.refusals if refusal.next_command), "")
+        return _result(request, planned, "refused", f"{words}. Nothing was changed", fix)
     if dry_run:
         return _result(request, planned, "planned", _words(request, planned, "would"))
     try:

@@ -28,7 +28,7 @@ def ensure_fetched(
         if not repository.has(revision):
             if bundle_path is None:
                 raise RepositoryError(
-                    f"{repository.path} has no revision {revision[:10]}, so it can not be brought back"
+                    f"{repository.path} has no revision {revision[:10]}, so it cannot be brought back"
                 )
             done.append(f"take over revision {revision[:10]}")
             if not dry_run:
@@ -52,7 +52,7 @@ def ensure_fetched(
 
 
 def _readable_for_owner(bundle_path: Path, root: Path) -> None:
-    """Give the bundle to whoever git runs as."""
+    """Give the bundle to anyone who git runs as."""
     owner = root.stat()
     os.chown(bundle_path, owner.st_uid, owner.st_gid)
 

@@ -151,8 +151,8 @@ def _latches(facts: Facts) -> list[Trouble]:
         if latch.get("engaged") is False:
             continue
         ids = list(latch.get("incident_ids") or ())
-        mend = f"./runbook halt_release -e incident_id={ids[0]}" if ids else "./runbook status"
-        found.append(Trouble(f"{host} is halted" if latch else f"nobody knows whether {host} is halted", mend))
+        fix = f"./runbook halt_release -e incident_id={ids[0]}" if ids else "./runbook status"
+        found.append(Trouble(f"{host} is halted" if latch else f"nobody knows whether {host} is halted", fix))
     return found
 
 
@@ -181,7 +181,7 @@ def _restore_set(facts: Facts) -> list[Trouble]:
 
 
 def _backlog(facts: Facts) -> tuple[str, ...]:
-    """Return what has to be analysed again, where an alarm has paused deploys."""
+    """Return what has to be analysed again, where an alert has paused deploys."""
     pause = facts.releases.get("pause") or {}
     if "pause" not in facts.demands or not str(pause.get("source", "")).startswith("alert:"):
         return ()

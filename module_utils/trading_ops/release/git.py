@@ -66,7 +66,7 @@ class Revision:
 
 
 class Repository:
-    """The repository at `path`, over programs that run as whoever may write it."""
+    """The repository at `path`, over programs that run as anyone who may write it."""
 
     def __init__(self, programs: Programs, path: Path) -> None:
         self._programs, self.path = programs, path
@@ -160,7 +160,7 @@ class Repository:
         return ended.stdout
 
     def _run(self, *arguments: str) -> Ended:
-        # From there: whoever it runs as may not read the folder that this process was started in.
+        # From there: anyone who it runs as may not read the folder that this process was started in.
         return self._programs.run([*_GIT, "-C", str(self.path), *arguments], cwd=self.path)
 
     def _tool(self, *arguments: str) -> None:
@@ -173,4 +173,4 @@ def owner_of(path: Path) -> str:
         owner = path.stat().st_uid
         return "" if owner == os.geteuid() else pwd.getpwuid(owner).pw_name
     except (OSError, KeyError) as error:
-        raise ProgramError(f"Whose {path} is can not be told: {error}.") from error
+        raise ProgramError(f"Whose {path} is cannot be told: {error}.") from error

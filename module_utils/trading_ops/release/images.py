@@ -1,7 +1,7 @@
 """Images pinned: `reference@sha256:…`, and the same image again where the reference has moved on since.
 
 The digest is the one a registry knows the image by, where the host knows of one, else the image's own id: an image that
-was built or loaded here, as in the lab, has no other. Both name one content for ever.
+was built or loaded here, as in the lab, has no other. Both name one content forever.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Pin:
-    """One image for ever. `reference` is what the compose file says, without a digest."""
+    """One image forever. `reference` is what the compose file says, without a digest."""
 
     reference: str
     digest: str

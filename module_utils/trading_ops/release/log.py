@@ -1,6 +1,6 @@
 """The log of releases on the control host: one line for what ran when, by whom, with which images and which gate.
 
-A line is never changed. What can not be understood is a defect that is named with its number, and is no release that
+A line is never changed. What cannot be understood is a defect that is named with its number, and is no release that
 one could go back to.
 """
 
@@ -35,7 +35,7 @@ _FIELDS: Final = ("id", "at", "by", "run_id", "revision", "images", "config_sha2
 
 
 class ReleaseError(Exception):
-    """The log can not be read, or has no such release. The text is a sentence."""
+    """The log cannot be read, or has no such release. The text is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ def parse_log(text: str) -> Log:
 
 
 def read_log(state_path: Path) -> Log:
-    """Return the log on disk; none is an empty one. Raises ReleaseError where it can not be read."""
+    """Return the log on disk; none is an empty one. Raises ReleaseError where it cannot be read."""
     try:
         return parse_log(bounded(lambda: (state_path / RELEASES_FILE).read_text(encoding="utf-8"), DISK_SECONDS))
     except FileNotFoundError:
         return Log(())
     except (OSError, ValueError) as error:
-        raise ReleaseError(f"{state_path / RELEASES_FILE} can not be read: {error}.") from error
+        raise ReleaseError(f"{state_path / RELEASES_FILE} cannot be read: {error}.") from error
 
 
 def find_release(log: Log, release_id: str) -> dict[str, Any]:

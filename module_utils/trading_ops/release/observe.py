@@ -274,7 +274,7 @@ def _release_files(
         return request.changes, request.texts
     if not repository.has(request.revision):
         raise RepositoryError(
-            f"{repository.path} has no revision {request.revision[:10]}, so it can not be brought back."
+            f"{repository.path} has no revision {request.revision[:10]}, so it cannot be brought back."
         )
     folders = sorted({str(PurePosixPath(file).parent) for stack in request.stacks for file in stack.files})
     return repository.changes(before, request.revision), repository.texts(request.revision, folders)

@@ -1,7 +1,7 @@
 """The pause of deploys: one small JSON file on the control host. While it is there nothing new is deployed.
 
 `{"since": ISO UTC, "by": text, "reason": text, "source": "person" | "alert:<name>"}`. A missing file is the only sign
-of "not paused"; whatever can not be understood is a pause. A person sets it, and an alert; only a person lifts it.
+of "not paused"; whatever cannot be understood is a pause. A person sets it, and an alert; only a person lifts it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def ensure_paused(state_path: Path, wanted: Pause, tracker_url: str, dry_run: bo
             if held is wanted:
                 write_durably(state_path / PAUSE_FILE, _format(wanted))
             if held is wanted or (wanted.reason, wanted.source) != (held.reason, held.source):
-                # After the pause: a log that can not be written must not keep deploys going.
+                # After the pause: a log that cannot be written must not keep deploys going.
                 said = {"reason": wanted.reason, "source": wanted.source}
                 warnings.extend(audit.record_quietly(state_path, "deploys paused", wanted.by, wanted.since, **said))
             return held
@@ -105,7 +105,7 @@ def ensure_paused(state_path: Path, wanted: Pause, tracker_url: str, dry_run: bo
 def ensure_resumed(state_path: Path, reason: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of deploys not being paused. Who lifted it, and why, is written down first."""
     if not reason.strip():
-        return _result("usage", "Whoever lifts a pause says why, in words.")
+        return _result("usage", "Anyone who lifts a pause says why, in words.")
     present = read_pause(state_path)
     if present is None:
         return _result("planned" if dry_run else "proven", "Deploys are not paused.")
@@ -114,7 +114,7 @@ def ensure_resumed(state_path: Path, reason: str, by: str, now: str, dry_run: bo
 
     def lift() -> Pause | None:
         with _locked(state_path):
-            # Again: an alarm may have set another one since.
+            # Again: an alert may have set another one since.
             lifted = read_pause(state_path)
             if lifted:
                 audit.append(state_path, "deploys resumed", by, now, reason=reason, was=lifted.sentence())

@@ -13,7 +13,7 @@ STOPS: Final = frozenset({"failsafe_stop", "bot_stop", "feed_stop", "incident"})
 HALTS: Final = frozenset({"failsafe_stop", "incident"})
 """Procedures that engage the halt latch for an incident."""
 
-STOP_PROOFS: Final = frozenset({"kill_switch", "bots"})
+STOP_PROOFS: Final = frozenset({"kill_switch", "bot_stop"})
 """Modules whose result proves a stop. Where one is missing nobody knows what runs, which is worse than failed."""
 
 OPEN_ORDERS: Final = "open_orders_info"
@@ -51,7 +51,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class SideProof:
+class BestEffortProof:
     """What a step after the proof owes: a good result of module `proof` on `host`. A missing one is only named."""
 
     step: str
@@ -61,7 +61,7 @@ class SideProof:
 
 @dataclass(frozen=True)
 class Result:
-    """What one module said on one host. `fields` is its whole result, `step` the play of a side job."""
+    """What one module said on one host. `fields` is its whole result, `step` the play of a best-effort play."""
 
     host: str
     proof: str
@@ -77,9 +77,9 @@ class Run:
     """All that a verdict is judged from.
 
     `results` holds what our modules said and, with an empty `proof`, tasks that failed without an outcome of their
-    own; `side_results` are those of side jobs, which the verdict may quote and never counts, `side_expected` what those
-    owe; `unreachable` are (host, ssh's words); `seconds` from the start of the command, monotonic; `record` is the
-    folder of the incident that the run belongs to.
+    own; `best_effort_results` are those of best-effort plays, which the verdict may quote and never counts;
+    `best_effort_expected` what those owe; `unreachable` are (host, ssh's words); `seconds` from the command's start,
+    monotonic; `record` is the folder of the incident that the run belongs to.
     `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
 
@@ -89,8 +89,8 @@ class Run:
     seconds: float
     expected: tuple[Expected, ...] = ()
     results: tuple[Result, ...] = ()
-    side_results: tuple[Result, ...] = ()
-    side_expected: tuple[SideProof, ...] = ()
+    best_effort_results: tuple[Result, ...] = ()
+    best_effort_expected: tuple[BestEffortProof, ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()
     retry_command: str = ""
     record: str = ""
@@ -222,7 +222,7 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str
     others = list({(result.host, result.proof): result for result in others}.values())
     troubled = [result for result in judged if result.outcome not in GOOD]
     parts += [_listed(_unique(found)) for found in (others, troubled) if found]
-    if run.side_expected:
+    if run.best_effort_expected:
         parts += [words for words in (_missed(run), run.record and f"record: {run.record}") if words]
     parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")
     return "; ".join(parts)
@@ -233,10 +233,10 @@ def _missed(run: Run) -> str:
 
     What only looked has said what it saw; where a step owes it, the step is not missed for what was seen.
     """
-    bad = [result for result in run.side_results if result.outcome not in GOOD]
+    bad = [result for result in run.best_effort_results if result.outcome not in GOOD]
     failed = [result for result in bad if not result.proof.endswith("_info")]
-    for item in run.side_expected:
-        own = [result for result in run.side_results if (result.step, result.host) == (item.step, item.host)]
+    for item in run.best_effort_expected:
+        own = [result for result in run.best_effort_results if (result.step, result.host) == (item.step, item.host)]
         answers = [result for result in own if result.proof == item.proof]
         if not any(result.outcome in GOOD for result in answers):
             trouble = answers or [result for result in own if result.outcome not in GOOD]
@@ -269,7 +269,7 @@ def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
 
 def _orders(run: Run, stops: Sequence[Result], now: Sequence[Mapping[str, Any]]) -> str:
     """Return what is known of open orders: from the venue where it answered, else from the way the bots ended."""
-    venues = {result.host: result for result in run.side_results if result.proof == OPEN_ORDERS}
+    venues = {result.host: result for result in run.best_effort_results if result.proof == OPEN_ORDERS}
     open_at = {str(seen.fields.get("url")): int(seen.fields.get("count") or 0) for seen in venues.values()}
     said = Counter(str(bot.get("orders")) for bot in now)
     if not now and not venues:

@@ -22,7 +22,7 @@ _BY_WORDS: Final = (
     ("repository_away", re.compile(r"connection refused|no route to host|no such host|i/o timeout|unreachable", re.I)),
     ("pack_missing", re.compile(r"does not exist|no such file|not found|404", re.IGNORECASE)),
 )
-"""restic has one exit code for all of these; what none of them names is a repository that can not be read."""
+"""restic has one exit code for all of these; what none of them names is a repository that cannot be read."""
 
 
 def fetch_from_repository(repository: Repository, free_bytes: Callable[[Path], int]) -> Fetch:

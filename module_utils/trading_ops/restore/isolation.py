@@ -163,7 +163,7 @@ def find_leaks(
 
 
 def has_default_route(routes: str) -> bool:
-    """Return whether a container's /proc/net/route has a way out; a table that can not be read counts as one."""
+    """Return whether a container's /proc/net/route has a way out; a table that cannot be read counts as one."""
     lines = [line.split() for line in routes.splitlines() if line.strip()]
     if not lines or lines[0][:2] != ["Iface", "Destination"]:
         return True

@@ -70,7 +70,7 @@ def read(state_path: Path) -> dict[str, Desired]:
     except (OSError, ValueError) as error:
         raise DesiredStateError(f"{path} could not be read: {error}") from error
     except DesiredStateError as error:
-        raise DesiredStateError(f"{path} can not be understood. {error}") from error
+        raise DesiredStateError(f"{path} cannot be understood. {error}") from error
 
 
 def read_quietly(state_path: Path) -> tuple[dict[str, dict[str, str]], str]:

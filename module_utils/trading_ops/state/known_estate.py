@@ -31,7 +31,7 @@ def read_known_hosts(state_path: Path) -> tuple[list[str], list[str]]:
     except FileNotFoundError:
         return [], []
     except (OSError, ValueError, RecursionError) as error:
-        return [], [f"{path} can not be understood: {error}. Record it again: ./runbook host_setup"]
+        return [], [f"{path} cannot be understood: {error}. Record it again: ./runbook host_setup"]
 
 
 def ensure_recorded(

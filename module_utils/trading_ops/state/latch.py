@@ -1,7 +1,7 @@
 """The halt latch: one small JSON file per trading host. While it is engaged nothing of ours starts a bot.
 
 `{"scope": "all" | "live", "incident_ids": [...], "since": ISO UTC, "by": text, "reason": text}`. It is simple enough
-for a shell to write. A missing file is the only sign of "released"; whatever can not be understood is engaged.
+for a shell to write. A missing file is the only sign of "released"; whatever cannot be understood is engaged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The lease of one host: who starts something on it right now. A stop never asks for it.
 
 `{"holder": text, "purpose": text, "since": ISO UTC, "expires": ISO UTC}`. All times are the host's own, so no two
-clocks are compared. A missing file is free; one that can not be understood is held until it is too old to be anybody's.
+clocks are compared. A missing file is free; one that cannot be understood is held until it is too old to be anybody's.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def describe(lease: Lease, state_path: Path) -> str:
     by_hand = f"sudo rm -r {state_path / LEASE_FILE}"
     if lease.damaged:
         return (
-            f"The lease can not be understood ({lease.damaged}) and counts as held until {_shown(lease.expires)}; "
+            f"The lease cannot be understood ({lease.damaged}) and counts as held until {_shown(lease.expires)}; "
             f"if no run is at work on this host: {by_hand}"
         )
     return (
@@ -248,7 +248,7 @@ def describe(lease: Lease, state_path: Path) -> str:
 def observe(state_path: Path, now: str) -> dict[str, Any]:
     """Return who holds the lease at `now` (the host's time, ISO 8601 UTC), with `held` and a `summary`; never raises.
 
-    What can not be read is held.
+    What cannot be read is held.
     """
     moment = datetime.fromisoformat(now)
     try:

@@ -19,7 +19,7 @@ IN_FLIGHT: Final = 16
 """Calls to one engine at a time: a hundred bots must not exhaust its descriptors or ours."""
 
 LOOKS: Final = 3
-"""A bot that starts during the stop is met by the next look; one that starts for ever is reported as running."""
+"""A bot that starts during the stop is met by the next look; one that starts forever is reported as running."""
 
 KILL_WAIT_SECONDS: Final = 5
 
@@ -83,7 +83,7 @@ def orders_of(bot: Bot, was_started: bool, exit_code: int | None) -> str:
     """Return what is known of the bot's open orders from the way it ended.
 
     Only an image that promises it (label `trading-core.cancels-orders`) and exit code 0 together mean that the
-    orders were cancelled; a killed bot (137) can not have told.
+    orders were cancelled; a killed bot (137) cannot have told.
     """
     if not was_started:
         return "none"
@@ -104,7 +104,7 @@ def stop_bots(
     The restart policy goes to `no` first, so that neither a crash nor a reboot brings a bot back; then SIGTERM, and
     SIGKILL after `grace_seconds`, all bots at the same time; a bot that `first_wave` has signalled already is waited
     for instead. Trouble with one bot never keeps another from being
-    stopped. Raises EngineError only where the engine can not even list its containers at first.
+    stopped. Raises EngineError only where the engine cannot even list its containers at first.
     """
     results: dict[str, StoppedBot] = {}
     with ThreadPoolExecutor(max_workers=IN_FLIGHT) as pool:

@@ -43,7 +43,7 @@ class StopReport:
     engine_trouble: str = ""
 
 
-def stop_anyhow(
+def stop_with_fallback(
     connect: Callable[[], Engine],
     cgroups: Cgroups,
     rules: BotRules,

@@ -42,7 +42,7 @@ def parse_first_wave(text: str, incident_id: str) -> FirstWave:
 
 
 def read_first_wave(path: Path, incident_id: str) -> FirstWave:
-    """Return what the first wave left, nothing where there was none or it can not be read."""
+    """Return what the first wave left, nothing where there was none or it cannot be read."""
     try:
         return parse_first_wave(path.read_text(encoding="utf-8"), incident_id)
     except (OSError, ValueError):

@@ -18,7 +18,7 @@ from ..state import desired as desired_state
 from ..state.known_estate import read_known_hosts
 from ..state.latch import LATCH_FILE, Latch, LatchError, check_release, engage, plan_engage, read_latch, release
 from .by_engine import NOT_RUNNING, StoppedBot, last_finished
-from .fallback import StopReport, stop_anyhow
+from .fallback import StopReport, stop_with_fallback
 from .first_wave import SIGNALLED_PATH, FirstWave, read_first_wave
 
 NOT_GIVEN: Final = "not given"
@@ -194,7 +194,7 @@ def _stop(
     dry_run: bool,
 ) -> tuple[StopReport, dict[str, str]]:
     """Return what became of the bots, and whether a guard watches the host: looked at after the stop, not before."""
-    report = stop_anyhow(
+    report = stop_with_fallback(
         host.connect,
         host.cgroups,
         request.rules,

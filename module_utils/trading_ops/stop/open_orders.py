@@ -17,25 +17,25 @@ MAX_BYTES: Final = 1024 * 1024
 UNVERIFIED: Final = "UNVERIFIED"
 
 
-class ExposureError(Exception):
+class OpenOrdersError(Exception):
     """The venue did not say which orders are open. The text is a sentence."""
 
 
 def parse_open_orders(text: str, key: str) -> int:
-    """Return how many orders `{key: [{…}, …]}` lists. Raises ExposureError for anything that is not exactly that."""
+    """Return how many orders `{key: [{…}, …]}` lists. Raises OpenOrdersError for anything that is not exactly that."""
     try:
         answer = parse_json(text)
     except ValueError as error:
-        raise ExposureError(f"The answer is not JSON: {error}.") from error
+        raise OpenOrdersError(f"The answer is not JSON: {error}.") from error
     if not isinstance(answer, dict):
-        raise ExposureError("The answer is not a JSON object.")
+        raise OpenOrdersError("The answer is not a JSON object.")
     if answer.get("error") or answer.get("errors"):
-        raise ExposureError("The answer holds an error.")
+        raise OpenOrdersError("The answer holds an error.")
     if key not in answer:
-        raise ExposureError(f"The answer has no {key!r}.")
+        raise OpenOrdersError(f"The answer has no {key!r}.")
     orders = answer[key]
     if not isinstance(orders, list) or not all(isinstance(order, dict) and order for order in orders):
-        raise ExposureError(f"{key!r} in the answer is not a list of orders.")
+        raise OpenOrdersError(f"{key!r} in the answer is not a list of orders.")
     return len(orders)
 
 
@@ -51,9 +51,9 @@ def observe(url: str, key: str, ask: Callable[[], tuple[int, bytes]], timeout_se
         # The bound is on the whole exchange: a time-out of a socket starts again with each byte that drips in.
         status, body = bounded(ask, timeout_seconds)
         if status != 200:
-            raise ExposureError(f"HTTP status {status}.")
+            raise OpenOrdersError(f"HTTP status {status}.")
         if len(body) > MAX_BYTES:
-            raise ExposureError(f"The answer is longer than {MAX_BYTES} bytes.")
+            raise OpenOrdersError(f"The answer is longer than {MAX_BYTES} bytes.")
         count = parse_open_orders(body.decode("utf-8"), key)
     except TimeoutError:
         return _unverified(f"{shown} gave no whole answer within {timeout_seconds:g} s", shown)

@@ -1,4 +1,4 @@
-"""The control host itself says who may read what, what runs, and what an alarm that asks for nothing has left."""
+"""The control host itself says who may read what, what runs, and what an alert that asks for nothing has left."""
 
 import json
 
@@ -35,5 +35,5 @@ def test_an_order_that_asks_for_nothing_was_taken_written_down_and_did_nothing(h
     lines = [json.loads(line) for line in host.file(f"{ALERTS}/received.jsonl").content_string.splitlines()]
     said = {line.get("name"): line["what"] for line in lines}
     assert said["LiveDrawdown"] == "recorded: resolved"
-    assert said["MoleculeKnowsIt"] == "recorded: no alarm of the catalogue"
+    assert said["MoleculeKnowsIt"] == "recorded: no alert of the catalogue"
     assert not host.file(f"{ALERTS}/drive.json").exists

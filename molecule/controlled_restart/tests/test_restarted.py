@@ -6,7 +6,7 @@ INCIDENT = "INC-20261121-000000-molecule"
 
 
 def test_feed_prometheus_and_grafana_run_again(host):
-    if host.check_output("hostname") != "homelab1":
+    if host.check_output("hostname") != "lab1":
         return
     shown = json.loads(host.check_output("docker inspect live_connector prometheus grafana"))
     states = [(seen["State"]["Status"], seen["State"]["Health"]["Status"]) for seen in shown]

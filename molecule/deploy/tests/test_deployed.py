@@ -10,7 +10,7 @@ def is_called(host, *names):
 
 
 def test_the_checkout_is_at_the_good_revision_and_whole(host):
-    if not is_called(host, "homelab1", "homelab2"):
+    if not is_called(host, "lab1", "lab2"):
         return
     git = f"git -c safe.directory='*' -C {ROOT}"
     assert host.check_output(f"{git} log -1 --format=%s") == "good"
@@ -19,7 +19,7 @@ def test_the_checkout_is_at_the_good_revision_and_whole(host):
 
 
 def test_what_was_good_runs_again_and_the_feed_was_never_touched(host):
-    if not is_called(host, "homelab1"):
+    if not is_called(host, "lab1"):
         return
     grafana, feed = json.loads(host.check_output("docker inspect grafana live_connector"))
     assert "RELEASE=good" in grafana["Config"]["Env"]
@@ -29,14 +29,14 @@ def test_what_was_good_runs_again_and_the_feed_was_never_touched(host):
 
 
 def test_no_bot_was_started_and_the_lease_was_given_back(host):
-    if not is_called(host, "homelab1", "homelab2"):
+    if not is_called(host, "lab1", "lab2"):
         return
     assert host.check_output("docker ps --quiet --filter label=com.docker.compose.service=bot") == ""
     assert not host.file("/var/lib/trading-core/lease.json").exists
 
 
 def test_what_ran_before_the_release_and_the_failure_are_on_record_once_each(host):
-    if not is_called(host, "control1"):
+    if not is_called(host, "lab-control"):
         return
     lines = host.check_output("cat /var/lib/trading-core/releases.jsonl").splitlines()
     releases = [json.loads(line) for line in lines]

@@ -21,27 +21,27 @@ def ended(host, container):
 
 
 def test_bot_is_down_and_its_host_halted(host, name):
-    if name not in {"homelab1", "homelab2"}:
+    if name not in {"lab1", "lab2"}:
         return
     ended(host, "molecule-trades")
     assert json.loads(host.check_output("cat /var/lib/trading-core/halt.json"))["incident_ids"] == [INCIDENT]
 
 
 def test_feed_ended_after_the_bot_and_prometheus_runs(host, name):
-    if name != "homelab1":
+    if name != "lab1":
         return
     assert ended(host, "live_connector") > ended(host, "molecule-trades")
     assert host.check_output("docker ps --quiet --filter name=^prometheus$ --filter status=running")
 
 
 def test_record_with_its_evidence_is_on_the_control_host(host, name):
-    if name != "control1":
+    if name != "lab-control":
         return
     entries = [json.loads(line) for line in host.check_output(f"cat {HOME}/timeline.jsonl").splitlines()]
     kinds = [entry["kind"] for entry in entries]
     assert {"detection", "step", "phase", "notification", "evidence", "category", "severity"} <= set(kinds)
     steps = [entry["step"] for entry in entries if entry["kind"] == "step" and entry["outcome"]]
     assert steps[0] == "4.1 Stop trading (fail-safe)"
-    for trading_host in ("homelab1", "homelab2"):
+    for trading_host in ("lab1", "lab2"):
         items = json.loads(host.check_output(f"cat {HOME}/evidence/{trading_host}/manifest.json"))["items"]
         assert "complete" in [item["status"] for item in items if item["name"] == "log molecule-trades"]

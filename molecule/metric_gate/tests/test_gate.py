@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-FEED_HOST = "homelab1"
+FEED_HOST = "lab1"
 
 
 def test_pass_is_of_the_feed_that_runs_and_counts_for_a_while(host):

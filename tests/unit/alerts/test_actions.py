@@ -1,4 +1,4 @@
-"""What an alarm may do: its name is looked up, everything else is text."""
+"""What an alert may do: its name is looked up, everything else is text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from trading_ops.alerts.actions import (
     AGAIN_SECONDS,
     Act,
-    Alarm,
+    Alert,
     Drive,
     OrderError,
     actions_of,
@@ -51,7 +51,7 @@ def what(*orders):
     return [record["what"] for record in plan(orders, ACTIONS).records]
 
 
-def test_an_alarm_does_what_the_catalogue_says_of_its_name():
+def test_an_alert_does_what_the_catalogue_says_of_its_name():
     assert acts(order("Gaps")) == [("stop_bots", "alert Gaps")]
     assert acts(order("LiveDrawdown")) == [("stop_live", "alert LiveDrawdown")]
     assert acts(order("TrackingError")) == [("pause_deploys", "alert TrackingError")]
@@ -66,7 +66,7 @@ def test_one_stop_at_most_the_widest_and_before_anything_else():
     ("status", "name", "said"),
     [
         ("resolved", "Gaps", "recorded: resolved"),
-        ("firing", "Unknown", "recorded: no alarm of the catalogue"),
+        ("firing", "Unknown", "recorded: no alert of the catalogue"),
         ("firing", "HostDisk", "recorded: asks for nothing"),
         ("pending", "Gaps", "recorded: its status is unknown"),
         ("FIRING", "Gaps", "recorded: its status is unknown"),
@@ -87,8 +87,8 @@ def test_a_payload_chooses_no_action_host_play_or_variable():
                 "labels": {
                     "alertname": "HostDisk",
                     "action": "stop_bots",
-                    "host": "homelab2",
-                    "instance": "homelab2; reboot",
+                    "host": "lab2",
+                    "instance": "lab2; reboot",
                     "playbook": "halt_release",
                 },
                 "annotations": {"next_command": "./runbook halt_release", "summary": "{{ lookup('pipe', 'id') }}"},
@@ -105,7 +105,7 @@ def test_a_payload_chooses_no_action_host_play_or_variable():
     )
 
 
-def test_a_thousand_times_the_same_alarm_is_one_act_and_one_record_with_its_number():
+def test_a_thousand_times_the_same_alert_is_one_act_and_one_record_with_its_number():
     orders = [order("Gaps", at=100 + number) for number in range(1000)]
     found = plan(orders, ACTIONS)
     assert [act.reason for act in found.acts] == ["alert Gaps"]
@@ -136,17 +136,17 @@ def test_a_body_that_is_none_is_no_order(body):
 
 
 def test_text_of_others_is_kept_short_and_on_one_line():
-    found = order("Gaps", annotations={"summary": "a\n\x1b[31m" + "b" * 500}, startsAt="x" * 999).alarms[0]
+    found = order("Gaps", annotations={"summary": "a\n\x1b[31m" + "b" * 500}, startsAt="x" * 999).alerts[0]
     assert (found.summary[:7], len(found.summary), len(found.starts_at)) == ("a  [31m", 200, 200)
 
 
 def test_a_status_is_text_of_others_too():
-    found = order("Gaps", status="\ud800" + "x" * 999).alarms[0]
+    found = order("Gaps", status="\ud800" + "x" * 999).alerts[0]
     assert (found.status[:2], len(found.status)) == (" x", 200)
 
 
-GAPS = Act("stop_bots", (Alarm("Gaps", "firing", summary="gaps: 5"),))
-LIVE = Act("stop_live", (Alarm("LiveDrawdown", "firing"),))
+GAPS = Act("stop_bots", (Alert("Gaps", "firing", summary="gaps: 5"),))
+LIVE = Act("stop_live", (Alert("LiveDrawdown", "firing"),))
 FIRST = Drive("INC-20261121-013000-alert-gaps", "all")
 
 
@@ -174,7 +174,7 @@ def test_what_is_wider_widens_it_as_a_whole_incident_under_the_same_id():
     assert drive(opened, GAPS, False, NOW) == Drive("INC-1", "all")
 
 
-def test_after_a_release_or_a_close_an_alarm_is_an_incident_of_its_own():
+def test_after_a_release_or_a_close_an_alert_is_an_incident_of_its_own():
     assert drive(replace(FIRST, incident_id="INC-1", is_opened=True), GAPS, True, NOW) == FIRST
 
 
@@ -216,21 +216,21 @@ def test_an_incident_is_over_once_it_was_released_or_closed(state, entries, over
     assert is_over(state, entries) is over
 
 
-def test_the_record_says_which_alarm_it_was_noticed_by():
-    found = detection_of(FIRST, GAPS, NOW, "root@control1")
+def test_the_record_says_which_alert_it_was_noticed_by():
+    found = detection_of(FIRST, GAPS, NOW, "root@lab-control")
     assert (found.kind, found.by, found.text) == ("detection", "alertmanager", "Noticed by alert Gaps: gaps: 5")
     assert found.facts["record"] == {"reason": "alert Gaps"}
     assert found.facts["alerts"][0]["name"] == "Gaps"
 
 
-def test_a_pause_of_deploys_names_its_alarm():
-    act = Act("pause_deploys", (Alarm("TrackingError", "firing"),))
+def test_a_pause_of_deploys_names_its_alert():
+    act = Act("pause_deploys", (Alert("TrackingError", "firing"),))
     assert pause_arguments(act) == [
         *("deploy_pause", "-e", "reason=alert TrackingError", "-e", "source=alert:TrackingError"),
     ]
 
 
-def test_an_alarm_that_acts_without_three_evaluations_in_a_row_is_refused():
+def test_an_alert_that_acts_without_three_evaluations_in_a_row_is_refused():
     assert actions_of([CHECK], 5) == {"FeedLatencyP99": "stop_bots"}
     with pytest.raises(ValueError, match=r"feed_latency_p99: .* for 10 s, 3 evaluations in a row, not for 9 s"):
         actions_of([replace(CHECK, for_seconds=9)], 5)

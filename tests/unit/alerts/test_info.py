@@ -11,7 +11,7 @@ from tests.unit.fake_alertmanager import ALERT, SILENCE, FakeAlertmanager, alert
 
 NOW = datetime(2026, 11, 21, 18, 50, tzinfo=UTC)
 ASKED = {
-    "matchers": {"host": "homelab1", "alertname": "psi"},
+    "matchers": {"host": "lab1", "alertname": "psi"},
     "minutes": 60,
     "incident_id": "INC-20261121-185000-psi",
     "reason": "training runs",
@@ -24,11 +24,11 @@ def ask(fake: FakeAlertmanager, dry_run: bool = False, **more):
     return ensure_silenced(fake.client, ASKED | more, lambda: NOW, dry_run)
 
 
-def test_what_fires_is_listed_and_the_watchdog_is_no_alarm():
+def test_what_fires_is_listed_and_the_watchdog_is_no_alert():
     fake = FakeAlertmanager(ALERT, alert("Watchdog", severity="none"))
     fake.silences = [SILENCE]
     seen = observe(fake.client)
-    assert (seen["outcome"], seen["summary"]) == ("proven", "1 alarms fire (1 critical), 1 silences")
+    assert (seen["outcome"], seen["summary"]) == ("proven", "1 alerts fire (1 critical), 1 silences")
     assert len(seen["alerts"]) == 2, "the watchdog is told all the same"
     assert [line.split()[0] for line in seen["lines"]] == ["CRITICAL", "SILENCE"]
 
@@ -36,12 +36,12 @@ def test_what_fires_is_listed_and_the_watchdog_is_no_alarm():
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ({"alertname": "x", "host": "homelab1", "instance": "a:9100", "job": "node"}, "host=homelab1"),
+        ({"alertname": "x", "host": "lab1", "instance": "a:9100", "job": "node"}, "host=lab1"),
         ({"alertname": "x", "instance": "a:9100", "job": "node"}, "instance=a:9100"),
         ({"alertname": "x"}, ""),
     ],
 )
-def test_what_tells_alarms_of_one_name_apart_is_the_host_or_else_the_instance(labels, words):
+def test_what_tells_alerts_of_one_name_apart_is_the_host_or_else_the_instance(labels, words):
     assert describe_labels(labels) == words
 
 
@@ -103,39 +103,39 @@ def named(name: str, **more: str) -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (named("Psi"), "it covers 2 alarms that fire now"),
-        (named("Psi", host="homelab1"), "it covers 1 alarm that fires now"),
+        (named("Psi"), "it covers 2 alerts that fire now"),
+        (named("Psi", host="lab1"), "it covers 1 alert that fires now"),
         (
             named("Psi", host="homelab9"),
-            "it covers NO ALARM that fires now; Psi fires for host=homelab1 and for host=homelab2",
+            "it covers NO ALERT that fires now; Psi fires for host=lab1 and for host=lab2",
         ),
-        (named("BackupAge"), "it covers NO ALARM that fires now"),
-        (named("psi"), "it covers NO ALARM that fires now; 'psi' neither fires nor is a check's alarm, Psi is"),
+        (named("BackupAge"), "it covers NO ALERT that fires now"),
+        (named("psi"), "it covers NO ALERT that fires now; 'psi' neither fires nor is a check's alert, Psi is"),
         (
             named("backup_age"),
-            "it covers NO ALARM that fires now; 'backup_age' neither fires nor is a check's alarm, BackupAge is",
+            "it covers NO ALERT that fires now; 'backup_age' neither fires nor is a check's alert, BackupAge is",
         ),
         (
             named("OwnAlert"),
-            "it covers NO ALARM that fires now; 'OwnAlert' neither fires nor is a check's alarm, OwnAlarm is",
+            "it covers NO ALERT that fires now; 'OwnAlert' neither fires nor is a check's alert, OwnAlert is",
         ),
-        (named("zzz"), "it covers NO ALARM that fires now; 'zzz' neither fires nor is a check's alarm"),
+        (named("zzz"), "it covers NO ALERT that fires now; 'zzz' neither fires nor is a check's alert"),
     ],
     ids=str,
 )
-def test_a_silence_says_whether_it_covers_an_alarm_that_fires_and_is_made_all_the_same(asked, words):
-    fake = FakeAlertmanager(alert("Psi", host="homelab1"), alert("Psi", host="homelab2"), alert("OwnAlarm"))
+def test_a_silence_says_whether_it_covers_an_alert_that_fires_and_is_made_all_the_same(asked, words):
+    fake = FakeAlertmanager(alert("Psi", host="lab1"), alert("Psi", host="lab2"), alert("OwnAlert"))
     for dry_run in (True, False, False, True):
         result = ask(fake, dry_run, **asked)
         assert (result["outcome"], result["summary"].partition("; ")[2]) == ("planned" if dry_run else "proven", words)
     assert len(fake.silences) == 1
 
 
-def test_alarms_that_can_not_be_read_keep_no_silence_from_being_made():
+def test_alerts_that_cannot_be_read_keep_no_silence_from_being_made():
     fake = FakeAlertmanager()
     fake.replies["/api/v2/alerts"] = (500, b"no")
     made = ask(fake)
-    assert (made["outcome"], "whether it covers an alarm is not known: " in made["summary"]) == ("proven", True)
+    assert (made["outcome"], "whether it covers an alert is not known: " in made["summary"]) == ("proven", True)
 
 
 @pytest.mark.parametrize(

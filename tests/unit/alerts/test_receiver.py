@@ -19,7 +19,7 @@ from tests.unit.fake_prometheus import catalogue_item
 TOKEN = "t" * 43
 SOUND = catalogue_item(action="stop_bots", for_seconds=10)
 ETC = "etc/trading-core/alert-receiver"
-STATUS = {"no token": 401, "other token": 401, "method": 405, "path": 404, "large": 413, "no alarm": 500, "alarm": 200}
+STATUS = {"no token": 401, "other token": 401, "method": 405, "path": 404, "large": 413, "no alert": 500, "alert": 200}
 
 
 @dataclass
@@ -57,7 +57,7 @@ class World:
         return 0, ""
 
     def ask(self, method, path, headers, body):
-        kind = "alarm"
+        kind = "alert"
         if "Authorization" not in headers:
             kind = "no token"
         elif headers["Authorization"] != f"Bearer {TOKEN}":
@@ -69,7 +69,7 @@ class World:
         elif len(body) > 262_144:
             kind = "large"
         elif body == b"{":
-            kind = "no alarm"
+            kind = "no alert"
         elif self.is_read:
             received = self.root / "var/lib/trading-core/alerts/received.jsonl"
             received.write_text(body.decode())
@@ -161,7 +161,7 @@ def test_a_token_that_is_none_is_refused_with_how_to_make_one(world, token):
     assert not (world.root / ETC).exists()
 
 
-def test_without_its_packages_jobs_or_checkout_it_is_refused_with_the_mend(world):
+def test_without_its_packages_jobs_or_checkout_it_is_refused_with_the_fix(world):
     (world.root / "opt/current/runbook").unlink()
     assert world.install()["next_command"] == "./runbook schedule_setup"
     (world.root / "etc/trading-core/jobs.json").unlink()
@@ -176,7 +176,7 @@ def test_an_address_that_is_none_is_wrong_usage(world, address):
     assert world.install(address=address)["outcome"] == "usage"
 
 
-def test_an_alarm_that_would_act_at_once_is_wrong_usage(world):
+def test_an_alert_that_would_act_at_once_is_wrong_usage(world):
     result = world.install(checks=[{**SOUND, "action": "stop_bots", "for_seconds": 5}])
     assert result["outcome"] == "usage"
     assert "3 evaluations in a row" in result["summary"]
@@ -205,9 +205,9 @@ def test_a_certificate_that_ends_soon_is_made_anew(world):
         ("method", 200, "answers another method"),
         ("path", 200, "answers on another path"),
         ("large", 200, "takes a large body"),
-        ("no alarm", 200, "takes what is no alarm"),
-        ("alarm", 500, "takes no alarm"),
-        ("alarm", None, "was answered with None"),
+        ("no alert", 200, "takes what is no alert"),
+        ("alert", 500, "takes no alert"),
+        ("alert", None, "was answered with None"),
     ],
 )
 def test_a_receiver_that_answers_otherwise_is_not_proven(world, kind, status, words):
@@ -218,7 +218,7 @@ def test_a_receiver_that_answers_otherwise_is_not_proven(world, kind, status, wo
     assert "journalctl" in result["next_command"]
 
 
-def test_an_alarm_that_nobody_carries_out_is_not_proven(world):
+def test_an_alert_that_nobody_carries_out_is_not_proven(world):
     world.is_read = False
     result = world.install()
     assert (result["outcome"], "nobody carried it out within 60 s" in result["summary"]) == ("failed", True)
@@ -286,5 +286,5 @@ def test_without_the_account_it_fails_and_says_how_to_make_it(world):
     assert world.install()["next_command"] == "useradd --system trading-alerts"
 
 
-def test_the_probe_is_an_alarm_that_does_nothing():
+def test_the_probe_is_an_alert_that_does_nothing():
     assert PROBE not in build_settings(parse_checks([SOUND]), 5, PARAMS).actions

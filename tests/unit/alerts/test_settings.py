@@ -15,7 +15,7 @@ from trading_ops.alerts.settings import (
 from tests.unit.checks.test_rules import CHECK
 
 PARAMS = {
-    "alertmanager_url": "http://homelab1:9093",
+    "alertmanager_url": "http://lab1:9093",
     "alertmanager_username": "",
     "alertmanager_password": "",
     "alertmanager_token_path": "",
@@ -47,9 +47,9 @@ def test_what_is_no_settings_is_refused(text):
         parse_settings(text)
 
 
-def test_a_silence_over_an_alarm_that_stops_bots_is_told_with_who_until_when_and_what():
+def test_a_silence_over_an_alert_that_stops_bots_is_told_with_who_until_when_and_what():
     assert covered(Matcher("alertname", "FeedLatencyP99")) == {
-        "s1": "kim has silenced alarms that stop bots until 2026-11-21T04:00:00.000Z: FeedLatencyP99 "
+        "s1": "kim has silenced alerts that stop bots until 2026-11-21T04:00:00.000Z: FeedLatencyP99 "
         '(alertname="FeedLatencyP99"; noise)'
     }
 

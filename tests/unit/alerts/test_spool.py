@@ -63,11 +63,11 @@ def test_an_order_lies_in_the_spool_as_it_came_and_the_reader_takes_it(folders):
     (path,) = left(folders)
     assert path.parent == folders[1]
     assert path.read_bytes() == BODY
-    assert parse_order(path.name, path.read_bytes()).alarms[0].name == "Gaps"
+    assert parse_order(path.name, path.read_bytes()).alerts[0].name == "Gaps"
 
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD)
-def test_what_the_command_refuses_is_what_the_reader_can_not_read_or_does_nothing_for(body):
+def test_what_the_command_refuses_is_what_the_reader_cannot_read_or_does_nothing_for(body):
     """Every body the reader would act on passes the command: nothing is taken with 200 and then thrown away."""
     from trading_ops.alerts.actions import OrderError
 
@@ -75,7 +75,7 @@ def test_what_the_command_refuses_is_what_the_reader_can_not_read_or_does_nothin
         order = parse_order("1-a.json", body)
     except OrderError:
         return
-    assert not order.alarms or len(body) > MOST_BYTES
+    assert not order.alerts or len(body) > MOST_BYTES
 
 
 def test_the_order_is_synced_before_it_gets_its_name_and_the_folder_after(folders, monkeypatch):

@@ -56,7 +56,7 @@ def test_every_service_has_a_memory_limit(name):
 
 
 @pytest.mark.parametrize("name", [PROXY, RECEIVER])
-def test_what_listens_is_no_root_comes_back_for_ever_and_at_boot(name):
+def test_what_listens_is_no_root_comes_back_forever_and_at_boot(name):
     for line in ("User=trading-alerts", "Restart=always", "StartLimitIntervalSec=0", "NoNewPrivileges=yes"):
         assert f"\n{line}\n" in UNITS[name]
     assert "WantedBy=multi-user.target" in UNITS[name]
@@ -75,7 +75,7 @@ def test_an_order_in_the_spool_starts_the_reader_also_at_boot_and_one_not_carrie
     assert "WantedBy=paths.target" in UNITS[ORDERS_PATH]
     assert "ExecStart=/opt/checkout/runbook alert-orders\n" in UNITS[ORDERS]
     assert "Restart=on-failure\nRestartSec=15\n" in UNITS[ORDERS]
-    # A burst of alarms starts it often; a limit would end the path unit with it.
+    # A burst of alerts starts it often; a limit would end the path unit with it.
     assert "StartLimitIntervalSec=0" in UNITS[ORDERS]
 
 

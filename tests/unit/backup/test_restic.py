@@ -23,7 +23,7 @@ from trading_ops.host.programs import Ended
 
 from tests.unit.backup_world import NOW, snapshot
 
-REPOSITORY = Repository("rest:http://user:secret@control1:8000/trading-core", Path("/pw"), {}, Path("/cache"))
+REPOSITORY = Repository("rest:http://user:secret@lab-control:8000/trading-core", Path("/pw"), {}, Path("/cache"))
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_a_new_host_without_good_passwords_is_refused_before_anything_is_written
     assert (seen["outcome"], seen["changed"], list(tmp_path.iterdir())) == ("refused", False, [])
 
 
-def test_a_missing_package_is_refused_with_what_mends_it(world):
+def test_a_missing_package_is_refused_with_what_fixes_it(world):
     world.has_package = False
     seen = world.ensure()
     assert (seen["outcome"], "apt-get install restic-rest-server" in seen["summary"]) == ("refused", True)

@@ -1,4 +1,4 @@
-"""Sets are listed, read and forgotten; what can not be understood is never a good set, and never old."""
+"""Sets are listed, read and forgotten; what cannot be understood is never a good set, and never old."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_what_may_not_grow_turns_red_at_its_limit():
         assert [step["color"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]] == ["green", "red"]
 
 
-def test_open_alarms_of_the_dashboards_own_groups_stand_at_its_top():
+def test_open_alerts_of_the_dashboards_own_groups_stand_at_its_top():
     (table,) = panels(FEED, kind="table")
     assert table["gridPos"]["y"] == 0
     assert table["targets"][0]["expr"] == 'ALERTS{alertstate="firing",group=~"feed|data_quality"}'

@@ -132,7 +132,7 @@ def test_credentials_in_the_address_are_not_shown():
         assert seen["url"] == "http://mlflow.lan:5000"
 
 
-def test_names_can_not_leave_their_place_in_address_or_command():
+def test_names_cannot_leave_their_place_in_address_or_command():
     seen = observe(URL, "a&b'; rm", "c d", LIMITS, lambda url: (200, url.encode()), 3)
     assert "name=a%26b%27%3B+rm&alias=c+d'" in seen["next_command"]
 

@@ -30,12 +30,12 @@ CHECK = Check(
 )
 
 
-def alarms(*checks, seconds=5):
+def alerts(*checks, seconds=5):
     return {rule["alert"]: rule for group in build_rules(checks, seconds)["groups"] for rule in group["rules"]}
 
 
 def digest(*checks):
-    return alarms(*checks)[WATCHDOG]["annotations"]["digest"]
+    return alerts(*checks)[WATCHDOG]["annotations"]["digest"]
 
 
 def test_an_expression_says_what_is_good_and_raises_for_everything_else():
@@ -53,9 +53,9 @@ def test_an_expression_says_what_is_good_and_raises_for_everything_else():
     )
 
 
-def test_an_alarm_outlasts_its_cause_where_the_check_says_so():
-    assert "keep_firing_for" not in alarms(CHECK)[alert_name(CHECK.id)]
-    assert alarms(replace(CHECK, keep_firing_seconds=21))[alert_name(CHECK.id)]["keep_firing_for"] == "21s"
+def test_an_alert_outlasts_its_cause_where_the_check_says_so():
+    assert "keep_firing_for" not in alerts(CHECK)[alert_name(CHECK.id)]
+    assert alerts(replace(CHECK, keep_firing_seconds=21))[alert_name(CHECK.id)]["keep_firing_for"] == "21s"
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_a_check_that_is_always_fresh_asks_for_no_age_and_one_without_labels_for
     )
 
 
-def test_an_alarm_carries_what_its_receiver_routes_by_and_a_person_reads():
-    rule = alarms(CHECK)["FeedLatencyP99"]
+def test_an_alert_carries_what_its_receiver_routes_by_and_a_person_reads():
+    rule = alerts(CHECK)["FeedLatencyP99"]
     assert rule["for"] == "10s"
     assert rule["labels"] == {
         "severity": "critical",
@@ -95,33 +95,33 @@ UNSEEN = 'ALERTS{check="bot_seen",alertstate="firing"}'
 
 
 def test_what_is_said_of_a_bot_is_held_back_while_it_is_not_seen():
-    expr = alarms(ABOUT_A_BOT)["Sharpe"]["expr"]
+    expr = alerts(ABOUT_A_BOT)["Sharpe"]["expr"]
     assert expr == f"({alert_expr(ABOUT_A_BOT, 5)}) unless on(host, mode) {UNSEEN}"
 
 
 def test_a_known_loss_of_a_live_bot_is_never_held_back():
     loss = replace(ABOUT_A_BOT, id="live_drawdown", group="bots", action="stop_live")
     inner = alert_expr(loss, 5)
-    expr = alarms(loss)["LiveDrawdown"]["expr"]
+    expr = alerts(loss)["LiveDrawdown"]["expr"]
     assert expr == f"(({inner}) >= -Inf) or (({inner}) unless on(host, mode) {UNSEEN})"
 
 
 def test_that_a_bot_is_not_seen_and_what_is_said_of_others_is_never_held_back():
     unseen = replace(ABOUT_A_BOT, id="bot_seen", group="bots")
     for check in (unseen, CHECK):
-        assert alarms(check)[alert_name(check.id)]["expr"] == alert_expr(check, 5)
+        assert alerts(check)[alert_name(check.id)]["expr"] == alert_expr(check, 5)
 
 
-def test_names_of_alarms_are_words():
+def test_names_of_alerts_are_words():
     assert alert_name("feed_latency_p99") == "FeedLatencyP99"
 
 
 def test_the_watchdog_always_fires_and_knows_its_rules():
-    assert alarms(CHECK)[WATCHDOG]["expr"] == "vector(1)"
+    assert alerts(CHECK)[WATCHDOG]["expr"] == "vector(1)"
     assert digest(CHECK) == digest(CHECK)
     assert digest(CHECK) != digest(replace(CHECK, threshold=501.0))
     assert (
-        alarms(CHECK)[WATCHDOG]["annotations"]["digest"] != alarms(CHECK, seconds=6)[WATCHDOG]["annotations"]["digest"]
+        alerts(CHECK)[WATCHDOG]["annotations"]["digest"] != alerts(CHECK, seconds=6)[WATCHDOG]["annotations"]["digest"]
     )
 
 

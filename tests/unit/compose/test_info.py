@@ -84,7 +84,7 @@ def test_damaged_desired_state_is_unknown_and_left_alone(world: World):
     path.write_text("garbage", encoding="utf-8")
     result = observe(world, "bot")
     assert (result["outcome"], path.read_text(encoding="utf-8")) == ("unknown", "garbage")
-    assert "can not be understood" in result["summary"]
+    assert "cannot be understood" in result["summary"]
     assert result["services"][0]["observed"]["state"] == "running"
 
 

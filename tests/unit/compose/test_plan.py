@@ -250,11 +250,11 @@ def test_completed_is_the_goal_of_the_named_ones_alone():
     ("named", "words"),
     [
         (["nosuch"], "No such service in the active profiles: nosuch. There are: bot, db,"),
-        (["none"], "none is configured with 0 containers, so it can not be started"),
+        (["none"], "none is configured with 0 containers, so it cannot be started"),
         (["sidecar"], r"sidecar uses the container of another service \(network_mode: service:bot\)"),
     ],
 )
-def test_services_that_can_not_be_started(named, words):
+def test_services_that_cannot_be_started(named, words):
     with pytest.raises(ComposeError, match=words):
         select_expected(SERVICES, named, "started", IMAGES.get)
 

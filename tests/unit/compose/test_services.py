@@ -84,7 +84,7 @@ def test_diff_names_what_differs(world: World):
     assert diff["before"].split("config ")[1][:12] != diff["after"].split("config ")[1][:12]
 
 
-def test_live_bot_whose_database_is_in_another_profile_is_not_changed_for_ever(world: World):
+def test_live_bot_whose_database_is_in_another_profile_is_not_changed_forever(world: World):
     live = {"profiles": ["live"]}
     assert actions(ensure(world, "bot", **live)) == {"bot": "create"}
     again = ensure(world, "bot", **live)
@@ -197,7 +197,7 @@ def test_failed_start_can_be_made_to_mean_not_running(world: World):
     assert world.one("db").status == "running"
 
 
-def test_failed_start_that_can_not_be_stopped_is_running(world: World):
+def test_failed_start_that_cannot_be_stopped_is_running(world: World):
     world.services["bot"].health = "unhealthy"
     world.during_up = lambda: setattr(world.one("bot"), "immortal", True)
     assert ensure(world, "bot", stop_on_failure=True)["outcome"] == "running"
@@ -309,7 +309,7 @@ def test_container_that_compose_replaced_against_the_plan_is_warned_about(world:
     ]
 
 
-# What Compose can not do
+# What Compose cannot do
 
 
 def failure(world: World, *services: str, **more: Any) -> dict[str, Any]:
@@ -582,7 +582,7 @@ def test_engine_that_goes_away_while_a_halt_overtakes_is_unknown(world: World):
 
 # The feed gate
 
-FEED = {"host": "homelab1", "container_id": "f" * 64, "started_at": "2026-11-21T01:00:00Z"}
+FEED = {"host": "lab1", "container_id": "f" * 64, "started_at": "2026-11-21T01:00:00Z"}
 
 
 def gated(world: World, passed_by: dict[str, str] | None = FEED, ttl: int = 900, **more: Any) -> dict[str, Any]:
@@ -603,7 +603,7 @@ CLOSED = {
     "passed before its last start": {"passed_by": FEED | {"started_at": "2026-11-21T00:00:00Z"}},
     "over": {"ttl": 0},
     "no feed was looked at": {"feeds": []},
-    "half a feed was looked at": {"feeds": [{"host": "homelab1"}]},
+    "half a feed was looked at": {"feeds": [{"host": "lab1"}]},
 }
 
 
@@ -699,7 +699,7 @@ def test_desired_state_is_written_where_nothing_else_is_to_do(world: World):
     assert (result["changed"], desired(world)[f"{PROJECT}/bot"]["state"]) == (False, "started")
 
 
-def test_nothing_starts_that_can_not_be_recorded(world: World):
+def test_nothing_starts_that_cannot_be_recorded(world: World):
     (world.path / "state").write_text("", encoding="utf-8")
     result = ensure(world, "bot")
     assert (result["outcome"], result["changed"], world.commands) == ("failed", False, ["config", "hash"])

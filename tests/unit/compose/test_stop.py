@@ -139,7 +139,7 @@ def test_engine_in_trouble_is_never_proven(world: World, broken):
     assert desired(world) == {}
 
 
-def test_container_that_can_not_be_looked_at_is_stopped_all_the_same(world: World):
+def test_container_that_cannot_be_looked_at_is_stopped_all_the_same(world: World):
     one = add(world, "bot-1")
     world.engine.broken["inspect"] = "The engine could not inspect: 500."
     stop(world, "bot")
@@ -192,7 +192,7 @@ def test_deliberate_stop_is_written_down(world: World):
     }
 
 
-def test_stop_happens_where_it_can_not_be_written_down(world: World):
+def test_stop_happens_where_it_cannot_be_written_down(world: World):
     one = add(world, "bot-1")
     (world.path / "state").write_text("", encoding="utf-8")
     result = stop(world, "bot")

@@ -26,7 +26,7 @@ KEY_OF_LIST = json.dumps(entry().__dict__ | {"key": []})
 @pytest.mark.parametrize(
     "line", ["", "garbage", "[]", "3", "{}", '{"time": 1, "more": 2}', "[" * 100_000, "\ufffd", KEY_OF_LIST]
 )
-def test_a_line_that_can_not_be_understood_is_counted_and_the_others_are_read(line):
+def test_a_line_that_cannot_be_understood_is_counted_and_the_others_are_read(line):
     good = json.dumps(entry().__dict__)
     assert parse_log(f"{good}\n{line}\n{good}\n") == Log((entry(), entry()), (2,))
 
@@ -71,7 +71,7 @@ def test_a_damaged_or_unreadable_log_is_unknown_and_never_clean(tmp_path):
         file.write(b"\xff half a li")
     record(tmp_path, [entry("b")])
     seen = observe(tmp_path, tmp_path / "page.md")
-    assert (seen["outcome"], "can not be understood in line 2" in seen["summary"]) == ("unknown", True)
+    assert (seen["outcome"], "cannot be understood in line 2" in seen["summary"]) == ("unknown", True)
     assert [item["key"] for item in seen["entries"]] == ["a", "b"], "a cut line swallows no other"
     (tmp_path / "drift_log.jsonl").unlink()
     (tmp_path / "drift_log.jsonl").mkdir()

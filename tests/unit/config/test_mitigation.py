@@ -138,7 +138,7 @@ def test_what_undoes_a_fix_is_readable_for_whom_the_configuration_is(request_):
 @pytest.mark.parametrize(
     ("content", "value"), [("garbage", ID), ('{"before": 1}', ID), ("", "../../etc/passwd"), ("", "MIT-1")]
 )
-def test_an_undo_that_can_not_be_understood_changes_nothing(request_, content, value):
+def test_an_undo_that_cannot_be_understood_changes_nothing(request_, content, value):
     (request_.state_path / "mitigations").mkdir()
     (request_.state_path / f"mitigations/{ID}.json").write_text(content or "{}")
     assert run(request_, "undo", value, "20261121-090000.1")["outcome"] in {"failed", "usage"}
@@ -167,7 +167,7 @@ def test_a_fix_without_a_run_of_its_own_could_not_be_undone(run_id):
         ("sizing", "is none of"),
     ],
 )
-def test_what_can_not_be_switched_is_refused_with_what_can(name, why):
+def test_what_cannot_be_switched_is_refused_with_what_can(name, why):
     with pytest.raises(ConfigError, match=why):
         find_switch(SHIPPED, name)
 

@@ -103,9 +103,9 @@ def test_a_value_is_written_so_that_it_reads_as_what_was_asked(text, wanted, exp
         ("a: 1\n", {"a": "-1"}, "number above 0"),
         ("a: x\n", {"a": 1}, "stays a text"),
         ("a: x\n", {"a": "y\nb: 2"}, "stays a text"),
-        ("a: &x 1\nb: *x\n", {"a": 2}, "can not be changed alone"),
-        ("a: &x 1\nb: *x\n", {"b": 2}, "can not be changed alone"),
-        ("a: |\n  x\nb: 1\n", {"a": "y"}, "can not be changed alone"),
+        ("a: &x 1\nb: *x\n", {"a": 2}, "cannot be changed alone"),
+        ("a: &x 1\nb: *x\n", {"b": 2}, "cannot be changed alone"),
+        ("a: |\n  x\nb: 1\n", {"a": "y"}, "cannot be changed alone"),
         ("x: &x {a: 1}\ny:\n  <<: *x\n", {"y.a": 2}, "does not exist"),
     ],
 )
@@ -290,7 +290,7 @@ def test_a_write_that_is_not_proven_fails_and_the_drift_log_says_so(request_, mo
     assert not (request_.state_path / "audit.jsonl").exists()
 
 
-def test_a_file_that_can_not_be_read_is_a_failure_and_named(request_):
+def test_a_file_that_cannot_be_read_is_a_failure_and_named(request_):
     for spoil in (lambda path: path.unlink(), lambda path: path.write_bytes(b"a: \xff\n"), lambda path: path.unlink()):
         spoil(request_.path)
         seen = change(request_)
@@ -299,7 +299,7 @@ def test_a_file_that_can_not_be_read_is_a_failure_and_named(request_):
     assert "longer than" in change(request_)["summary"]
 
 
-def test_without_the_yaml_library_the_line_that_mends_it_is_named(request_, monkeypatch):
+def test_without_the_yaml_library_the_line_that_fixes_it_is_named(request_, monkeypatch):
     imported = builtins.__import__
 
     def without_yaml(name, *more):

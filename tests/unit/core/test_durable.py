@@ -71,7 +71,7 @@ def test_text_has_left_the_program_before_it_is_synced(tmp_path, monkeypatch):
     assert texts == ["text"]
 
 
-def test_work_that_hangs_can_not_keep_the_program_alive():
+def test_work_that_hangs_cannot_keep_the_program_alive():
     never = threading.Event()
     with pytest.raises(TimeoutError):
         bounded(lambda: never.wait(30), 0.05)

@@ -12,7 +12,7 @@ http://127.0.0.1:9/no-receiver-yet
 RefStrat_01
 trading-core-lab/app:3f2a9c1bdd
 172.29.77.11:8000
-homelab1:9200
+lab1:9200
 2026-11-21T01:02:03Z
 3.13.2-rc1
 C.UTF-8

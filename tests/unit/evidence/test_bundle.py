@@ -38,24 +38,24 @@ def make(root: Path, **texts: str) -> Path:
 
 
 def test_untouched_bundle_is_well(tmp_path):
-    assert verify(make(tmp_path / "homelab1")) == []
+    assert verify(make(tmp_path / "lab1")) == []
 
 
 @pytest.mark.parametrize(
     ("tamper", "words"),
     [
-        (lambda logs: (logs / "log_bot.txt").write_text("Stopped\n"), "homelab1/logs/log_bot.txt was changed"),
-        (lambda logs: (logs / "log_bot.txt").unlink(), "homelab1/logs/log_bot.txt is missing"),
-        (lambda logs: (logs / "more.txt").write_text("x"), "homelab1/logs/more.txt was added"),
+        (lambda logs: (logs / "log_bot.txt").write_text("Stopped\n"), "lab1/logs/log_bot.txt was changed"),
+        (lambda logs: (logs / "log_bot.txt").unlink(), "lab1/logs/log_bot.txt is missing"),
+        (lambda logs: (logs / "more.txt").write_text("x"), "lab1/logs/more.txt was added"),
         (lambda logs: (logs / "log_bot.txt").rename(logs / "b.txt"), "log_bot.txt was renamed to logs/b.txt"),
-        (lambda logs: (logs / "link").symlink_to("/etc/passwd"), "homelab1/logs/link was added"),
-        (lambda logs: (logs.parent / "manifest.json").unlink(), "homelab1 has no manifest"),
-        (lambda logs: (logs.parent / "manifest.json").write_text('{"items": [{}]}'), "can not be understood"),
+        (lambda logs: (logs / "link").symlink_to("/etc/passwd"), "lab1/logs/link was added"),
+        (lambda logs: (logs.parent / "manifest.json").unlink(), "lab1 has no manifest"),
+        (lambda logs: (logs.parent / "manifest.json").write_text('{"items": [{}]}'), "cannot be understood"),
     ],
     ids=["byte flipped", "removed", "added", "renamed", "link", "no manifest", "no items"],
 )
 def test_what_was_changed_after_the_fact_is_named(tmp_path, tamper, words):
-    root = make(tmp_path / "homelab1")
+    root = make(tmp_path / "lab1")
     tamper(root / "logs")
     (found,) = verify(root)
     assert words in found
@@ -64,25 +64,25 @@ def test_what_was_changed_after_the_fact_is_named(tmp_path, tamper, words):
 def test_bundle_travels_and_is_never_replaced(tmp_path):
     pack(make(tmp_path / "a"), tmp_path / "a.tar.gz")
     evidence = tmp_path / "evidence"
-    first = receive(tmp_path / "a.tar.gz", evidence, "homelab1", 10**9)
-    second = receive(tmp_path / "a.tar.gz", evidence, "homelab1", 10**9)
-    assert (first.name, second.name, verify(second)) == ("homelab1", "homelab1~2", [])
-    assert [path.name for path in list_bundles(evidence, "homelab1")] == ["homelab1", "homelab1~2"]
+    first = receive(tmp_path / "a.tar.gz", evidence, "lab1", 10**9)
+    second = receive(tmp_path / "a.tar.gz", evidence, "lab1", 10**9)
+    assert (first.name, second.name, verify(second)) == ("lab1", "lab1~2", [])
+    assert [path.name for path in list_bundles(evidence, "lab1")] == ["lab1", "lab1~2"]
     assert list_bundles(evidence, "homelab") == []
 
 
 def test_home_gets_what_it_has_not_got_and_keeps_what_it_has(tmp_path):
     copy, home = tmp_path / "copy", tmp_path / "home"
     home.mkdir()
-    make(copy / "homelab1")
+    make(copy / "lab1")
     pack(copy, tmp_path / "1.tar.gz")
-    assert import_bundles(tmp_path / "1.tar.gz", home, 10**9) == ["homelab1"]
+    assert import_bundles(tmp_path / "1.tar.gz", home, 10**9) == ["lab1"]
     assert import_bundles(tmp_path / "1.tar.gz", home, 10**9) == []
     other = tmp_path / "other"
-    make(other / "homelab1", log_bot="another one\n")
+    make(other / "lab1", log_bot="another one\n")
     pack(other, tmp_path / "2.tar.gz")
-    assert import_bundles(tmp_path / "2.tar.gz", home, 10**9) == ["homelab1~2"]
-    assert sorted(path.name for path in home.iterdir()) == ["homelab1", "homelab1~2"]
+    assert import_bundles(tmp_path / "2.tar.gz", home, 10**9) == ["lab1~2"]
+    assert sorted(path.name for path in home.iterdir()) == ["lab1", "lab1~2"]
 
 
 def test_tampered_bundle_is_not_received(tmp_path):
@@ -130,14 +130,14 @@ def test_cut_archive_is_damaged(tmp_path):
 
 
 def test_host_without_evidence_has_a_manifest_that_says_why(tmp_path):
-    root = write_missing(tmp_path, "homelab2", "INC-1", "2026-11-21T01:30:00Z", "homelab2: it gave no answer")
-    assert read_manifest(root)["items"][0]["reason"] == "homelab2: it gave no answer"
+    root = write_missing(tmp_path, "lab2", "INC-1", "2026-11-21T01:30:00Z", "lab2: it gave no answer")
+    assert read_manifest(root)["items"][0]["reason"] == "lab2: it gave no answer"
     assert verify(root) == []
-    assert next_directory(tmp_path, "homelab2").name == "homelab2~2"
+    assert next_directory(tmp_path, "lab2").name == "lab2~2"
 
 
 def test_files_that_come_later_are_part_of_the_manifest(tmp_path):
-    root = make(tmp_path / "homelab1")
+    root = make(tmp_path / "lab1")
     (root / "plots").mkdir()
     (root / "plots/x.png").write_bytes(b"png")
     assert "was added" in verify(root)[0]
@@ -146,21 +146,21 @@ def test_files_that_come_later_are_part_of_the_manifest(tmp_path):
 
 
 def test_evidence_is_a_whole_bundle_with_a_log_of_each_host(tmp_path):
-    make(tmp_path / "homelab1")
-    assert look(tmp_path, ["homelab1"])["outcome"] == "proven"
-    for hosts, words in ((["homelab1", "homelab2"], "homelab2: no bundle"), ([], "no host")):
+    make(tmp_path / "lab1")
+    assert look(tmp_path, ["lab1"])["outcome"] == "proven"
+    for hosts, words in ((["lab1", "lab2"], "lab2: no bundle"), ([], "no host")):
         seen = look(tmp_path, hosts)
         assert (seen["outcome"], words in seen["summary"]) == ("refused", True)
 
 
 def test_bundle_that_is_empty_or_changed_is_no_evidence(tmp_path):
-    write_missing(tmp_path, "homelab1", "INC-1", "2026-11-21T01:30:00Z", "it gave no answer")
-    seen = look(tmp_path, ["homelab1"])
+    write_missing(tmp_path, "lab1", "INC-1", "2026-11-21T01:30:00Z", "it gave no answer")
+    seen = look(tmp_path, ["lab1"])
     assert (seen["outcome"], "it gave no answer" in seen["summary"]) == ("refused", True)
-    make(tmp_path / "homelab1~2")
-    assert look(tmp_path, ["homelab1"])["outcome"] == "proven"
-    (tmp_path / "homelab1~2/logs/log_bot.txt").write_text("x")
-    assert "was changed" in look(tmp_path, ["homelab1"])["summary"]
+    make(tmp_path / "lab1~2")
+    assert look(tmp_path, ["lab1"])["outcome"] == "proven"
+    (tmp_path / "lab1~2/logs/log_bot.txt").write_text("x")
+    assert "was changed" in look(tmp_path, ["lab1"])["summary"]
 
 
 @pytest.mark.parametrize("text", ["", "..", ".", "a/b", "-x", ".x", "x" * 300, "a\nb", "ø.log"])
@@ -174,7 +174,7 @@ def test_name_of_a_file_is_safe_whatever_it_is_made_of(text):
 
 
 def test_manifest_that_names_a_file_outside_is_none(tmp_path):
-    root = make(tmp_path / "homelab1")
+    root = make(tmp_path / "lab1")
     manifest = json.loads((root / "manifest.json").read_text())
     manifest["items"][0]["path"] = "../../etc/passwd"
     (root / "manifest.json").write_text(json.dumps(manifest))

@@ -122,7 +122,7 @@ class Host:
         (root / "proc/loadavg").write_text("0.1 0.2 0.3\n")
         self.request = Request(
             incident_id=INCIDENT,
-            host="homelab1",
+            host="lab1",
             services={one.name: 500 for one in containers if not one.service},
             bot_tail_lines=500,
             bot_rules=BotRules(),
@@ -275,7 +275,7 @@ def test_missing_and_never_started_containers_are_entries_with_their_reason(tmp_
     assert "no container is called prometheus" in result["summary"]
 
 
-def test_log_driver_that_can_not_be_read_is_a_failure_that_is_named(tmp_path):
+def test_log_driver_that_cannot_be_read_is_a_failure_that_is_named(tmp_path):
     host = Host(tmp_path, feed(driver="none"), bot())
     assert host.collect()["outcome"] == "failed"
     assert "does not support reading" in host.item("log live_connector")["reason"]
@@ -342,14 +342,14 @@ def test_nothing_is_kept_where_nobody_knows_what_is_secret(tmp_path):
     host = Host(tmp_path, feed())
     host.has_engine = False
     result = host.collect()
-    assert (result["outcome"], "environment can not be read" in result["summary"]) == ("failed", True)
+    assert (result["outcome"], "environment cannot be read" in result["summary"]) == ("failed", True)
     assert [path.name for path in host.unpacked().rglob("*")] == ["manifest.json"]
     host.has_engine = True
     assert "nothing was kept" in host.collect(patterns={"mine": "("})["summary"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_env_file_that_can_not_be_read_keeps_everything_back(tmp_path):
+def test_env_file_that_cannot_be_read_keeps_everything_back(tmp_path):
     (tmp_path / ".env").write_text("A=1")
     (tmp_path / ".env").chmod(0)
     host = Host(tmp_path, feed())

@@ -19,14 +19,14 @@ def connector(**more: Any) -> ComposeContainer:
 
 
 def look(*containers: FakeContainer) -> dict[str, Any]:
-    return observe_feed(lambda: FakeEngine(*containers), "ai_trading_core", "live_connector", "homelab1")
+    return observe_feed(lambda: FakeEngine(*containers), "ai_trading_core", "live_connector", "lab1")
 
 
 def test_the_feed_that_runs_is_told_with_the_engines_own_words():
     one = connector(health="healthy")
     seen = look(one, FakeContainer("other", LABELS | {"com.docker.compose.service": "prometheus"}))
     assert (seen["outcome"], seen["changed"], seen["next_command"]) == ("proven", False, "")
-    assert seen["feed"] == {"host": "homelab1", "container_id": one.id, "started_at": one.state()["StartedAt"]}
+    assert seen["feed"] == {"host": "lab1", "container_id": one.id, "started_at": one.state()["StartedAt"]}
 
 
 def test_a_feed_without_a_healthcheck_is_believed_when_it_runs():
@@ -83,5 +83,5 @@ def test_a_container_that_vanished_since_the_list_is_gone():
         def inspect(self, container_id: str) -> None:
             return None
 
-    seen = observe_feed(lambda: Vanishing(connector()), "ai_trading_core", "live_connector", "homelab1")
+    seen = observe_feed(lambda: Vanishing(connector()), "ai_trading_core", "live_connector", "lab1")
     assert seen["outcome"] == "refused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trading_ops.feed.data_corruption import decide
 
-STOPPED = {"homelab1": "proven", "homelab2": "proven"}
+STOPPED = {"lab1": "proven", "lab2": "proven"}
 
 
 def check(name: str, outcome: str, group: str = "data_quality") -> dict[str, str]:
@@ -31,7 +31,7 @@ def test_wrong_data_stops_the_feed_once_every_host_has_proven_its_stop(is_said, 
     assert (decided["outcome"], decided["must_stop"], decided["summary"]) == ("proven", True, words)
 
 
-@pytest.mark.parametrize("stops", [{}, {"homelab1": "proven", "homelab2": ""}, {**STOPPED, "homelab3": "running"}])
+@pytest.mark.parametrize("stops", [{}, {"lab1": "proven", "lab2": ""}, {**STOPPED, "homelab3": "running"}])
 def test_without_the_word_of_every_trading_host_the_feed_stays_up(stops):
     decided = decide(True, BAD, stops)
     assert (decided["outcome"], decided["must_stop"]) == ("refused", False)
@@ -40,7 +40,7 @@ def test_without_the_word_of_every_trading_host_the_feed_stays_up(stops):
 
 @pytest.mark.parametrize("outcome", ["unlatched", "unknown", "failed", "gibberish"])
 def test_only_a_proven_stop_counts(outcome):
-    assert decide(True, BAD, {"homelab1": outcome})["must_stop"] is False
+    assert decide(True, BAD, {"lab1": outcome})["must_stop"] is False
 
 
 def test_good_data_leaves_the_feed_as_it_is():

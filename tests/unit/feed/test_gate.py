@@ -13,7 +13,7 @@ from trading_ops.feed.container import Feed
 from trading_ops.feed.gate import ensure_closed, ensure_open, format_gate, judge_gate, read_gate
 
 NOW = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
-FEED = Feed("homelab1", "a" * 64, "2026-11-21T01:00:00.000000001Z")
+FEED = Feed("lab1", "a" * 64, "2026-11-21T01:00:00.000000001Z")
 TTL = 900
 CHECKS = [{"id": "feed_p99", "value": 12.5, "unit": "ms", "reason": "not kept"}]
 
@@ -55,8 +55,8 @@ def test_a_pass_for_longer_than_an_hour_is_none():
 OTHERS = {
     "another container": [Feed(FEED.host, "b" * 64, FEED.started_at)],
     "the same container, started again": [Feed(FEED.host, FEED.container_id, "2026-11-21T01:29:00Z")],
-    "another host": [Feed("homelab2", FEED.container_id, FEED.started_at)],
-    "one more feed": [FEED, Feed("homelab2", "c" * 64, FEED.started_at)],
+    "another host": [Feed("lab2", FEED.container_id, FEED.started_at)],
+    "one more feed": [FEED, Feed("lab2", "c" * 64, FEED.started_at)],
     "nobody looked": [],
 }
 
@@ -69,7 +69,7 @@ def test_a_pass_of_another_feed_is_closed_and_both_are_named(now):
 
 
 def test_one_feed_of_two_that_passed_is_not_enough():
-    both = [FEED, Feed("homelab2", "c" * 64, FEED.started_at)]
+    both = [FEED, Feed("lab2", "c" * 64, FEED.started_at)]
     text = format_gate(both, [], "reno", NOW, TTL)
     assert judge_gate(text, both[::-1], NOW) == ""
     assert judge_gate(text, [FEED], NOW) != ""
@@ -87,7 +87,7 @@ DAMAGED = {
     "true": passed(outcome=True),
     "no feeds": passed(feeds=[]),
     "feeds are no list": passed(feeds=asdict(FEED)),
-    "half a feed": passed(feeds=[{"host": "homelab1"}]),
+    "half a feed": passed(feeds=[{"host": "lab1"}]),
     "no end": passed(expires_at=None),
     "an end without a zone": passed(expires_at="2026-11-21T02:00:00"),
     "an end that is no time": passed(expires_at="soon"),
@@ -105,14 +105,14 @@ def test_a_damaged_pass_is_closed_also_where_nobody_looked_at_a_feed(text):
     assert judge_gate(text, [], NOW) != ""
 
 
-def test_a_gate_that_can_not_be_read_is_closed(tmp_path: Path):
+def test_a_gate_that_cannot_be_read_is_closed(tmp_path: Path):
     path = tmp_path / "feed_gate.json"
     assert "closed" in read_gate(path, [FEED], NOW)
     path.mkdir()
-    assert "can not be read" in read_gate(path, [FEED], NOW)
+    assert "cannot be read" in read_gate(path, [FEED], NOW)
     path.rmdir()
     path.write_bytes(b"\xff\xfe")
-    assert "can not be read" in read_gate(path, [FEED], NOW)
+    assert "cannot be read" in read_gate(path, [FEED], NOW)
     path.write_text(passed(), encoding="utf-8")
     assert read_gate(path, [FEED], NOW) == ""
 
@@ -147,7 +147,7 @@ def test_a_pass_that_would_never_count_is_not_written(tmp_path: Path, wrong):
     assert (refused["outcome"], refused["changed"], path.exists()) == ("refused", False, False)
 
 
-def test_a_gate_that_can_not_be_written_or_removed_is_a_failure(tmp_path: Path):
+def test_a_gate_that_cannot_be_written_or_removed_is_a_failure(tmp_path: Path):
     path = tmp_path / "feed_gate.json"
     path.mkdir()
     (path / "inside").touch()

@@ -189,7 +189,7 @@ def test_systemd_that_refuses_is_told_in_its_own_words(tmp_path):
     assert "Unit is masked." in seen["summary"]
 
 
-def test_path_that_can_not_be_written_fails_with_its_name(tmp_path):
+def test_path_that_cannot_be_written_fails_with_its_name(tmp_path):
     (tmp_path / "lib").write_text("a file where a folder has to be")
     seen = World(tmp_path).ensure()
     assert seen["outcome"] == "failed"

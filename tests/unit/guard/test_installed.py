@@ -91,7 +91,7 @@ def test_two_files_of_one_name_are_two_and_each_counts(tmp_path):
     assert digest(installed_sources(tmp_path, tmp_path / "bots.conf")) != digest(found)
 
 
-def test_files_that_can_not_be_read_are_another_version(tmp_path):
+def test_files_that_cannot_be_read_are_another_version(tmp_path):
     (tmp_path / "a.py").mkdir()
     assert observe_guard(tmp_path, tmp_path / "guard.json")["state"] == "other version"
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from trading_ops.guard.service import Guard, Settings, beat, follow_for_ever, parse_settings
+from trading_ops.guard.service import Guard, Settings, beat, follow_forever, parse_settings
 from trading_ops.host.engine import Engine, EngineError
 from trading_ops.state.latch import Latch, format_latch
 
@@ -111,7 +111,7 @@ def test_stop_that_takes_long_delays_no_other_bot(tmp_path):
     assert not any(item.running for item in world.engine.by_id.values())
 
 
-def test_bot_that_can_not_be_stopped_is_told_once_and_tried_at_every_look(tmp_path):
+def test_bot_that_cannot_be_stopped_is_told_once_and_tried_at_every_look(tmp_path):
     world = World(tmp_path, bot("a", immortal=True))
     world.halt(HALTED_BEFORE)
     world.look()
@@ -151,7 +151,7 @@ def test_guard_that_can_see_nothing_of_a_halted_host_gives_no_sign_of_life(tmp_p
     assert world.look() is False
 
 
-def test_bot_that_can_not_be_described_does_not_hide_another(tmp_path):
+def test_bot_that_cannot_be_described_does_not_hide_another(tmp_path):
     world = World(tmp_path, bot("a"), bot("b", restart_policy="always"))
     asked = world.engine.inspect
     first = next(iter(world.engine.by_id))
@@ -221,5 +221,5 @@ def test_events_that_end_or_fail_are_followed_again(monkeypatch):
     monkeypatch.setattr("trading_ops.guard.service.time.sleep", pause)
     woken: list[int] = []
     with pytest.raises(StopIteration):
-        follow_for_ever(follow, lambda: woken.append(1))
+        follow_forever(follow, lambda: woken.append(1))
     assert (calls, len(woken)) == (["follow", "follow"], 2)

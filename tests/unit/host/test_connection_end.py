@@ -36,7 +36,7 @@ def test_without_ssh_it_is_the_outermost_process_before_init(tmp_path):
     assert find_session(71, tmp_path) == (70, "5")
 
 
-def test_a_way_up_that_can_not_be_read_leads_to_nobody(proc):
+def test_a_way_up_that_cannot_be_read_leads_to_nobody(proc):
     (proc / "62" / "stat").write_text("garbage")
     assert find_session(63, proc) is None
 

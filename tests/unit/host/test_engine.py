@@ -83,7 +83,7 @@ def test_containers_in_every_state_are_listed():
     ]
 
 
-def test_stop_never_waits_for_ever_and_the_policy_goes_by_its_name():
+def test_stop_never_waits_forever_and_the_policy_goes_by_its_name():
     client = Client()
     DockerEngine(client).stop("a", -1)
     DockerEngine(client).stop("a", 7)

@@ -1,4 +1,4 @@
-"""What a host must have, each lack with the line that mends it."""
+"""What a host must have, each lack with the line that fixes it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def test_host_with_everything_passes():
 
 
 @pytest.mark.parametrize(
-    ("change", "seen", "mend"),
+    ("change", "seen", "fix"),
     [
-        ({"is_root": False}, "can not become root", "ansible_become"),
+        ({"is_root": False}, "cannot become root", "ansible_become"),
         ({"has_systemd": False}, "systemd", "init"),
         ({"has_sudo": False}, "sudo is missing", "apt-get install sudo"),
         ({"has_yaml": False}, "YAML library is missing", "apt-get install python3-yaml"),
@@ -34,14 +34,14 @@ def test_host_with_everything_passes():
         ({"free_bytes": (("/srv", float("nan")),)}, "are free at /srv", "du -xh"),
     ],
 )
-def test_each_lack_is_named_with_the_line_that_mends_it(change, seen, mend):
+def test_each_lack_is_named_with_the_line_that_fixes_it(change, seen, fix):
     (lack,) = evaluate(replace(WELL, **change), 1_000_000_000)
     assert seen in lack.text
-    assert mend in lack.mend
+    assert fix in lack.fix
     result = build_result([lack], WELL)
     assert result["outcome"] == "refused"
     assert lack.text in result["summary"]
-    assert lack.mend in result["summary"]
+    assert lack.fix in result["summary"]
 
 
 def test_everything_that_is_missing_is_named_at_once():

@@ -50,7 +50,7 @@ def test_what_a_program_writes_is_handed_on_in_pieces():
     assert len(pieces) > 1
 
 
-def test_whoever_takes_the_pieces_can_end_the_program():
+def test_anyone_who_takes_the_pieces_can_end_the_program():
     def refuse(_: bytes) -> None:
         raise OSError("disk full")
 

@@ -19,13 +19,13 @@ def change(time):
     return {"time": time, "key": "sizing.position_ratio", "before": 0.1, "after": 0.2}
 
 
-HOSTS = {"homelab1": {"reachable": True, "engine": ""}, "homelab2": {"outcome": "proven", "trouble": []}}
+HOSTS = {"lab1": {"reachable": True, "engine": ""}, "lab2": {"outcome": "proven", "trouble": []}}
 VENUE = {"url": "http://venue", "outcome": "proven", "count": 0}
 SILENT = {"url": "http://venue", "outcome": "unknown", "summary": "no whole answer within 3 s"}
 PASSING = [
     check(f"{group}_1", group, "pass") for group in ("feed", "data_quality", "bots", "strategy", "drift", "hosts")
 ]
-WELL = {"hosts": HOSTS, "exposure": VENUE, "config_changes": [], "checks": PASSING}
+WELL = {"hosts": HOSTS, "open_orders": VENUE, "config_changes": [], "checks": PASSING}
 
 
 def proposed(**facts):
@@ -40,12 +40,12 @@ def proposed(**facts):
         ({"data_corruption": True}, "A"),
         ({"checks": [*PASSING, check("live_risk_limit", "bots")]}, "B"),
         ({"order_errors": 5}, "B"),
-        ({"order_errors": 5, "exposure": SILENT}, "E"),
-        ({"exposure": SILENT}, "E"),
-        ({"exposures": [SILENT, VENUE], "exposure": None}, ""),
-        ({"exposures": [SILENT, {}], "exposure": None}, "E"),
-        ({"hosts": {**HOSTS, "homelab2": {}}}, "C"),
-        ({"hosts": {**HOSTS, "homelab2": {"outcome": "unknown", "trouble": ["the engine hangs"]}}}, "C"),
+        ({"order_errors": 5, "open_orders": SILENT}, "E"),
+        ({"open_orders": SILENT}, "E"),
+        ({"open_orders_by_host": [SILENT, VENUE], "open_orders": None}, ""),
+        ({"open_orders_by_host": [SILENT, {}], "open_orders": None}, "E"),
+        ({"hosts": {**HOSTS, "lab2": {}}}, "C"),
+        ({"hosts": {**HOSTS, "lab2": {"outcome": "unknown", "trouble": ["the engine hangs"]}}}, "C"),
         ({"checks": [*PASSING, check("host_disk", "hosts")]}, "C"),
         ({"checks": [*PASSING, check("host_cpu", "hosts"), check("gaps", "data_quality")]}, "A"),
         ({"checks": [*PASSING, check("psi", "drift")]}, "B"),
@@ -63,11 +63,11 @@ def proposed(**facts):
             {"checks": [*PASSING, check("gaps", "data_quality")], "config_changes": [change("2026-11-21T07:30:00Z")]},
             "A",
         ),
-        ({"checks": [*PASSING, check("gaps", "data_quality")], "exposure": SILENT}, "E"),
-        ({"checks": [*PASSING, check("gaps", "data_quality")], "hosts": {**HOSTS, "homelab2": {}}}, "C"),
+        ({"checks": [*PASSING, check("gaps", "data_quality")], "open_orders": SILENT}, "E"),
+        ({"checks": [*PASSING, check("gaps", "data_quality")], "hosts": {**HOSTS, "lab2": {}}}, "C"),
         ({"checks": [*PASSING, check("bot_seen", "bots")]}, ""),
         ({"checks": [check("critical_alerts", "monitoring")]}, ""),
-        ({"hosts": {}, "exposure": None, "config_changes": None, "checks": None}, ""),
+        ({"hosts": {}, "open_orders": None, "config_changes": None, "checks": None}, ""),
     ],
     ids=[
         *"all well|gaps|data corruption said|risk limit|calls refused|calls fail, venue silent|venue silent".split("|"),
@@ -77,7 +77,7 @@ def proposed(**facts):
         *"change long before|change after|change and risk limit|change and gaps|venue and gaps|host and gaps".split(
             "|"
         ),
-        *"our own stop|an alarm of something else|nothing known".split("|"),
+        *"our own stop|an alert of something else|nothing known".split("|"),
     ],
 )
 def test_the_proposal_is_the_outermost_strong_evidence(facts, letter):

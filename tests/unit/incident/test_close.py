@@ -34,14 +34,14 @@ def request_(tmp_path):
                 }
             },
         ),
-        Entry("run-4", BEGUN, BEGUN, "evidence", facts={"manifests": {"homelab1": "ab"}}),
+        Entry("run-4", BEGUN, BEGUN, "evidence", facts={"manifests": {"lab1": "ab"}}),
     ]
     bring_home(Bringing(tmp_path, ID, [*map(as_dict, entries)], {}, "", "reno", "reno@laptop"), BEGUN, False)
     return Request(
         incidents_path=tmp_path,
         incident_id=ID,
         cause="the venue dropped its stream",
-        actions="reno: reconnect on silence; anna: alarm on gaps",
+        actions="reno: reconnect on silence; anna: alert on gaps",
         updates="Incident_Handling 4.2; ",
         documentation_due=["sizing.position_ratio"],
         tracker_url="https://tracker/new?title={title}&body={body}",
@@ -58,14 +58,14 @@ def test_it_is_closed_with_a_draft_of_everything_that_is_known(request_):
     assert (draft["downtime"], draft["loss"], draft["evidence"]) == (
         "120.0 min in trading hours",
         "0.5 %",
-        ["homelab1"],
+        ["lab1"],
     )
     assert (draft["category"], draft["severity"], draft["closed_at"]) == ("A, feed", "critical", NOW)
     assert draft["updates_due"] == ["Incident\\_Handling 4.2", "strategy documentation, for sizing.position\\_ratio"]
     assert draft["backlog"][0]["url"].startswith(
         "https://tracker/new?title=reconnect%20on%20silence&body=Owner%3A%20reno"
     )
-    assert "backlog: - [ ] alarm on gaps (anna, " in done["lines"][-1]
+    assert "backlog: - [ ] alert on gaps (anna, " in done["lines"][-1]
     seen = observe(request_.incidents_path, ID)["incidents"][0]
     assert (seen["state"], seen["phase"], seen["record"]["actions"][1]["owner"]) == ("closed", "learning", "anna")
     again = ensure_closed(replace(request_, cause="another"), NOW, False)
@@ -80,7 +80,7 @@ def test_it_is_closed_with_a_draft_of_everything_that_is_known(request_):
         ({"actions": ""}, "there is no action"),
         ({"actions": "reconnect on silence"}, "does not say who does it"),
         ({"actions": "reno:"}, "does not say who does it"),
-        ({"actions": ": mend it"}, "does not say who does it"),
+        ({"actions": ": fix it"}, "does not say who does it"),
         ({"incident_id": "INC-none"}, "Nothing is on record"),
     ],
     ids=str,

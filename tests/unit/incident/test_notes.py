@@ -128,7 +128,7 @@ def test_a_start_that_halts_everything_becomes_an_incident_with_all_that_came_be
 
 
 @pytest.mark.parametrize("given", ["../x", "INC 1"])
-def test_what_can_not_be_written_is_said_and_raises_nothing(notes, given):
+def test_what_cannot_be_written_is_said_and_raises_nothing(notes, given):
     notes.given_id = given
     notes.begin("4.1 Stop")
     assert "is no incident id" in notes.end("proven", "", {})[0]
@@ -157,19 +157,19 @@ def test_a_play_is_described_as_the_verdict_judges_it():
     assert (outcome, "did not answer" in words, facts) == ("unknown", True, {})
 
 
-def test_a_side_job_without_a_result_is_unknown_and_one_with_results_is_the_worst_of_them():
+def test_a_best_effort_without_a_result_is_unknown_and_one_with_results_is_the_worst_of_them():
     assert describe_play(run(), True)[:2] == ("unknown", "no result")
     results = (Result("a", "open_orders_info", "proven", "none"), Result("b", "open_orders_info", "unknown", "away"))
-    assert describe_play(run(side_results=results), True)[:2] == ("unknown", "a: none; b: away")
+    assert describe_play(run(best_effort_results=results), True)[:2] == ("unknown", "a: none; b: away")
 
 
-def test_a_side_job_that_looks_has_done_what_it_owes_whatever_it_saw():
+def test_a_best_effort_that_looks_has_done_what_it_owes_whatever_it_saw():
     saw = Result("a", "metric_checks_info", "failed", "1 of 20 checks does not pass: gaps")
-    assert describe_play(run(side_results=(saw,)), True)[:2] == ("proven", f"a: {saw.summary}")
+    assert describe_play(run(best_effort_results=(saw,)), True)[:2] == ("proven", f"a: {saw.summary}")
     broke = Result("a", "feed_side_stop", "failed", "it runs on")
-    assert describe_play(run(side_results=(saw, broke)), True)[0] == "failed"
+    assert describe_play(run(best_effort_results=(saw, broke)), True)[0] == "failed"
     blind = Result("a", "metric_checks_info", "unknown", "no answer")
-    assert describe_play(run(side_results=(saw, blind)), True)[0] == "unknown"
+    assert describe_play(run(best_effort_results=(saw, blind)), True)[0] == "unknown"
 
 
 def test_a_play_that_only_rehearses_says_what_it_would_do_and_not_that_nothing_was_done():

@@ -121,6 +121,6 @@ def test_the_head_that_people_were_told_is_found_in_the_timeline_once_it_is_home
     assert read_timeline(home / "INC-1").head == later
 
 
-def test_a_timeline_that_can_not_be_read_keeps_nobody_from_being_told(tmp_path):
+def test_a_timeline_that_cannot_be_read_keeps_nobody_from_being_told(tmp_path):
     (tmp_path / "INC-1" / TIMELINE).mkdir(parents=True)
     assert read_head(str(tmp_path), "INC-1") == read_head(str(tmp_path), "../x") == read_head(None, "INC-1") == ""

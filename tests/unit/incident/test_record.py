@@ -155,7 +155,15 @@ def test_a_post_mortem_that_people_have_edited_is_never_overwritten(home, copies
         ([entry(1, "step", procedure="incident", step="4.3 Inform")], []),
         ([entry(1, "phase", facts={"record": {"phase": "analysis"}}), entry(2, "evidence")], []),
     ],
-    ids=["a stop", "never backwards", "no phase", "to the end", "the first minute", "a side job", "set by hand"],
+    ids=[
+        "a stop",
+        "never backwards",
+        "no phase",
+        "to the end",
+        "the first minute",
+        "a best-effort play",
+        "set by hand",
+    ],
 )
 def test_a_phase_begins_with_the_first_entry_of_it_and_once(entries, phases):
     found = with_phases([], entries)
@@ -186,5 +194,5 @@ def test_a_list_of_incidents_names_the_open_ones_and_what_is_damaged(home):
 
 
 def test_a_manifest_that_the_timeline_vouches_for_is_listed(home):
-    bring(home, [as_dict(entry(1, "evidence", facts={"manifests": {"homelab1": "ab"}}))])
-    assert observe(home, ID)["incidents"][0]["manifests"] == {"homelab1": "ab"}
+    bring(home, [as_dict(entry(1, "evidence", facts={"manifests": {"lab1": "ab"}}))])
+    assert observe(home, ID)["incidents"][0]["manifests"] == {"lab1": "ab"}

@@ -13,7 +13,7 @@ from trading_ops.incident.trading_hours import parse_trading_hours, seconds_with
 LIMITS = Limits()
 CHECK = {"id": "gaps", "group": "data_quality", "severity": "critical", "outcome": "pass", "value": 0.0}
 WELL = {
-    "hosts": {"homelab1": {"reachable": True, "engine": ""}},
+    "hosts": {"lab1": {"reachable": True, "engine": ""}},
     "checks": [CHECK],
     "loss_percent": 0,
     "downtime_seconds": 0,
@@ -36,9 +36,9 @@ def level(**facts):
         ({"downtime_seconds": 1801}, "major"),
         ({"data_corruption": True}, "critical"),
         ({"data_corruption": "true"}, "critical"),
-        ({"exposure": {"url": "x", "outcome": "proven", "count": 2}}, "critical"),
-        ({"hosts": {"homelab1": {"reachable": False}}}, "critical"),
-        ({"hosts": {"homelab1": {"reachable": True, "engine": "hangs"}}}, "critical"),
+        ({"open_orders": {"url": "x", "outcome": "proven", "count": 2}}, "critical"),
+        ({"hosts": {"lab1": {"reachable": False}}}, "critical"),
+        ({"hosts": {"lab1": {"reachable": True, "engine": "hangs"}}}, "critical"),
         ({"checks": [{**CHECK, "outcome": "fail"}]}, "critical"),
         ({"checks": [{**CHECK, "outcome": "fail", "severity": "warning"}]}, "minor"),
     ],
@@ -57,8 +57,8 @@ def test_the_level_follows_from_the_facts(facts, expected):
         {"loss_percent": True},
         {"downtime_seconds": None},
         {"hosts": {}},
-        {"hosts": {"homelab1": {}}},
-        {"hosts": {"homelab1": {"reachable": True}}},
+        {"hosts": {"lab1": {}}},
+        {"hosts": {"lab1": {"reachable": True}}},
         {"hosts": "none"},
         {"checks": []},
         {"checks": None},

@@ -33,8 +33,8 @@ def collect(folder, files):
 @pytest.fixture
 def folder(tmp_path):
     """An incident at home with the evidence of a host, whose plots were drawn on the controller."""
-    evidence = tmp_path / ID / "evidence" / "homelab1"
-    manifests = {"homelab1": collect(evidence, LOGS), "homelab1/plots": collect(evidence / "plots", PLOTS)}
+    evidence = tmp_path / ID / "evidence" / "lab1"
+    manifests = {"lab1": collect(evidence, LOGS), "lab1/plots": collect(evidence / "plots", PLOTS)}
     entries = [
         as_dict(Entry(f"run-{number}", NOW, NOW, kind, text=kind, facts=facts))
         for number, kind, facts in [
@@ -68,21 +68,21 @@ def test_what_is_as_it_was_is_proven_with_its_head(folder):
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda f: flip(f / "evidence/homelab1/logs/live_connector.log"), "logs/live_connector.log: it was changed"),
-        (lambda f: flip(f / "evidence/homelab1/plots/pnl.png"), "homelab1/plots/pnl.png: it was changed"),
-        (lambda f: (f / "evidence/homelab1/host.json").unlink(), "evidence/homelab1/host.json: it was removed"),
-        (lambda f: (f / "evidence/homelab1/new.log").write_text("x"), "evidence/homelab1/new.log: it was added"),
+        (lambda f: flip(f / "evidence/lab1/logs/live_connector.log"), "logs/live_connector.log: it was changed"),
+        (lambda f: flip(f / "evidence/lab1/plots/pnl.png"), "lab1/plots/pnl.png: it was changed"),
+        (lambda f: (f / "evidence/lab1/host.json").unlink(), "evidence/lab1/host.json: it was removed"),
+        (lambda f: (f / "evidence/lab1/new.log").write_text("x"), "evidence/lab1/new.log: it was added"),
         (lambda f: (f / "loose.txt").write_text("x"), "loose.txt: it was added"),
         (
-            lambda f: (f / "evidence/homelab1/host.json").rename(f / "evidence/homelab1/h.json"),
-            "evidence/homelab1/host.json: it was renamed to evidence/homelab1/h.json",
+            lambda f: (f / "evidence/lab1/host.json").rename(f / "evidence/lab1/h.json"),
+            "evidence/lab1/host.json: it was renamed to evidence/lab1/h.json",
         ),
-        (lambda f: (f / "evidence/homelab1/manifest.json").unlink(), "homelab1/manifest.json: it was removed"),
+        (lambda f: (f / "evidence/lab1/manifest.json").unlink(), "lab1/manifest.json: it was removed"),
         (
-            lambda f: collect(f / "evidence/homelab1", {**LOGS, "host.json": b"{1}"}),
-            "evidence/homelab1/manifest.json: it was changed",
+            lambda f: collect(f / "evidence/lab1", {**LOGS, "host.json": b"{1}"}),
+            "evidence/lab1/manifest.json: it was changed",
         ),
-        (lambda f: collect(f / "evidence/homelab2", LOGS), "homelab2/manifest.json: no entry of the timeline vouches"),
+        (lambda f: collect(f / "evidence/lab2", LOGS), "lab2/manifest.json: no entry of the timeline vouches"),
         (lambda f: (f / "link").symlink_to("/etc/hostname"), "link: it is neither a file nor a directory"),
         (lambda f: (f / "incident.yml").unlink(), "incident.yml: it was removed"),
         (lambda f: flip(f / "timeline.jsonl"), "timeline.jsonl line 3: "),
@@ -102,7 +102,7 @@ def test_whatever_is_not_as_it_was_is_named(folder, change, named):
 
 
 def test_one_file_that_was_renamed_is_one_defect(folder):
-    (folder / "evidence/homelab1/host.json").rename(folder / "evidence/homelab1/h.json")
+    (folder / "evidence/lab1/host.json").rename(folder / "evidence/lab1/h.json")
     assert len(verify(folder)["defects"]) == 1
 
 
@@ -111,7 +111,7 @@ def test_a_record_that_was_edited_by_hand_is_named(folder):
     path.write_text(path.read_text().replace("reason: gaps", "reason: nothing"))
     assert verify(folder)["defects"] == ["incident.yml: it is not what the entries of the timeline add up to"]
     path.write_text("{")
-    assert "can not be read" in verify(folder)["summary"]
+    assert "cannot be read" in verify(folder)["summary"]
 
 
 def test_a_timeline_that_was_rewritten_to_its_end_is_noticed_by_the_hash_that_somebody_kept(folder, tmp_path):
@@ -135,10 +135,10 @@ def test_a_copy_need_not_be_there_nor_hold_the_evidence_and_the_home_has_to(fold
     assert look(tmp_path, "INC-none", "", False)["outcome"] == "unknown"
 
 
-def test_a_manifest_that_can_not_be_understood_is_named_and_nothing_raises(folder):
+def test_a_manifest_that_cannot_be_understood_is_named_and_nothing_raises(folder):
     for text in ("garbage", "[]", '{"items": 3}', '{"items": [{"sha256": "x"}]}', '{"items": [3]}'):
-        (folder / "evidence/homelab1/manifest.json").write_text(text)
-        assert any("can not be understood" in words for words in verify(folder)["defects"]), text
+        (folder / "evidence/lab1/manifest.json").write_text(text)
+        assert any("cannot be understood" in words for words in verify(folder)["defects"]), text
 
 
 def test_people_may_edit_the_post_mortem(folder):

@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 @dataclass
 class World:
-    """The control host with a ./runbook that does what a test says: an answer for each call, the last one for ever."""
+    """The control host with a ./runbook that does what a test says: an answer for each call, the last one forever."""
 
     desk: Desk
     calls: list[list[str]] = field(default_factory=list)
@@ -101,7 +101,7 @@ def release(world, incident_id, procedure="halt_release", moment="2027-01-15T08:
     os.utime(folder / TIMELINE, (world.now + 1, world.now + 1))
 
 
-def test_an_alarm_that_stops_is_a_whole_incident_and_leaves_the_spool_once_it_is_proven(world):
+def test_an_alert_that_stops_is_a_whole_incident_and_leaves_the_spool_once_it_is_proven(world):
     world.arrives("LiveDrawdown")
     assert carry_out(world.desk) == 0
     (call,) = world.calls
@@ -111,7 +111,7 @@ def test_an_alarm_that_stops_is_a_whole_incident_and_leaves_the_spool_once_it_is
     assert [record["what"] for record in world.records()] == ["stop_live"]
 
 
-def test_the_incidents_record_says_which_alarm_it_was_before_anything_stops(world):
+def test_the_incidents_record_says_which_alert_it_was_before_anything_stops(world):
     seen = []
 
     def look(_):
@@ -159,7 +159,7 @@ def test_killed_in_the_middle_of_a_stop_the_next_process_carries_it_out_as_the_s
     assert (len(world.incident_ids()), world.waiting()) == (1, 0)
 
 
-UNKNOWN = Ran(10, "VERDICT 10 incident: homelab2 is unknown", True)
+UNKNOWN = Ran(10, "VERDICT 10 incident: lab2 is unknown", True)
 
 
 def to_its_end(world, answer):
@@ -254,7 +254,7 @@ def test_a_narrower_or_equal_one_waits_for_the_end_and_narrows_nothing(world):
 
 
 def test_text_that_is_no_utf_8_ends_no_reader(world):
-    """A half surrogate in an alarm, and names of files that only the account of the receiver could give."""
+    """A half surrogate in an alert, and names of files that only the account of the receiver could give."""
     alert = {"status": "\ud800", "labels": {"alertname": "\ud800", "\ud800": "\ud800"}, "startsAt": "\ud800"}
     (world.desk.spool / "1-aa.json").write_text(json.dumps({"alerts": [alert]}))
     for name in (b"\xc2\xb2-x.json", b"\xff-x.json", b"2-\xff.json"):
@@ -268,7 +268,7 @@ def test_text_that_is_no_utf_8_ends_no_reader(world):
 
 
 @pytest.mark.parametrize("procedure", ["halt_release", "closed"])
-def test_after_a_release_or_the_end_of_the_incident_an_alarm_is_a_new_one(world, procedure):
+def test_after_a_release_or_the_end_of_the_incident_an_alert_is_a_new_one(world, procedure):
     world.arrives("Gaps")
     carry_out(world.desk)
     (first,) = world.incident_ids()
@@ -288,7 +288,7 @@ def test_after_a_release_or_the_end_of_the_incident_an_alarm_is_a_new_one(world,
 )
 @pytest.mark.parametrize("has_record", [True, False])
 def test_a_release_under_another_id_of_the_same_latch_ends_the_stop_too(world, released_at, incidents, has_record):
-    """A latch is lifted as a whole, whoever's id was typed; a release before the alarm's stop lifted another one."""
+    """A latch is lifted as a whole, anyone who's id was typed; a release before the alert's stop lifted another one."""
     world.arrives("Gaps")
     carry_out(world.desk)
     if has_record:
@@ -360,7 +360,7 @@ def test_what_is_no_order_is_refused_on_record_and_holds_up_nobody(world, tmp_pa
     assert sum(record["what"].startswith("refused") for record in world.records()) == 5
 
 
-def test_a_disk_that_takes_nothing_holds_up_no_stop_and_does_not_go_round_for_ever(world, monkeypatch):
+def test_a_disk_that_takes_nothing_holds_up_no_stop_and_does_not_go_round_forever(world, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -397,11 +397,11 @@ def test_the_silence_of_the_path_is_told_once_and_so_is_its_end(world):
     world.now += 60
     for _ in range(3):
         watch(world.desk)
-    assert [text[:61] for text in world.told()] == ["No heartbeat of the alarms: the last came 230 s ago, and one "]
+    assert [text[:61] for text in world.told()] == ["No heartbeat of the alerts: the last came 230 s ago, and one "]
     heartbeat(world)
     watch(world.desk)
     watch(world.desk)
-    assert world.told()[1:] == ["Heartbeats of the alarms arrive again."]
+    assert world.told()[1:] == ["Heartbeats of the alerts arrive again."]
     world.now += 300
     watch(world.desk)
     assert len(world.told()) == 3
@@ -412,7 +412,7 @@ def test_a_heartbeat_that_never_came_is_missed_from_when_it_could_have_come(worl
     watch(world.desk)
     world.now += 181
     watch(world.desk)
-    assert [text[:51] for text in world.told()] == ["No heartbeat of the alarms: none ever came, and one"]
+    assert [text[:51] for text in world.told()] == ["No heartbeat of the alerts: none ever came, and one"]
 
 
 def test_a_host_that_was_off_first_waits_for_a_heartbeat(world):
@@ -430,7 +430,7 @@ def test_a_heartbeat_that_waits_behind_a_long_run_has_arrived(world):
 
 
 @pytest.mark.parametrize("kept", ["1e12", "NaN", "Infinity"])
-def test_a_heartbeat_that_can_not_be_one_gives_way_to_the_next(world, kept):
+def test_a_heartbeat_that_cannot_be_one_gives_way_to_the_next(world, kept):
     (world.desk.path / "heartbeat.json").write_text(kept)
     heartbeat(world)
     watch(world.desk)
@@ -453,7 +453,7 @@ def test_a_spool_that_is_gone_is_told(world):
     watch(world.desk)
     watch(world.desk)
     (told,) = world.told()
-    assert told.startswith("What alarms ask for can not be read, so no alarm would stop a bot now: ")
+    assert told.startswith("What alerts ask for cannot be read, so no alert would stop a bot now: ")
 
 
 def test_what_could_not_be_told_is_told_the_next_time(world):
@@ -465,7 +465,7 @@ def test_what_could_not_be_told_is_told_the_next_time(world):
     assert len(world.told()) == 2
 
 
-def test_a_silence_over_an_alarm_that_stops_bots_is_told_at_once_and_each_one_once(world):
+def test_a_silence_over_an_alert_that_stops_bots_is_told_at_once_and_each_one_once(world):
     heartbeat(world)
     ends = "2027-01-15T12:00:00.000Z"
     world.silences = [Silence("a", (Matcher("severity", "critical"),), "kim", "noise", ends, ends, "active")]
@@ -474,22 +474,22 @@ def test_a_silence_over_an_alarm_that_stops_bots_is_told_at_once_and_each_one_on
     world.silences = [*world.silences, Silence("b", (Matcher("action", "none"),), "bo", "", ends, ends, "active")]
     watch(world.desk)
     assert [text.partition(" until")[0] for text in world.told()] == [
-        "kim has silenced alarms that stop bots",
-        "bo has silenced alarms that stop bots",
+        "kim has silenced alerts that stop bots",
+        "bo has silenced alerts that stop bots",
     ]
 
 
-def test_an_alertmanager_that_can_not_be_asked_is_told_but_not_beside_the_silence_it_explains(world):
-    world.silences = AlertmanagerError("http://homelab1:9093: no answer: refused.")
+def test_an_alertmanager_that_cannot_be_asked_is_told_but_not_beside_the_silence_it_explains(world):
+    world.silences = AlertmanagerError("http://lab1:9093: no answer: refused.")
     heartbeat(world)
     watch(world.desk)
     assert world.told() == [
-        "It can not be seen whether alarms that stop bots are silenced: http://homelab1:9093: no answer: refused."
+        "It cannot be seen whether alerts that stop bots are silenced: http://lab1:9093: no answer: refused."
     ]
     world.calls.clear()
     world.now += 300
     watch(world.desk)
-    assert [text[:26] for text in world.told()] == ["No heartbeat of the alarms"]
+    assert [text[:26] for text in world.told()] == ["No heartbeat of the alerts"]
 
 
 def test_the_log_of_what_came_is_bounded(world, monkeypatch):

@@ -142,7 +142,7 @@ def test_a_release_is_made_ready_before_a_job_can_start_from_it(project, target)
     assert target.prepared == [f"{old} while none is current", f"{new} while {old} is current"]
 
 
-def test_one_that_can_not_be_made_ready_leaves_the_one_before_current(project, target):
+def test_one_that_cannot_be_made_ready_leaves_the_one_before_current(project, target):
     target.ensure(first := packed(project))
     target.trouble = "no network"
     failed = target.ensure(_other(project))

@@ -57,7 +57,7 @@ def test_a_definition_that_is_none_is_refused_with_its_place(definitions, words)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"jobs": {}}', '{"environment": []}', "[" * 100_000])
-def test_a_file_that_can_not_be_read_is_no_list_of_jobs(text):
+def test_a_file_that_cannot_be_read_is_no_list_of_jobs(text):
     with pytest.raises(JobsError):
         parse_document(text)
 
@@ -74,7 +74,7 @@ def test_every_run_gets_the_variables_of_the_host():
 
 
 def test_a_job_has_a_limit_of_systemds_and_a_notice_and_only_one_with_an_hour_a_timer():
-    units = build_units(jobs(environment={"A": "b c"}), "/opt/x/current", "schedule@control1")
+    units = build_units(jobs(environment={"A": "b c"}), "/opt/x/current", "schedule@lab-control")
     assert units.keys() == {
         NOTICE_UNIT,
         "trading-core-job-access.service",
@@ -89,7 +89,7 @@ def test_a_job_has_a_limit_of_systemds_and_a_notice_and_only_one_with_an_hour_a_
         "TimeoutStartSec=7320",
         "MemoryMax=1024M",
         'Environment="A=b c"',
-        'Environment="TRADING_CORE_OPERATOR=schedule@control1"',
+        'Environment="TRADING_CORE_OPERATOR=schedule@lab-control"',
     } <= set(service)
     assert "OnFailure" not in units["trading-core-job-access.service"]
     timer = units["trading-core-job-backup.timer"].splitlines()
@@ -123,8 +123,8 @@ ENDED = {"exit_code": 1, "how": "ran", "verdict": "VERDICT 1 backup: FAILED", "s
         (render_result(build_result(RUN)), "unknown", "began at 2026-11-21T02:15:00.000Z and left no result: it died"),
         (None, "unknown", "has no record of a run"),
         ("{}", "unknown", "has no record of a run"),
-        ('{"started_at"', "unknown", "can not be read"),
-        ("[]", "unknown", "can not be read"),
+        ('{"started_at"', "unknown", "cannot be read"),
+        ("[]", "unknown", "cannot be read"),
         (json.dumps({**RUN, "exit_code": True}), "unknown", "left no result"),
     ],
 )

@@ -36,7 +36,7 @@ def test_all_of_a_run_are_ended_and_no_other(spawned):
     assert other.poll() is None
 
 
-def test_one_that_can_not_be_ended_is_said(tmp_path):
+def test_one_that_cannot_be_ended_is_said(tmp_path):
     (tmp_path / "4711").mkdir()
     (tmp_path / "4711" / "environ").write_bytes(f"A=b\0{RUN_VARIABLE}=run-1\0".encode())
     (tmp_path / "4712").mkdir()  # ended between list and look

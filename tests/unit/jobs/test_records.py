@@ -115,10 +115,10 @@ def test_a_success_of_a_clock_that_went_ahead_counts_for_nothing_once_it_is_righ
     assert (keep(BAD)["outcome"], metrics(tmp_path)) == ("proven", before)
 
 
-def test_where_metrics_can_not_be_written_the_record_is_kept_and_the_run_says_so(keep, tmp_path):
+def test_where_metrics_cannot_be_written_the_record_is_kept_and_the_run_says_so(keep, tmp_path):
     (tmp_path / "metrics").rmdir()
     failed = keep(GOOD)
-    assert (failed["outcome"], "an alarm will be raised" in failed["summary"]) == ("failed", True)
+    assert (failed["outcome"], "an alert will be raised" in failed["summary"]) == ("failed", True)
     assert read_records(tmp_path / "state" / "records" / "backup", NOW) == [GOOD]
 
 

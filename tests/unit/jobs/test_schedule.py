@@ -63,7 +63,7 @@ class World:
             "probe": probe,
             "checkout_path": str(self.checkout),
             "environment": {"A": "b"},
-            "by": "schedule@control1",
+            "by": "schedule@lab-control",
             "variables_path": None,
             "ping_url_path": None,
             "state_path": str(self.state),

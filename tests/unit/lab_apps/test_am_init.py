@@ -54,7 +54,7 @@ def secrets(tmp_path):
 
 
 def routes(target: Path, **labels: str) -> list[dict[str, str]]:
-    """Return the routes that take an alarm with these labels, over the defaults of the top."""
+    """Return the routes that take an alert with these labels, over the defaults of the top."""
     top = yaml.safe_load(target.read_text())["route"]
     taken = []
     for each in top.get("routes", []):
@@ -67,7 +67,7 @@ def routes(target: Path, **labels: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("action", ["stop_bots", "stop_live", "pause_deploys"])
-def test_an_alarm_that_acts_waits_for_no_other_and_is_said_again_soon_and_people_hear_of_it_too(
+def test_an_alert_that_acts_waits_for_no_other_and_is_said_again_soon_and_people_hear_of_it_too(
     am_init, secrets, action
 ):
     done, target = am_init(**secrets)
@@ -77,7 +77,7 @@ def test_an_alarm_that_acts_waits_for_no_other_and_is_said_again_soon_and_people
     assert (control["receiver"], people["receiver"]) == ("trading-core-control", "on-call")
 
 
-def test_nothing_holds_an_alarm_back(am_init, secrets):
+def test_nothing_holds_an_alert_back(am_init, secrets):
     _, target = am_init(**secrets)
     assert "inhibit_rules" not in yaml.safe_load(target.read_text())
 
@@ -90,7 +90,7 @@ def test_the_watchdog_is_a_heartbeat_for_the_control_host_alone(am_init, secrets
     assert taken["repeat_interval"] == "1s"
 
 
-def test_other_alarms_are_for_people_and_keep_the_times_of_the_environment(am_init, secrets):
+def test_other_alerts_are_for_people_and_keep_the_times_of_the_environment(am_init, secrets):
     _, target = am_init(ALERT_REPEAT_INTERVAL="3h", ALERT_GROUP_WAIT="30s", **secrets)
     (taken,) = routes(target, alertname="A", action="none")
     assert (taken["receiver"], taken["group_wait"], taken["repeat_interval"]) == ("on-call", "30s", "3h")
@@ -111,7 +111,7 @@ def test_the_control_host_is_reached_with_the_token_and_no_other_certificate_is_
 
 
 @pytest.mark.parametrize("missing", ["token", "ca.pem"])
-def test_before_the_receiver_is_set_up_every_alarm_is_for_people(am_init, secrets, missing):
+def test_before_the_receiver_is_set_up_every_alert_is_for_people(am_init, secrets, missing):
     Path(secrets["ALERT_CONTROL_FILES"], missing).unlink()
     done, target = am_init(**secrets)
     assert done.returncode == 0, done.stderr

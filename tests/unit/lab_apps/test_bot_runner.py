@@ -70,7 +70,7 @@ def test_settings_are_read_again_when_they_change(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["venue: [", None])
-def test_settings_that_can_not_be_read_allow_no_entry_until_they_can(tmp_path, broken):
+def test_settings_that_cannot_be_read_allow_no_entry_until_they_can(tmp_path, broken):
     path = tmp_path / "trading.yml"
     path.write_text(SHIPPED.read_text())
     settings = SettingsFile(path)

@@ -231,11 +231,11 @@ def test_withdraw_for_good_tries_again_after_a_failure():
     desk.bars(2)
     desk.venue.failure = "before"
 
-    def sleep_and_mend(seconds):
+    def sleep_and_fix(seconds):
         desk.sleep(seconds)
         desk.venue.failure = None
 
-    assert desk.trader.withdraw_for_good(5.0, sleep_and_mend)
+    assert desk.trader.withdraw_for_good(5.0, sleep_and_fix)
 
 
 def test_every_row_fits_its_table():

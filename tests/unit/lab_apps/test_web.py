@@ -35,7 +35,7 @@ def test_path_query_and_body_reach_the_route():
         ("GET", "/refuse", b"", 400),
     ],
 )
-def test_what_can_not_be_answered_says_so(method, target, body, status):
+def test_what_cannot_be_answered_says_so(method, target, body, status):
     assert dispatch(ROUTES, method, target, body).status == status
 
 

@@ -93,7 +93,7 @@ def test_where_there_is_no_apt_the_page_to_follow_is_said(world):
     assert "not Debian or Ubuntu" in answer.stderr
 
 
-def test_packages_that_can_not_be_installed_end_with_the_last_words_of_apt(world):
+def test_packages_that_cannot_be_installed_end_with_the_last_words_of_apt(world):
     world.program("id", "echo 0")
     world.program("apt-cache", "exit 0")
     world.program(

@@ -29,10 +29,10 @@ def said() -> list[str]:
 
 def test_the_lab_is_four_hosts_and_what_lies_outside_at_their_addresses(wanted):
     assert {machine.name: machine.address for machine in wanted} == {
-        "homelab1": "172.29.77.11",
-        "homelab2": "172.29.77.12",
-        "restore1": "172.29.77.13",
-        "control1": "172.29.77.14",
+        "lab1": "172.29.77.11",
+        "lab2": "172.29.77.12",
+        "lab-restore": "172.29.77.13",
+        "lab-control": "172.29.77.14",
         "venue": "172.29.77.20",
         "receiver": "172.29.77.21",
     }
@@ -64,10 +64,10 @@ def test_the_inventory_and_plain_ssh_have_the_same_options():
 
 
 def test_a_first_up_makes_every_machine_and_a_second_does_nothing(docker, wanted, said):
-    estate.ensure_machines(wanted, {"homelab1": b"keys"}, said.append)
+    estate.ensure_machines(wanted, {"lab1": b"keys"}, said.append)
     assert {observed.state for observed in docker.containers.values()} == {"running"}
     assert len(docker.containers) == len(wanted)
-    assert docker.copied == {"homelab1": b"keys"}
+    assert docker.copied == {"lab1": b"keys"}
     said.clear()
     estate.ensure_machines(wanted, {}, said.append)
     assert said == []
@@ -82,11 +82,11 @@ def test_what_another_checkout_made_is_replaced_and_that_is_said(docker, wanted,
 
 
 def test_one_host_that_does_not_start_is_named_and_the_others_still_get_their_turn(docker, wanted, said):
-    docker.refuses_to_start = {"homelab2"}
-    with pytest.raises(EstateError, match="homelab2"):
+    docker.refuses_to_start = {"lab2"}
+    with pytest.raises(EstateError, match="lab2"):
         estate.ensure_machines(wanted, {}, said.append)
-    assert docker.containers["control1"].state == "running"
-    assert docker.containers["homelab2"].state == "created"
+    assert docker.containers["lab-control"].state == "running"
+    assert docker.containers["lab2"].state == "created"
 
 
 def test_each_image_is_read_once_for_all_hosts_that_lack_it():
@@ -106,11 +106,11 @@ def test_a_whole_answer_is_engine_containers_and_images():
 
 def test_a_host_that_is_never_ready_ends_with_its_last_word(tmp_path, monkeypatch):
     monkeypatch.setattr(estate, "probe_host", lambda *_: Probe(trouble="Connection refused"))
-    with pytest.raises(EstateError, match=r"homelab1 was not ready within 0 s: Connection refused"):
-        estate.wait_for_host(tmp_path, "homelab1", ready_timeout_seconds=0)
+    with pytest.raises(EstateError, match=r"lab1 was not ready within 0 s: Connection refused"):
+        estate.wait_for_host(tmp_path, "lab1", ready_timeout_seconds=0)
 
 
-HOST = LabHost("homelab2", "172.29.77.12", ("app",), runs_stacks=True)
+HOST = LabHost("lab2", "172.29.77.12", ("app",), runs_stacks=True)
 GOOD = Probe("26.1.5", 2, frozenset(REFERENCES.values()))
 
 
@@ -123,7 +123,7 @@ def row(docker, wanted, probe: Probe | None, state_word: str = "running") -> tup
 
 
 def test_a_host_without_trouble_has_an_empty_last_column(docker, wanted):
-    assert row(docker, wanted, GOOD) == ("homelab2", "172.29.77.12", "running", "26.1.5", "2", "")
+    assert row(docker, wanted, GOOD) == ("lab2", "172.29.77.12", "running", "26.1.5", "2", "")
 
 
 def test_a_host_that_does_not_answer_is_unknown_and_never_zero(docker, wanted):
@@ -149,7 +149,7 @@ def test_status_of_nothing_is_not_up_and_says_what_to_type(docker, tmp_path, sai
 
 
 def test_the_table_lines_up():
-    assert estate.format_table([("host", "state"), ("homelab1", "up")]) == ["host      state", "homelab1  up"]
+    assert estate.format_table([("host", "state"), ("lab1", "up")]) == ["host      state", "lab1  up"]
 
 
 def test_the_venue_that_refuses_on_purpose_still_answers():
@@ -188,24 +188,24 @@ def docker_program(tmp_path, monkeypatch):
 
 def test_images_reach_every_host_from_one_reading(docker_program, tmp_path):
     docker_program()
-    estate.stream_images(["trading-core-lab/app:abc"], ["homelab1", "homelab2"])
-    assert [(tmp_path / f"{name}.loaded").read_text() for name in ("homelab1", "homelab2")] == ["archive", "archive"]
+    estate.stream_images(["trading-core-lab/app:abc"], ["lab1", "lab2"])
+    assert [(tmp_path / f"{name}.loaded").read_text() for name in ("lab1", "lab2")] == ["archive", "archive"]
 
 
 def test_an_archive_that_breaks_off_is_a_failure_though_every_load_ended_well(docker_program):
     docker_program(save="printf half; exit 1")
     with pytest.raises(EstateError, match=r"'docker save': 1"):
-        estate.stream_images(["trading-core-lab/app:abc"], ["homelab1"])
+        estate.stream_images(["trading-core-lab/app:abc"], ["lab1"])
 
 
 def test_a_host_that_does_not_take_the_images_is_named(docker_program):
-    docker_program(load="cat >/dev/null; [ $3 = homelab1 ]")
-    with pytest.raises(EstateError, match=r"'load on homelab2': 1"):
-        estate.stream_images(["trading-core-lab/app:abc"], ["homelab1", "homelab2"])
+    docker_program(load="cat >/dev/null; [ $3 = lab1 ]")
+    with pytest.raises(EstateError, match=r"'load on lab2': 1"):
+        estate.stream_images(["trading-core-lab/app:abc"], ["lab1", "lab2"])
 
 
 def test_a_load_that_hangs_is_given_up(docker_program, monkeypatch):
     monkeypatch.setattr(estate, "LOAD_TIMEOUT_SECONDS", 0)
     docker_program(load="exec sleep 30")
-    with pytest.raises(EstateError, match=r"copying images to homelab1"):
-        estate.stream_images(["trading-core-lab/app:abc"], ["homelab1"])
+    with pytest.raises(EstateError, match=r"copying images to lab1"):
+        estate.stream_images(["trading-core-lab/app:abc"], ["lab1"])

@@ -7,7 +7,7 @@ import pytest
 from lab import machines
 from lab.machines import NETWORK, EstateError, Observed, build_host, create_argv, parse_machines, plan, specification
 
-HOST = build_host("homelab1", "172.29.77.11", "trading-core-lab/host:abc", identity="key-1")
+HOST = build_host("lab1", "172.29.77.11", "trading-core-lab/host:abc", identity="key-1")
 
 
 def observed(state: str, networks: tuple[str, ...] = (NETWORK,)) -> Observed:
@@ -20,7 +20,7 @@ def test_a_host_is_created_at_its_address_with_the_labels_that_down_looks_for():
     assert argv[-1] == "trading-core-lab/host:abc"
     for words in (["--label", "trading-core.lab=1"], ["--network", NETWORK], ["--ip", "172.29.77.11"]):
         assert " ".join(words) in " ".join(argv)
-    assert "source=trading-core-lab-homelab1" in " ".join(argv)
+    assert "source=trading-core-lab-lab1" in " ".join(argv)
     assert "volume-label=trading-core.lab=1" in " ".join(argv)
 
 
@@ -59,9 +59,9 @@ def test_the_plan_does_only_what_is_missing(seen, verbs):
 
 
 def test_the_listing_is_read_back_with_containers_that_lack_labels_and_networks():
-    listing = "homelab1\trunning\tabc\ttrading-core-lab\nvenue\texited\t\t\nx\tpaused\tdef\ta,b\n"
+    listing = "lab1\trunning\tabc\ttrading-core-lab\nvenue\texited\t\t\nx\tpaused\tdef\ta,b\n"
     assert parse_machines(listing) == {
-        "homelab1": Observed("running", "abc", ("trading-core-lab",)),
+        "lab1": Observed("running", "abc", ("trading-core-lab",)),
         "venue": Observed("exited", "", ("",)),
         "x": Observed("paused", "def", ("a", "b")),
     }
@@ -70,10 +70,10 @@ def test_the_listing_is_read_back_with_containers_that_lack_labels_and_networks(
 
 def test_a_replaced_host_loses_its_old_volume_and_gets_its_files(docker):
     docker.add(replace(HOST, image="trading-core-lab/host:old"), "running")
-    docker.volumes = {"trading-core-lab-homelab1"}
-    assert machines.ensure_machine(HOST, docker.containers["homelab1"], b"tar") == ("remove", "create", "start")
-    assert docker.containers["homelab1"] == observed("running")
-    assert docker.copied == {"homelab1": b"tar"}
+    docker.volumes = {"trading-core-lab-lab1"}
+    assert machines.ensure_machine(HOST, docker.containers["lab1"], b"tar") == ("remove", "create", "start")
+    assert docker.containers["lab1"] == observed("running")
+    assert docker.copied == {"lab1": b"tar"}
 
 
 def test_a_network_is_made_once(docker):

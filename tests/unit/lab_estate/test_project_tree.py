@@ -53,7 +53,7 @@ def test_feed_database_and_registry_are_the_paper_hosts_also_for_live():
     assert ENVIRONMENT["VENUE_URL"] == "http://172.29.77.20:8900"
 
 
-def test_alarms_go_to_people_and_to_the_control_host():
+def test_alerts_go_to_people_and_to_the_control_host():
     assert ENVIRONMENT["ALERT_WEBHOOK_URL"] == "http://172.29.77.21:8910/on-call"
     assert ENVIRONMENT["ALERT_CONTROL_URL"] == "https://172.29.77.14:9095/alerts"
 

@@ -11,7 +11,7 @@ import pytest
 
 from lab import state
 
-ADDRESSES = {"homelab1": "172.29.77.11", "homelab2": "172.29.77.12"}
+ADDRESSES = {"lab1": "172.29.77.11", "lab2": "172.29.77.12"}
 
 
 def test_keys_are_made_once_and_host_keys_are_pinned_by_name_and_address(tmp_path):
@@ -20,8 +20,8 @@ def test_keys_are_made_once_and_host_keys_are_pinned_by_name_and_address(tmp_pat
     state.ensure_keys(tmp_path, ADDRESSES)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     pinned = (tmp_path / "known_hosts").read_text().splitlines()
-    assert [line.split()[0] for line in pinned] == ["homelab1,172.29.77.11", "homelab2,172.29.77.12"]
-    assert pinned[0].split()[2] == (tmp_path / "homelab1.ssh_host_ed25519_key.pub").read_text().split()[1]
+    assert [line.split()[0] for line in pinned] == ["lab1,172.29.77.11", "lab2,172.29.77.12"]
+    assert pinned[0].split()[2] == (tmp_path / "lab1.ssh_host_ed25519_key.pub").read_text().split()[1]
     assert stat.S_IMODE((tmp_path / "id_ed25519").stat().st_mode) == 0o600
 
 
@@ -29,7 +29,7 @@ def test_ssh_reads_the_configuration_as_it_is_meant(tmp_path):
     home = tmp_path / "a folder"
     (tmp_path / "ssh_config").write_text(state.render_ssh_config(home, ADDRESSES))
     shown = subprocess.run(
-        ["ssh", "-G", "-F", tmp_path / "ssh_config", "homelab2"], capture_output=True, text=True, check=True
+        ["ssh", "-G", "-F", tmp_path / "ssh_config", "lab2"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     for line in ("hostname 172.29.77.12", "user ops", f"identityfile {home}/id_ed25519", "connecttimeout 5"):
         assert line in shown
@@ -38,7 +38,7 @@ def test_ssh_reads_the_configuration_as_it_is_meant(tmp_path):
 
 def test_a_host_gets_its_own_private_key_and_the_operators_public_one(tmp_path):
     state.ensure_keys(tmp_path, ADDRESSES)
-    with tarfile.open(fileobj=io.BytesIO(state.host_files(tmp_path, "homelab1"))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(state.host_files(tmp_path, "lab1"))) as tar:
         modes = {member.name: member.mode for member in tar.getmembers()}
         assert modes == {
             "etc/trading-core-lab": 0o755,
@@ -47,7 +47,7 @@ def test_a_host_gets_its_own_private_key_and_the_operators_public_one(tmp_path):
         }
         authorized = tar.extractfile("etc/trading-core-lab/authorized_keys").read()
     assert authorized == (tmp_path / "id_ed25519.pub").read_bytes()
-    assert state.host_files(tmp_path, "homelab1") != state.host_files(tmp_path, "homelab2")
+    assert state.host_files(tmp_path, "lab1") != state.host_files(tmp_path, "lab2")
 
 
 def test_down_removes_the_keys_but_not_what_the_engine_left_there(tmp_path):

@@ -24,7 +24,7 @@ def run(module: Any, capsys: pytest.CaptureFixture[str], tmp_path, **more: Any) 
         "repository": str(tmp_path / "repository"),
         "password_path": str(tmp_path / "password"),
         "project_name": "trading-paper",
-        "host": "homelab1",
+        "host": "lab1",
         "keep_within": "90d",
         "set": SET,
         "confirm_restore": SET,

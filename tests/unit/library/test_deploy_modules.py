@@ -63,10 +63,10 @@ def test_a_pause_is_set_seen_and_lifted(capsys, tmp_path):
     paused = run(capsys, "deploy_pause", state="present", reason="parity", by="reno", **at)
     assert (paused["outcome"], paused["changed"], "backlog" in paused["lines"][0]) == ("proven", True, True)
     assert run(capsys, "releases_info", **at)["pause"]["reason"] == "parity"
-    planned = run(capsys, "deploy_pause", state="absent", reason="mended", _ansible_check_mode=True, **at)
+    planned = run(capsys, "deploy_pause", state="absent", reason="fixed", _ansible_check_mode=True, **at)
     assert (planned["outcome"], planned["changed"]) == ("planned", True)
     assert run(capsys, "deploy_pause", state="absent", reason=" ", **at)["outcome"] == "usage"
-    assert run(capsys, "deploy_pause", state="absent", reason="mended", **at)["changed"] is True
+    assert run(capsys, "deploy_pause", state="absent", reason="fixed", **at)["changed"] is True
     assert run(capsys, "releases_info", **at)["pause"] == {}
 
 

@@ -29,7 +29,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "app").mkdir()
     return {
         "incident_id": INCIDENT,
-        "host": "homelab1",
+        "host": "lab1",
         "root_path": str(tmp_path / "app"),
         "state_path": str(tmp_path),
         "scratch_path": str(tmp_path),
@@ -44,17 +44,17 @@ def test_host_whose_engine_is_away_gives_an_archive_that_travels_home(params, ca
     assert (result["outcome"], result["changed"]) in {("failed", False), ("proven", False)}
     assert "pl4nted" not in json.dumps(result)
     folder, home = str(tmp_path / "copy"), str(tmp_path / "home")
-    received = run(evidence_archive, capsys, state="received", path=folder, host="homelab1", archive=result["archive"])
-    assert (received["new"], Path(result["archive"]).exists()) == (["homelab1"], False)
+    received = run(evidence_archive, capsys, state="received", path=folder, host="lab1", archive=result["archive"])
+    assert (received["new"], Path(result["archive"]).exists()) == (["lab1"], False)
     run(evidence, capsys, **params, remove=result["archive"])
     assert not Path(result["archive"]).parent.exists()
-    assert run(evidence_archive, capsys, state="missing", path=folder, hosts=["homelab2"])["new"] == ["homelab2"]
+    assert run(evidence_archive, capsys, state="missing", path=folder, hosts=["lab2"])["new"] == ["lab2"]
     archive = str(tmp_path / "all.tar.gz")
     packed = run(evidence_archive, capsys, state="packed", path=folder, archive=archive)
     brought = run(evidence_archive, capsys, state="home", path=home, archive=archive)
     assert brought["manifests"] == packed["manifests"]
-    assert brought["manifests"].keys() == {"homelab1", "homelab2"}
-    seen = run(evidence_info, capsys, path=home, hosts=["homelab2"])
+    assert brought["manifests"].keys() == {"lab1", "lab2"}
+    seen = run(evidence_info, capsys, path=home, hosts=["lab2"])
     assert (seen["outcome"], "it gave no answer" in seen["summary"]) == ("refused", True)
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_incident_or_no_archive_fails_with_its_outcome(params, capsys
     assert (damaged["failed"], damaged["outcome"], "is damaged" in damaged["msg"]) == (True, "failed", True)
 
 
-def test_ranges_that_can_not_be_had_or_asked_for_never_end_the_run(capsys, tmp_path):
+def test_ranges_that_cannot_be_had_or_asked_for_never_end_the_run(capsys, tmp_path):
     here = {"scratch_path": str(tmp_path), "prometheus_url": "http://127.0.0.1:1"}
     bad = run(metric_ranges, capsys, checks=[{"id": "x"}], **here)
     assert (bad["outcome"], bad.get("failed"), bad["path"]) == ("failed", None, "")

@@ -13,7 +13,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.fakes import FakeContainer, FakeEngine
 
-FEED = {"host": "homelab1", "container_id": "f" * 64, "started_at": "2026-11-21T01:00:00Z"}
+FEED = {"host": "lab1", "container_id": "f" * 64, "started_at": "2026-11-21T01:00:00Z"}
 
 
 def run(module: Any, capsys: pytest.CaptureFixture[str], **params: Any) -> tuple[int, dict[str, Any]]:
@@ -42,8 +42,8 @@ def test_the_feed_is_told_or_the_module_fails(monkeypatch: pytest.MonkeyPatch, c
     labels = {"com.docker.compose.project": "p", "com.docker.compose.service": "live_connector"}
     engine = FakeEngine(FakeContainer("live_connector", labels))
     monkeypatch.setattr(feed_info, "docker_engine", lambda _url: engine)
-    code, seen = run(feed_info, capsys, host="homelab1", project_name="p")
-    assert (code, seen["outcome"], seen["feed"]["host"]) == (0, "proven", "homelab1")
-    code, none = run(feed_info, capsys, host="homelab1", project_name="other")
+    code, seen = run(feed_info, capsys, host="lab1", project_name="p")
+    assert (code, seen["outcome"], seen["feed"]["host"]) == (0, "proven", "lab1")
+    code, none = run(feed_info, capsys, host="lab1", project_name="other")
     assert (code, none["outcome"], none["feed"], none["msg"]) == (1, "refused", {}, none["summary"])
     assert seen.keys() - {"invocation"} <= none.keys()

@@ -58,9 +58,9 @@ def test_from_a_note_to_a_verified_and_closed_record(run):
     for place in ("home", "copies"):
         assert run(incident_verify, place)["outcome"] == "proven"
 
-    refused = run(incident_close, "home", actions="reno: mend")
+    refused = run(incident_close, "home", actions="reno: fix")
     assert (refused["outcome"], refused["failed"]) == ("refused", True)
-    closed = run(incident_close, "home", cause="a lost stream", actions="reno: mend")
+    closed = run(incident_close, "home", cause="a lost stream", actions="reno: fix")
     assert (closed["outcome"], closed["changed"]) == ("proven", True)
     assert run(incident_verify, "home", head=home["head"])["outcome"] == "proven"
 

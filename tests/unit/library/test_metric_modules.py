@@ -180,7 +180,7 @@ def test_credentials_in_an_address_are_refused_and_not_shown(capsys, url):
 
 
 @pytest.mark.parametrize("which", ["token_path", "ca_path"])
-def test_a_file_that_can_not_be_read_is_unknown_and_nobody_is_asked_without_it(server, capsys, tmp_path, which):
+def test_a_file_that_cannot_be_read_is_unknown_and_nobody_is_asked_without_it(server, capsys, tmp_path, which):
     assert run(capsys, prometheus_url=server.url, **{which: str(tmp_path / "away")})["outcome"] == "unknown"
     assert server.seen == []
 

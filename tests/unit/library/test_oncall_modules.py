@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import access_info
 import alert_history_info
 import alertmanager_info
 import alertmanager_silence
@@ -13,6 +12,7 @@ import handover
 import host_access_info
 import host_status_info
 import metric_checks_info
+import oncall_access_info
 import pytest
 import shift_entry
 import shift_info
@@ -38,7 +38,7 @@ def returned(module: Any) -> set[str]:
     return set(yaml.safe_load(module.RETURN))
 
 
-def test_whoever_is_away_is_unknown_and_ends_no_run(tmp_path, capsys):
+def test_anyone_who_is_away_is_unknown_and_ends_no_run(tmp_path, capsys):
     code, seen = run(alertmanager_info, capsys, alertmanager_url=NOWHERE)
     assert (code, seen["outcome"]) == (0, "unknown")
     assert returned(alertmanager_info) <= seen.keys()
@@ -52,7 +52,7 @@ def test_whoever_is_away_is_unknown_and_ends_no_run(tmp_path, capsys):
     assert run(metric_checks_info, capsys, prometheus_url=NOWHERE, checks=checks)[1]["curves"] == {}
 
 
-def test_a_silence_that_can_not_be_made_fails(capsys):
+def test_a_silence_that_cannot_be_made_fails(capsys):
     asked = {"matchers": {"alertname": "Psi"}, "minutes": 5, "incident_id": "INC-1", "reason": "x", "by": "anna"}
     code, seen = run(alertmanager_silence, capsys, alertmanager_url=NOWHERE, **asked)
     assert (code, seen["outcome"], seen["changed"]) == (1, "failed", False)
@@ -74,18 +74,18 @@ def test_a_host_without_an_engine_is_looked_at_all_the_same(tmp_path, capsys):
         "what": str(tmp_path),
         "outcome": "pass",
         "text": "can be read and edited",
-        "mend": "",
+        "fix": "",
     }
 
 
 def test_what_happened_is_kept_on_record_once_and_read_again(tmp_path, capsys):
-    alarm = {
+    alert = {
         "fingerprint": "d059425acb157b72",
         "alertname": "Psi",
         "starts_at": "2026-11-21T05:30:00.000Z",
         "labels": {},
     }
-    asked = {"kind": "alert_taken", "by": "anna", "facts": [alarm], "state_path": str(tmp_path)}
+    asked = {"kind": "alert_taken", "by": "anna", "facts": [alert], "state_path": str(tmp_path)}
     code, kept = run(shift_entry, capsys, **asked)
     assert (code, kept["outcome"]) == (1, "usage")
     asked["common"] = {"next": "trains it"}
@@ -103,7 +103,7 @@ def test_what_happened_is_kept_on_record_once_and_read_again(tmp_path, capsys):
 
 def test_a_report_that_is_not_green_ends_no_run(tmp_path, capsys):
     params = {**estate(), "reports_path": str(tmp_path)}
-    params["hosts"]["homelab2"] = {}
+    params["hosts"]["lab2"] = {}
     code, seen = run(shift_report, capsys, **params)
     assert (code, seen["outcome"]) == (0, "unknown")
     assert returned(shift_report) <= seen.keys()
@@ -111,7 +111,7 @@ def test_a_report_that_is_not_green_ends_no_run(tmp_path, capsys):
     code, seen = run(shift_report, capsys, **params)
     assert (code, seen["outcome"]) == (0, "usage")
     names = ("hosts", "checks", "alerts", "incidents", "shift")
-    quiet = {"homelab1": {"outcome": "proven", "alerts": []}}
+    quiet = {"lab1": {"outcome": "proven", "alerts": []}}
     code, seen = run(
         handover, capsys, history=quiet, reports_path=str(tmp_path), **{name: params[name] for name in names}
     )
@@ -121,8 +121,10 @@ def test_a_report_that_is_not_green_ends_no_run(tmp_path, capsys):
 
 def test_an_access_that_fails_shows_no_secret(capsys):
     services = [{"name": "Grafana", "url": NOWHERE, "username": "anna", "password": "s3cret-x"}]
-    code, seen = run(access_info, capsys, hosts={}, services=services, notification_urls=["ops=nonsense://t0ken-y/z"])
+    code, seen = run(
+        oncall_access_info, capsys, hosts={}, services=services, notification_urls=["ops=nonsense://t0ken-y/z"]
+    )
     assert (code, seen["outcome"]) == (0, "failed")
     assert "s3cret-x" not in json.dumps(seen)
     assert "t0ken-y" not in json.dumps(seen)
-    assert returned(access_info) <= seen.keys()
+    assert returned(oncall_access_info) <= seen.keys()

@@ -115,7 +115,7 @@ def test_credentials_are_sent_and_not_shown(venue, capsys, tmp_path):
     assert "hidden-word" not in json.dumps(shown)
 
 
-def test_a_token_that_can_not_be_read_is_unverified_and_nobody_is_asked_without_it(venue, capsys, tmp_path):
+def test_a_token_that_cannot_be_read_is_unverified_and_nobody_is_asked_without_it(venue, capsys, tmp_path):
     assert ask(capsys, url=venue.url, token_path=str(tmp_path / "away"))["orders"] == "UNVERIFIED"
     assert venue.headers_seen == []
 

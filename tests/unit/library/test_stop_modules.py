@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import bots
+import bot_stop
 import kill_switch
 import kill_switch_info
 import pytest
@@ -13,7 +13,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.fakes import FakeEngine, bot, trading_host
 
-MODULES = {"kill_switch": kill_switch, "kill_switch_info": kill_switch_info, "bots": bots}
+MODULES = {"kill_switch": kill_switch, "kill_switch_info": kill_switch_info, "bot_stop": bot_stop}
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_refused_release_fails(engine, tmp_path, capsys):
 
 
 def test_planned_stop_takes_one_mode_and_no_latch(engine, tmp_path, capsys):
-    code, result = run(bots, capsys, mode="paper", state_path=str(tmp_path))
+    code, result = run(bot_stop, capsys, mode="paper", state_path=str(tmp_path))
     assert (code, [item["name"] for item in result["bots"]]) == (0, ["a"])
     assert not (tmp_path / "halt.json").exists()
 

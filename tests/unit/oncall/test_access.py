@@ -1,4 +1,4 @@
-"""Access before a shift: each thing that is wrong is red, with the line that mends it."""
+"""Access before a shift: each thing that is wrong is red, with the line that fixes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PINNED = "-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/home/anna/known_ho
 
 
 @pytest.mark.parametrize(
-    ("words", "meaning", "mend"),
+    ("words", "meaning", "fix"),
     [
         (CHANGED_KEY, "host key is not the pinned one", "ssh-keygen -f /home/anna/known_hosts -R 172.29.77.11"),
         (
@@ -37,12 +37,12 @@ PINNED = "-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/home/anna/known_ho
         ("Received disconnect: Too many authentication failures", "your key is refused", "ssh-copy-id"),
         (
             'Load key "/x": bad permissions\nops@h: Permission denied (publickey).',
-            "your key can not be read",
+            "your key cannot be read",
             "chmod 600",
         ),
         (
             "no such identity: /x: No such file or directory\nops@h: Permission denied (publickey).",
-            "your key can not be read",
+            "your key cannot be read",
             "chmod 600",
         ),
         ("ssh: connect to host h port 22: Connection refused", "nobody listens", "systemctl enable --now ssh"),
@@ -53,23 +53,23 @@ PINNED = "-o StrictHostKeyChecking=yes -o UserKnownHostsFile=/home/anna/known_ho
         ("", "no result", "./runbook oncall_access -vvv"),
     ],
 )
-def test_what_ssh_says_is_told_with_what_mends_it(words, meaning, mend):
+def test_what_ssh_says_is_told_with_what_fixes_it(words, meaning, fix):
     found = explain("h", words)
     assert (found.what, found.outcome) == ("h: SSH", "fail")
     assert meaning in found.text
-    assert mend in found.mend
+    assert fix in found.fix
 
 
 @pytest.mark.parametrize(
-    ("inventories", "mend"),
+    ("inventories", "fix"),
     [
         (["/srv/core/inventories/homelab"], ".venv/bin/ansible -i /srv/core/inventories/homelab -m ping h -vvv"),
         (["/srv/my estate", "h,"], ".venv/bin/ansible -i '/srv/my estate' -i h, -m ping h -vvv"),
         ([], "./runbook oncall_access -vvv"),
     ],
 )
-def test_what_nobody_foresaw_is_looked_into_with_a_command_that_works_from_the_checkout(inventories, mend):
-    assert explain("h", "something new", inventories).mend == mend
+def test_what_nobody_foresaw_is_looked_into_with_a_command_that_works_from_the_checkout(inventories, fix):
+    assert explain("h", "something new", inventories).fix == fix
 
 
 def compose(version="2.26.1\n", code=0):
@@ -97,10 +97,10 @@ def no_engine():
     ],
     ids=["all", "old engine", "no engine", "old compose", "no compose", "no docker", "read-only"],
 )
-def test_what_can_not_be_used_on_a_host_is_red(connect, run, editable, bad):
+def test_what_cannot_be_used_on_a_host_is_red(connect, run, editable, bad):
     found = try_host(connect, run, ["/opt/x/config"], lambda path: editable)
     assert [each.what for each in found if each.outcome == "fail"] == bad
-    assert all(each.mend for each in found if each.outcome == "fail")
+    assert all(each.fix for each in found if each.outcome == "fail")
     assert host_result(found)["outcome"] == ("failed" if bad else "proven")
 
 
@@ -158,9 +158,9 @@ def target(url):
 def look(tmp_path, page, **more):
     service = {"name": "Grafana", "url": page, "username": "anna", "password": "right", "token_path": ""}
     params = {
-        "hosts": {"homelab1": {"access": [{"what": "docker", "outcome": "pass", "text": "engine", "mend": ""}]}},
-        "ssh_args": {"homelab1": PINNED},
-        "connections": {"homelab1": "ssh"},
+        "hosts": {"lab1": {"access": [{"what": "docker", "outcome": "pass", "text": "engine", "fix": ""}]}},
+        "ssh_args": {"lab1": PINNED},
+        "connections": {"lab1": "ssh"},
         "services": [service],
         "git_repositories": ["https://good.invalid/x.git"],
         "notification_urls": ["ops=json://good/x"],
@@ -177,16 +177,16 @@ def test_everything_that_can_be_reached_is_green(tmp_path, page):
 
 
 @pytest.mark.parametrize(
-    ("more", "what", "mend"),
+    ("more", "what", "fix"),
     [
-        ({"hosts": {"homelab1": {"msg": CHANGED_KEY}}}, "homelab1: SSH", "ssh-keygen"),
+        ({"hosts": {"lab1": {"msg": CHANGED_KEY}}}, "lab1: SSH", "ssh-keygen"),
         (
-            {"hosts": {"homelab1": {}}, "inventories": ["/nowhere/lab"]},
-            "homelab1: SSH",
-            ".venv/bin/ansible -i /nowhere/lab -m ping homelab1 -vvv",
+            {"hosts": {"lab1": {}}, "inventories": ["/nowhere/lab"]},
+            "lab1: SSH",
+            ".venv/bin/ansible -i /nowhere/lab -m ping lab1 -vvv",
         ),
-        ({"ssh_args": {"homelab1": "-o StrictHostKeyChecking=no"}}, "homelab1: host key", "StrictHostKeyChecking=yes"),
-        ({"ssh_args": {}}, "homelab1: host key", "StrictHostKeyChecking=yes"),
+        ({"ssh_args": {"lab1": "-o StrictHostKeyChecking=no"}}, "lab1: host key", "StrictHostKeyChecking=yes"),
+        ({"ssh_args": {}}, "lab1: host key", "StrictHostKeyChecking=yes"),
         (
             {"git_repositories": ["https://token@bad.invalid/x.git"]},
             "Git https://bad.invalid/x.git",
@@ -201,10 +201,10 @@ def test_everything_that_can_be_reached_is_green(tmp_path, page):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_can_not_be_reached_is_red_with_the_mend(tmp_path, page, more, what, mend):
+def test_what_cannot_be_reached_is_red_with_the_fix(tmp_path, page, more, what, fix):
     result, _ = look(tmp_path, page, **more)
     (bad,) = [each for each in result["access"] if each["outcome"] == "fail"]
-    assert (bad["what"], mend in bad["mend"]) == (what, True)
+    assert (bad["what"], fix in bad["fix"]) == (what, True)
     assert result["outcome"] == "failed"
     assert result["lines"][0].startswith(f"✖ {what}: ")
     assert "token" not in bad["text"]
@@ -230,13 +230,13 @@ def test_a_page_that_does_not_let_the_operator_in_is_red(tmp_path, page, change,
     result, _ = look(tmp_path, page, services=[service | change])
     (bad,) = [each for each in result["access"] if each["outcome"] == "fail"]
     assert (bad["what"], words in bad["text"]) == ("Grafana", True), bad
-    assert "trading_core_access_services" in bad["mend"]
+    assert "trading_core_access_services" in bad["fix"]
     assert "right" not in bad["text"]
 
 
 @pytest.fixture
 def ssh_port() -> Iterator[int]:
-    """A port on which SSH answers: it greets whoever connects."""
+    """A port on which SSH answers: it greets anyone who connects."""
 
     class Greet(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -252,19 +252,19 @@ def ssh_port() -> Iterator[int]:
 
 def test_an_address_that_is_none_and_a_port_of_another_service_are_red_beside_all_the_others(tmp_path, page, ssh_port):
     _, service = look(tmp_path, page)
-    odd = {"name": "Alertmanager", "url": "http://homelab1:30x0", "username": "", "password": ""}
+    odd = {"name": "Alertmanager", "url": "http://lab1:30x0", "username": "", "password": ""}
     other = {"name": "Prometheus", "url": f"http://127.0.0.1:{ssh_port}", "username": "", "password": ""}
     result, _ = look(tmp_path, page, services=[odd, other, service])
     bad = {each["what"]: each for each in result["access"] if each["outcome"] == "fail"}
     assert set(bad) == {"Alertmanager", "Prometheus"}
     assert "it gives no answer of HTTP: nonnumeric port: '30x0'" in bad["Alertmanager"]["text"]
     assert "it gives no answer of HTTP: " in bad["Prometheus"]["text"]
-    assert all("trading_core_access_services" in each["mend"] for each in bad.values())
+    assert all("trading_core_access_services" in each["fix"] for each in bad.values())
     assert result["summary"].startswith("6 of 8 accesses work; ")
 
 
 def test_a_local_host_has_no_key_to_pin(tmp_path, page):
-    result, _ = look(tmp_path, page, connections={"homelab1": "local"}, ssh_args={})
+    result, _ = look(tmp_path, page, connections={"lab1": "local"}, ssh_args={})
     assert result["outcome"] == "proven"
 
 
@@ -272,7 +272,7 @@ def test_a_vault_of_which_nothing_is_there_was_not_opened(tmp_path, page):
     service = {"name": "Prometheus", "url": page, "username": "", "password": "", "token_path": ""}
     result, _ = look(tmp_path, page, services=[service], notification_urls=[])
     (vault,) = [each for each in result["access"] if each["what"] == "vault"]
-    assert (vault["outcome"], "--ask-vault-pass" in vault["mend"]) == ("fail", True)
+    assert (vault["outcome"], "--ask-vault-pass" in vault["fix"]) == ("fail", True)
 
 
 def test_files_of_a_vault_are_named(tmp_path, page):

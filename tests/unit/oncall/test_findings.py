@@ -20,7 +20,7 @@ def bad(params):
     return [each for each in points(params) if each.outcome != "pass"]
 
 
-def host(params, name="homelab1"):
+def host(params, name="lab1"):
     return params["hosts"][name]
 
 
@@ -30,7 +30,7 @@ def only(params, section, outcome, *words):
     assert (found.section, found.outcome) == (section, outcome)
     for word in words:
         assert word in f"{found.subject}: {found.text}"
-    assert found.mend
+    assert found.fix
     return found
 
 
@@ -49,7 +49,7 @@ def test_a_stopped_connector_is_named_with_the_command_that_starts_it():
     params = estate()
     host(params)["containers"][0] |= {"state": "exited", "exit_code": 1, "health": ""}
     found = only(params, "2.1", "fail", "live_connector", "exited (1)", "started by reno")
-    assert found.mend == "./runbook feed_start"
+    assert found.fix == "./runbook feed_start"
 
 
 def test_a_connector_that_is_not_there_at_all_is_named():
@@ -65,7 +65,7 @@ def test_a_feed_that_was_stopped_on_purpose_is_shown_so_with_person_and_time():
     stopped = {"state": "stopped", "by": "anna", "since": "2026-11-21T05:00:00.000Z", "why": "venue maintenance"}
     host(params)["desired"]["ai_trading_core/live_connector"] = stopped
     assert bad(params) == []
-    (found,) = [each for each in points(params) if each.subject == "homelab1: ai_trading_core/live_connector"]
+    (found,) = [each for each in points(params) if each.subject == "lab1: ai_trading_core/live_connector"]
     assert found.text == "stopped on purpose by anna since 2026-11-21T05:00:00.000Z: venue maintenance"
 
 
@@ -218,7 +218,7 @@ def test_a_certificate_is_red_before_it_ends(days, outcome, word):
     assert (found.outcome, word in found.text) == (outcome, True)
 
 
-def test_a_certificate_that_can_not_be_read_is_unknown():
+def test_a_certificate_that_cannot_be_read_is_unknown():
     params = estate()
     host(params)["certificates"] = [{"path": "/etc/x.crt", "expires_at": "", "trouble": "no certificate in it"}]
     only(params, "2.1", "unknown", "/etc/x.crt", "no certificate in it")
@@ -231,7 +231,7 @@ def test_a_certificate_that_can_not_be_read_is_unknown():
 def test_errors_are_a_spike_against_the_days_before(recent, before, outcome):
     params = estate()
     host(params)["errors"][0] = errors("live_connector", recent, before)
-    (found,) = [each for each in points(params) if each.subject == "homelab1: errors of live_connector"]
+    (found,) = [each for each in points(params) if each.subject == "lab1: errors of live_connector"]
     assert found.outcome == outcome
 
 
@@ -257,7 +257,7 @@ def test_errors_that_metrics_count_are_a_spike_beyond_their_limit_and_the_hours_
     series = [{"labels": {"symbol": "BTCUSDT"}, "points": points}]
     params["curves"] = {"checks": [{**shown, "series": series}, {**shown, "id": "psi", "series": series}]}
     (found,) = [each for each in judge(parse_seen(params, NOW)) if each.subject == "errors by gaps symbol=BTCUSDT"]
-    assert (found.outcome == "fail", bool(found.mend)) == (is_spike, is_spike)
+    assert (found.outcome == "fail", bool(found.fix)) == (is_spike, is_spike)
 
 
 def test_a_curve_without_a_point_since_then_says_nothing_good():
@@ -276,7 +276,7 @@ def test_errors_that_the_last_shift_has_seen_are_not_new():
     only(params, "2.1", "fail", "20 since 2026-11-21T05:57:00.000Z, before it 100 an hour")
 
 
-def test_a_log_that_can_not_be_read_is_unknown():
+def test_a_log_that_cannot_be_read_is_unknown():
     params = estate()
     host(params)["errors"][0] = {**errors("live_connector", None, None), "trouble": "log driver none"}
     only(params, "2.1", "unknown", "log driver none")
@@ -284,10 +284,10 @@ def test_a_log_that_can_not_be_read_is_unknown():
 
 def test_a_host_that_did_not_answer_is_unknown_and_the_others_are_there():
     params = estate()
-    params["hosts"]["homelab2"] = {"unreachable": True, "msg": "Connection timed out"}
-    found = only(params, "2.1", "unknown", "homelab2", "Connection timed out")
-    assert found.mend == "./runbook oncall_access"
-    assert len([each for each in points(params) if each.subject.startswith("homelab1")]) > 5
+    params["hosts"]["lab2"] = {"unreachable": True, "msg": "Connection timed out"}
+    found = only(params, "2.1", "unknown", "lab2", "Connection timed out")
+    assert found.fix == "./runbook oncall_access"
+    assert len([each for each in points(params) if each.subject.startswith("lab1")]) > 5
 
 
 def test_what_a_host_could_not_read_is_unknown():
@@ -310,7 +310,7 @@ def test_what_a_host_could_not_read_is_unknown():
 )
 def test_a_check_that_fails_is_named_in_its_section(name, section):
     params = estate()
-    for each in params["checks"]["homelab1"]["checks"]:
+    for each in params["checks"]["lab1"]["checks"]:
         if each["id"] == name:
             each |= {"outcome": "fail", "value": 700.0, "reason": "700, must be < 500 (ms)"}
     only(params, section, "fail", name, "700, must be < 500")
@@ -318,7 +318,7 @@ def test_a_check_that_fails_is_named_in_its_section(name, section):
 
 def test_without_prometheus_the_other_sections_are_there_and_the_checks_unknown():
     params = estate()
-    for each in params["checks"]["homelab1"]["checks"]:
+    for each in params["checks"]["lab1"]["checks"]:
         each |= {"outcome": "unknown", "value": None, "reason": "no answer: Connection refused"}
     found = points(params)
     assert outcome_of(found) == "unknown"
@@ -328,35 +328,35 @@ def test_without_prometheus_the_other_sections_are_there_and_the_checks_unknown(
 
 def test_checks_that_were_never_evaluated_are_unknown_in_every_section():
     params = estate()
-    params["checks"]["homelab1"] = {}
+    params["checks"]["lab1"] = {}
     assert {each.section for each in bad(params)} == {"2.1", "2.2", "2.3", "2.4", "2.5", "2.8"}
     assert {each.outcome for each in bad(params)} == {"unknown"}
 
 
 def test_an_outcome_nobody_knows_is_not_a_pass():
     params = estate()
-    params["checks"]["homelab1"]["checks"] = [check("psi", "drift", "Oncall_Checkliste 2.4", outcome="fine")]
+    params["checks"]["lab1"]["checks"] = [check("psi", "drift", "Oncall_Checkliste 2.4", outcome="fine")]
     assert [each.outcome for each in bad(params)] == ["unknown"]
 
 
 def alerts(params):
-    return params["alerts"]["homelab1"]
+    return params["alerts"]["lab1"]
 
 
-def test_a_critical_alarm_nobody_took_is_red_and_a_warning_is_listed():
+def test_a_critical_alert_nobody_took_is_red_and_a_warning_is_listed():
     params = estate()
-    alerts(params)["alerts"] += [alert("Psi", host="homelab2"), alert("HostDisk", "warning", "e1e1e1e1e1e1e1e1")]
-    found = only(params, "2.5", "fail", "alarm Psi host=homelab2", "nobody is on it")
-    assert found.mend == './runbook alert_take -e alert=d059425a -e next_step="what you do about it"'
+    alerts(params)["alerts"] += [alert("Psi", host="lab2"), alert("HostDisk", "warning", "e1e1e1e1e1e1e1e1")]
+    found = only(params, "2.5", "fail", "alert Psi host=lab2", "nobody is on it")
+    assert found.fix == './runbook alert_take -e alert=d059425a -e next_step="what you do about it"'
 
 
-def test_an_alarm_of_no_known_severity_is_taken_for_critical():
+def test_an_alert_of_no_known_severity_is_taken_for_critical():
     params = estate()
     alerts(params)["alerts"].append(alert("Odd", "page"))
-    only(params, "2.5", "fail", "alarm Odd")
+    only(params, "2.5", "fail", "alert Odd")
 
 
-def test_an_alarm_that_somebody_took_is_shown_with_person_and_next_action():
+def test_an_alert_that_somebody_took_is_shown_with_person_and_next_action():
     params = estate()
     alerts(params)["alerts"].append(alert("Psi"))
     params["shift"]["takes"] = [take()]
@@ -364,7 +364,7 @@ def test_an_alarm_that_somebody_took_is_shown_with_person_and_next_action():
     assert any("anna is on it" in each.text and "trains the model anew" in each.text for each in points(params))
 
 
-def test_an_alarm_that_went_and_came_back_is_nobodys():
+def test_an_alert_that_went_and_came_back_is_nobodys():
     params = estate()
     alerts(params)["alerts"].append(alert("Psi"))
     params["shift"]["takes"] = [take(at="2026-11-21T05:29:59.000Z")]
@@ -379,7 +379,7 @@ def test_who_took_it_last_has_it():
     assert who_has(alert("Psi", fingerprint="another"), takes) == {}
 
 
-def test_without_the_control_host_nobody_knows_who_is_on_an_alarm():
+def test_without_the_control_host_nobody_knows_who_is_on_an_alert():
     params = estate()
     alerts(params)["alerts"].append(alert("Psi"))
     params["shift"] = {"unreachable": True, "msg": "Connection refused"}
@@ -388,25 +388,25 @@ def test_without_the_control_host_nobody_knows_who_is_on_an_alarm():
 
 def test_an_alertmanager_that_is_away_is_unknown():
     params = estate()
-    params["alerts"]["homelab1"] = {"outcome": "unknown", "summary": "no answer: Connection refused."}
+    params["alerts"]["lab1"] = {"outcome": "unknown", "summary": "no answer: Connection refused."}
     only(params, "2.5", "unknown", "Connection refused")
 
 
-def test_alarms_that_would_not_be_carried_out_are_red():
+def test_alerts_that_would_not_be_carried_out_are_red():
     params = estate()
     params["alert_path"] |= {"outcome": "unknown", "summary": "no heartbeat ever came"}
-    only(params, "2.5", "fail", "alarms that stop trading", "no heartbeat ever came")
+    only(params, "2.5", "fail", "alerts that stop trading", "no heartbeat ever came")
 
 
 @pytest.mark.parametrize("seen", [{"unreachable": True, "msg": "Connection refused"}, {"msg": "no result"}], ids=str)
-def test_alarms_of_whose_way_nothing_was_said_are_unknown(seen):
+def test_alerts_of_whose_way_nothing_was_said_are_unknown(seen):
     params = estate()
     params["alert_path"] = seen
-    only(params, "2.5", "unknown", "alarms that stop trading", seen["msg"])
+    only(params, "2.5", "unknown", "alerts that stop trading", seen["msg"])
 
 
 @pytest.mark.parametrize("seen", [None, {"outcome": "unknown", "is_set_up": False, "summary": "none was set up"}])
-def test_an_estate_that_was_never_promised_the_way_of_its_alarms_says_nothing_of_it(seen):
+def test_an_estate_that_was_never_promised_the_way_of_its_alerts_says_nothing_of_it(seen):
     params = estate()
     params["alert_path"] = seen
     assert bad(params) == []
@@ -415,7 +415,7 @@ def test_an_estate_that_was_never_promised_the_way_of_its_alarms_says_nothing_of
 def test_a_watchdog_that_does_not_arrive_is_red():
     params = estate()
     alerts(params)["alerts"] = []
-    only(params, "2.5", "fail", "path of alarms")
+    only(params, "2.5", "fail", "path of alerts")
 
 
 def test_a_silence_that_ends_soon_is_red_and_a_long_one_is_listed():
@@ -434,7 +434,7 @@ def test_a_silence_over_what_stops_trading_is_red_however_it_is_written(matcher)
     params = estate()
     alerts(params)["silences"] = [silence("2026-11-22T05:00:00.000Z", matcher)]
     found = only(params, "2.5", "fail", "it silences what stops trading")
-    assert found.mend == "./runbook silence_end -e id=9b7a372d"
+    assert found.fix == "./runbook silence_end -e id=9b7a372d"
 
 
 def test_a_halt_is_red_and_says_who_and_why():
@@ -442,7 +442,7 @@ def test_a_halt_is_red_and_says_who_and_why():
     latch = {"scope": "all", "incident_ids": [INCIDENT], "since": "x", "by": "anna", "reason": "bars", "damaged": ""}
     host(params)["latch"] = latch
     params["incidents"]["incidents"] = [incident(state="closed")]
-    only(params, "2.8", "fail", "homelab1: halt", "by anna: bars", INCIDENT)
+    only(params, "2.8", "fail", "lab1: halt", "by anna: bars", INCIDENT)
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(5, "until "), (-5, "ran out at ")])
@@ -453,7 +453,7 @@ def test_a_feed_gate_says_whether_it_still_counts_and_is_no_fault(minutes, words
         "expires_at": format_utc(NOW + timedelta(minutes=minutes)),
     }
     host(params)["gate"] = gate | {"by": "anna"}
-    (found,) = [each for each in points(params) if each.subject == "homelab1: feed gate"]
+    (found,) = [each for each in points(params) if each.subject == "lab1: feed gate"]
     assert (found.outcome, f"{words}{gate['expires_at']}" in found.text) == ("pass", True)
 
 
@@ -463,7 +463,7 @@ def test_where_a_host_is_halted_for_an_incident_that_is_not_on_record_none_is_op
     host(params)["latch"] = latch
     found = [each for each in bad(params) if each.subject == INCIDENT]
     assert [(each.section, each.outcome) for each in found] == [("2.8", "fail")]
-    assert found[0].mend == f"./runbook incident_info -e incident_id={INCIDENT}"
+    assert found[0].fix == f"./runbook incident_info -e incident_id={INCIDENT}"
     assert not any(each.text == "none is open" for each in points(params))
 
 
@@ -476,7 +476,7 @@ def test_an_open_incident_is_red_and_a_closed_one_is_not():
 def test_incidents_and_records_that_nobody_read_are_unknown():
     params = estate()
     params["incidents"] = {"unreachable": True, "msg": "Connection refused"}
-    params["shift"]["trouble"] = ["log.jsonl can not be understood in line 3"]
+    params["shift"]["trouble"] = ["log.jsonl cannot be understood in line 3"]
     assert [each.outcome for each in bad(params)] == ["unknown", "unknown"]
 
 
@@ -484,7 +484,7 @@ def test_only_what_changed_is_told():
     was = [
         {"section": "2.1", "subject": "disk", "outcome": "pass"},
         {"section": "2.1", "subject": "clock", "outcome": "fail"},
-        {"section": "2.5", "subject": "alarm", "outcome": "fail"},
+        {"section": "2.5", "subject": "alert", "outcome": "fail"},
         {"section": "2.5", "subject": "silence", "outcome": "pass"},
     ]
     now = [
@@ -496,5 +496,5 @@ def test_only_what_changed_is_told():
     assert compare(was, now) == [
         ("2.1", "disk", "pass", "fail"),
         ("2.4", "psi", "new", "unknown"),
-        ("2.5", "alarm", "fail", "gone"),
+        ("2.5", "alert", "fail", "gone"),
     ]

@@ -119,7 +119,7 @@ def test_a_log_without_one_time_that_can_be_read_is_not_known(tmp_path, host):
     assert (seen["errors"][0]["recent"], "no record in it says when" in seen["errors"][0]["trouble"]) == (None, True)
 
 
-def test_a_log_that_can_not_be_read_is_named_with_its_container(tmp_path, host):
+def test_a_log_that_cannot_be_read_is_named_with_its_container(tmp_path, host):
     paper = bot("paper")
     seen = look(host(paper, **{paper.id: "The engine could not read logs: none."}), tmp_path)
     assert seen["errors"][0] | {"recent": None, "trouble": "The engine could not read logs: none."} == seen["errors"][0]
@@ -137,7 +137,7 @@ def test_files_of_ours_are_read_and_damaged_ones_named(tmp_path, host):
     seen = look(host(), tmp_path)
     assert seen["gate"] == {"passed_at": "a", "expires_at": "b", "by": "anna"}
     assert seen["audit"] == entries[:1]
-    assert "the audit log can not be understood in line 3, 4" in seen["trouble"]
+    assert "the audit log cannot be understood in line 3, 4" in seen["trouble"]
     assert seen["latch"]["damaged"], "an empty latch is engaged"
     assert seen["outcome"] == "unknown"
     assert [words for words in ("desired.json", "drift log") if words not in seen["summary"]] == []

@@ -1,4 +1,4 @@
-"""The record of shifts: who is on which alarm, and whose shift it is."""
+"""The record of shifts: who is on which alert, and whose shift it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trading_ops.oncall.log import (
 )
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-ALARM = {"fingerprint": "d059425acb157b72", "alertname": "Psi", "starts_at": "2026-11-21T05:30:00.000Z"}
+ALERT = {"fingerprint": "d059425acb157b72", "alertname": "Psi", "starts_at": "2026-11-21T05:30:00.000Z"}
 
 
 def at(minute: int) -> str:
@@ -24,7 +24,7 @@ def at(minute: int) -> str:
 
 
 def taken(minute: int, by: str = "anna", **more: str):
-    return build_entry("alert_taken", by, at(minute), {**ALARM, "next": "trains it", **more})
+    return build_entry("alert_taken", by, at(minute), {**ALERT, "next": "trains it", **more})
 
 
 def entry(kind: str, minute: int, **facts: str):
@@ -35,9 +35,9 @@ def entry(kind: str, minute: int, **facts: str):
 @pytest.mark.parametrize(
     ("kind", "by", "facts"),
     [
-        ("alert_taken", "anna", ALARM),
-        ("alert_taken", "anna", {**ALARM, "next": " "}),
-        ("alert_taken", " ", {**ALARM, "next": "x"}),
+        ("alert_taken", "anna", ALERT),
+        ("alert_taken", "anna", {**ALERT, "next": " "}),
+        ("alert_taken", " ", {**ALERT, "next": "x"}),
         ("handover_accepted", "bo", {}),
         ("shift_ended", "bo", {}),
     ],
@@ -49,7 +49,7 @@ def test_an_entry_that_says_too_little_is_none(kind, by, facts):
 
 def test_only_what_belongs_to_the_kind_is_kept():
     found = taken(1, annotations="long", labels="few")
-    assert found.keys() == {*ALARM, "next", "labels", "at", "kind", "by"}
+    assert found.keys() == {*ALERT, "next", "labels", "at", "kind", "by"}
 
 
 def test_the_same_take_again_says_nothing_new_and_a_return_to_it_does():
@@ -57,7 +57,7 @@ def test_the_same_take_again_says_nothing_new_and_a_return_to_it_does():
     assert select_new([first], [again]) == []
     assert select_new([first], [other]) == [other]
     assert select_new([first, other], [taken(4)]) != [], "anna takes it back from bo"
-    assert select_new([first], [taken(2, starts_at=at(2))]) != [], "the alarm came anew"
+    assert select_new([first], [taken(2, starts_at=at(2))]) != [], "the alert came anew"
 
 
 def test_a_shift_begins_each_time_it_is_started():
@@ -131,7 +131,7 @@ def test_a_line_that_was_cut_off_is_named_and_swallows_no_other(tmp_path):
     ensure_written(tmp_path, [taken(1)], {}, False)
     seen = observe(tmp_path, NOW)
     assert (seen["outcome"], len(seen["takes"])) == ("unknown", 1)
-    assert "can not be understood in line 1" in seen["summary"]
+    assert "cannot be understood in line 1" in seen["summary"]
 
 
 def test_words_that_somebody_pasted_end_no_line_of_the_log_of_shifts_or_of_releases(tmp_path):
@@ -149,7 +149,7 @@ def test_the_last_report_and_releases_are_read(tmp_path):
     assert (seen["last_report"]["generated_at"], seen["releases"][0]["id"]) == ("x", "REL-1")
     assert seen["explained_until"] == at(1), "that was more than six hours ago"
     (tmp_path / "shift/last_report.json").write_text("{")
-    assert "last report can not be read" in observe(tmp_path, NOW)["summary"]
+    assert "last report cannot be read" in observe(tmp_path, NOW)["summary"]
 
 
 def test_a_disk_that_takes_nothing_is_a_failure(tmp_path):

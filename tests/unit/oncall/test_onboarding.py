@@ -1,4 +1,4 @@
-"""The onboarding report: each mismatch is named with the line that mends it, notes do not fail it."""
+"""The onboarding report: each mismatch is named with the line that fixes it, notes do not fail it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def report(engine: FakeEngine, estate: Estate = ESTATE, guard: dict[str, str] = 
 
 
 def mismatches(result: dict[str, Any]) -> list[str]:
-    assert all(item["level"] in LEVELS and item["mend"] and item["expected"] for item in result["findings"])
+    assert all(item["level"] in LEVELS and item["fix"] and item["expected"] for item in result["findings"])
     return [f"{item['about']}: {item['seen']}" for item in result["findings"] if item["level"] == "mismatch"]
 
 
@@ -78,7 +78,7 @@ def test_each_mismatch_of_a_bot_is_named_and_fails_the_report(container, more, w
     (found,) = mismatches(seen)
     assert words in found
     assert words in seen["summary"]
-    assert "mend: " in seen["summary"]
+    assert "fix: " in seen["summary"]
 
 
 def test_restart_policy_is_a_mismatch_only_where_no_guard_takes_it_away():
@@ -172,7 +172,7 @@ def test_page_without_metrics_is_no_feed(page):
     assert all(name in found for name in FEED_METRICS)
 
 
-def test_metrics_that_can_not_be_read_are_a_mismatch():
+def test_metrics_that_cannot_be_read_are_a_mismatch():
     (found,) = mismatches(report(feed("live_connector"), FEED, page=OSError("connection refused")))
     assert "connection refused" in found
 

@@ -85,7 +85,7 @@ def test_a_healthy_estate_gives_a_green_report_in_three_formats(tmp_path):
 
 def test_a_dry_run_judges_and_writes_nothing(tmp_path):
     params = estate()
-    params["hosts"]["homelab1"]["filesystems"].append(disk("/srv", used=0.95))
+    params["hosts"]["lab1"]["filesystems"].append(disk("/srv", used=0.95))
     result = write(tmp_path, params, dry_run=True)
     assert (result["outcome"], result["changed"], list(tmp_path.iterdir())) == ("failed", False, [])
 
@@ -110,25 +110,25 @@ def test_a_since_that_two_clocks_can_differ_by_is_now(tmp_path):
 
 def test_what_is_bad_stands_in_the_verdict_and_in_its_section_with_the_way_out(tmp_path):
     params = estate()
-    params["hosts"]["homelab1"]["filesystems"].append(disk("/srv", used=0.95))
-    params["hosts"]["homelab2"] = {"msg": "Connection timed out"}
+    params["hosts"]["lab1"]["filesystems"].append(disk("/srv", used=0.95))
+    params["hosts"]["lab2"] = {"msg": "Connection timed out"}
     result = write(tmp_path, params)
     assert result["outcome"] == "failed"
-    assert result["summary"].index("disk /srv") < result["summary"].index("homelab2: host"), "what is known is first"
+    assert result["summary"].index("disk /srv") < result["summary"].index("lab2: host"), "what is known is first"
     assert result["next_command"].startswith("du -xh")
     assert [line.split(" | ")[1] for line in result["lines"]] == ["✖ NOT GOOD", "? NOT KNOWN"]
     text = (tmp_path / NAME / "report.md").read_text()
     section = text.partition("## 2.1 ")[2].partition("\n## ")[0]
-    assert "NOT GOOD | homelab1: disk /srv | 95 %" in section
+    assert "NOT GOOD | lab1: disk /srv | 95 %" in section
 
 
 def test_what_changed_since_the_last_report_is_told(tmp_path):
     params = estate()
     first = write(tmp_path, params)["record"]
     params["shift"]["last_report"] = first
-    params["hosts"]["homelab1"]["filesystems"][0] = disk("/", used=0.95)
+    params["hosts"]["lab1"]["filesystems"][0] = disk("/", used=0.95)
     record = write(tmp_path, params)["record"]
-    assert record["changed"] == [["2.1", "homelab1: disk /", "pass", "fail"]]
+    assert record["changed"] == [["2.1", "lab1: disk /", "pass", "fail"]]
     page = (tmp_path / NAME / "report.html").read_text()
     assert f"What changed since {first['generated_at']}" in page
     assert "<td>✔ good</td><td>✖ NOT GOOD</td>" in page
@@ -160,12 +160,10 @@ def test_text_from_elsewhere_stays_text(tmp_path):
         hostile, errors=[{**errors(HOSTILE, None), "trouble": HOSTILE}], trouble=[HOSTILE]
     )
     params["hosts"]["away"] = {"msg": HOSTILE}
-    params["alerts"]["homelab1"]["alerts"] += [
+    params["alerts"]["lab1"]["alerts"] += [
         {**alert(HOSTILE, HOSTILE, host=HOSTILE), "annotations": {"summary": HOSTILE}}
     ]
-    params["alerts"]["homelab1"]["silences"] = [
-        {**silence("2026-11-21T07:00:00.000Z", ("a", HOSTILE)), "comment": HOSTILE}
-    ]
+    params["alerts"]["lab1"]["silences"] = [{**silence("2026-11-21T07:00:00.000Z", ("a", HOSTILE)), "comment": HOSTILE}]
     params["incidents"]["incidents"] = [incident(owner=HOSTILE) | {"reason": HOSTILE}]
     params["curves"] = curves(label=HOSTILE)
     params["shift"]["last_report"] = {"generated_at": "2026-11-20T06:00:00Z", "findings": [{"subject": HOSTILE}]}
@@ -186,7 +184,7 @@ def test_text_from_elsewhere_stays_text(tmp_path):
     assert not any("\n" in line for line in result["lines"])
 
 
-def test_a_report_that_can_not_be_written_is_a_failure(tmp_path):
+def test_a_report_that_cannot_be_written_is_a_failure(tmp_path):
     (tmp_path / NAME).write_text("a file where the folder should be")
     result = write(tmp_path, draw=no_curves)
     assert result["outcome"] == "failed"

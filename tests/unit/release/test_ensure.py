@@ -321,7 +321,7 @@ def test_a_file_without_git_in_the_way_forbids_it(estate):
     assert (estate.root / "config/new.yml").read_text() == "mine\n"
 
 
-def test_a_desired_state_that_can_not_be_read_forbids_it(estate, second):
+def test_a_desired_state_that_cannot_be_read_forbids_it(estate, second):
     (estate.state / "desired.json").write_text("garbage")
     refused = estate.release(second)
     assert (refused["outcome"], estate.head()) == ("refused", estate.first)
@@ -421,7 +421,7 @@ def test_pins_on_record_are_what_ran_here_though_another_host_ran_another_image(
     assert back["outcome"] == "proven", back["summary"]
 
 
-def test_two_images_that_ran_under_one_reference_can_not_both_come_back(estate, second):
+def test_two_images_that_ran_under_one_reference_cannot_both_come_back(estate, second):
     pins = {f"{PROJECT}/gui": f"app:1@{IDS['app:1']}", f"{PROJECT}/live_connector": f"app:1@{IDS['app:2']}"}
     refused = estate.release(estate.first, pins=pins)
     assert (refused["outcome"], "app:1 ran as more than one image" in refused["summary"]) == ("refused", True)

@@ -1,4 +1,4 @@
-"""What forbids a deploy: each demand is broken alone once, and whoever owes a word and gives none counts against it."""
+"""What forbids a deploy: each demand is broken alone once, and a host that gives no answer counts against it."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def parity(*series):
 
 GOOD = Facts(
     demands=tuple(word for word in DEMANDS if word != "named"),
-    hosts=("homelab1", "homelab2"),
-    database_hosts=("homelab1",),
+    hosts=("lab1", "lab2"),
+    database_hosts=("lab1",),
     bots={
-        "homelab1": host(BOT),
-        "homelab2": host(BOT | {"name": "trading-live-bot-1", "mode": "live", "running": False}),
+        "lab1": host(BOT),
+        "lab2": host(BOT | {"name": "trading-live-bot-1", "mode": "live", "running": False}),
     },
-    metrics={"homelab1": parity(("homelab1", "paper", "pass"), ("homelab2", "live", "unknown"))},
-    backups={"homelab1": {"outcome": "proven", "sets": [{"id": "SET-20261121-020000"}]}},
-    schemas={"homelab1": {"outcome": "proven", "version": 2}},
+    metrics={"lab1": parity(("lab1", "paper", "pass"), ("lab2", "live", "unknown"))},
+    backups={"lab1": {"outcome": "proven", "sets": [{"id": "SET-20261121-020000"}]}},
+    schemas={"lab1": {"outcome": "proven", "version": 2}},
     releases={"outcome": "proven", "pause": {}},
     incidents={"outcome": "proven", "open": []},
     is_schema_kept=True,
@@ -58,7 +58,7 @@ def refused(**changed):
 def test_where_nothing_is_wrong_it_goes_on_and_tells_what_runs():
     result = judge(GOOD)
     assert (result["outcome"], result["next_command"], result["pause_reason"]) == ("proven", "", "")
-    assert result["running_bots"] == ["homelab1/trading-paper-bot-1"]
+    assert result["running_bots"] == ["lab1/trading-paper-bot-1"]
     assert result["schema_versions"] == [2]
 
 
@@ -69,19 +69,19 @@ def test_where_nothing_is_wrong_it_goes_on_and_tells_what_runs():
         ({"incidents": {"outcome": "unknown", "open": []}}, "is not known", "incident_info"),
         ({"incidents": {}}, "is not known", "incident_info"),
         (
-            {"bots": GOOD.bots | {"homelab2": host(engaged=True, incident_ids=["INC-1"])}},
-            "homelab2 is halted",
+            {"bots": GOOD.bots | {"lab2": host(engaged=True, incident_ids=["INC-1"])}},
+            "lab2 is halted",
             "halt_release",
         ),
-        ({"bots": GOOD.bots | {"homelab2": host() | {"latch": {}}}}, "nobody knows whether homelab2", "status"),
-        ({"bots": {"homelab1": host()}}, "what runs on homelab2 is not known", "status"),
-        ({"bots": GOOD.bots | {"homelab2": host() | {"outcome": "unknown"}}}, "homelab2 is not known", "status"),
+        ({"bots": GOOD.bots | {"lab2": host() | {"latch": {}}}}, "nobody knows whether lab2", "status"),
+        ({"bots": {"lab1": host()}}, "what runs on lab2 is not known", "status"),
+        ({"bots": GOOD.bots | {"lab2": host() | {"outcome": "unknown"}}}, "lab2 is not known", "status"),
         ({"releases": {"outcome": "proven", "pause": PAUSE}}, "Deploys are paused", "deploy_resume"),
         ({"releases": {}}, "whether deploys are paused is not known", "releases"),
-        ({"backups": {"homelab1": {"outcome": "failed", "summary": "30.0 h old"}}}, "30.0 h old", "./runbook backup"),
+        ({"backups": {"lab1": {"outcome": "failed", "summary": "30.0 h old"}}}, "30.0 h old", "./runbook backup"),
         ({"backups": {}}, "it said nothing", "./runbook backup"),
-        ({"metrics": {"homelab1": parity(("homelab1", "paper", "unknown"))}}, "parity is not known", "checks"),
-        ({"metrics": {}}, "parity is not known: tracking_error of homelab1/trading-paper-bot-1", "checks"),
+        ({"metrics": {"lab1": parity(("lab1", "paper", "unknown"))}}, "parity is not known", "checks"),
+        ({"metrics": {}}, "parity is not known: tracking_error of lab1/trading-paper-bot-1", "checks"),
         ({"hosts": ()}, "no host has a stack", "list"),
         ({"demands": ("parity", "nosuch")}, "nobody knows the demand nosuch", ""),
         ({"restore_set": "SET-1"}, "no backup SET-1", "backup_info"),
@@ -94,8 +94,8 @@ def test_each_demand_alone_forbids_it_and_names_what_helps(changed, word, comman
 
 
 def test_parity_that_is_off_forbids_it_and_asks_for_a_pause():
-    result = refused(metrics={"homelab1": parity(("homelab1", "paper", "fail"))})
-    assert "Tracking error of host=homelab1, mode=paper: 0.004, must be <= 0.001" in result["pause_reason"]
+    result = refused(metrics={"lab1": parity(("lab1", "paper", "fail"))})
+    assert "Tracking error of host=lab1, mode=paper: 0.004, must be <= 0.001" in result["pause_reason"]
     assert "deploy_resume" in result["next_command"]
 
 
@@ -104,7 +104,7 @@ def test_a_bot_that_does_not_run_keeps_no_deploy_waiting():
     assert judge(replace(GOOD, bots=stopped, metrics={}))["outcome"] == "proven"
 
 
-def test_the_backlog_item_is_shown_where_an_alarm_has_paused_deploys():
+def test_the_backlog_item_is_shown_where_an_alert_has_paused_deploys():
     text = "\n".join(refused(releases={"outcome": "proven", "pause": PAUSE})["lines"])
     assert "Analyse fill engine, strategy and feed again: tracking error" in text
     assert refused(releases={"outcome": "proven", "pause": PAUSE | {"source": "person"}})["lines"] == []

@@ -1,4 +1,4 @@
-"""Images pinned: one content for ever, brought back where its reference has moved on, and never another one."""
+"""Images pinned: one content forever, brought back where its reference has moved on, and never another one."""
 
 from __future__ import annotations
 

@@ -37,12 +37,12 @@ def host(revision="b" * 40, pin=PIN, config="h2", **more):
     } | more
 
 
-DEPLOYED = Ran("reno", "run.1", "faster bars", "deployed", {"homelab1": host()}, {"outcome": "pass"}, 2, 3)
+DEPLOYED = Ran("reno", "run.1", "faster bars", "deployed", {"lab1": host()}, {"outcome": "pass"}, 2, 3)
 BACK = replace(
     DEPLOYED,
     result="rolled_back",
     hosts={
-        "homelab1": host(
+        "lab1": host(
             "a" * 40,
             OLD,
             "h1",
@@ -75,7 +75,7 @@ def test_the_first_release_puts_what_ran_before_on_record_first(tmp_path):
     assert (found["images"], found["schema_supported_max"]) == ({"ai_trading_core/gui": OLD}, 2)
     assert deployed["id"] == "REL-20261121-080010"
     assert (deployed["images"], deployed["schema_supported_max"]) == ({"ai_trading_core/gui": PIN}, 3)
-    assert (deployed["by"], deployed["gate"], deployed["hosts"]) == ("reno", {"outcome": "pass"}, ["homelab1"])
+    assert (deployed["by"], deployed["gate"], deployed["hosts"]) == ("reno", {"outcome": "pass"}, ["lab1"])
     assert len(deployed["config_sha256"]) == 64
 
 
@@ -87,7 +87,7 @@ def test_what_the_log_knows_is_not_found_again(tmp_path):
 
 def test_what_somebody_changed_past_this_project_is_put_on_record(tmp_path):
     record(tmp_path)
-    by_hand = {"homelab1": host("c" * 40, PIN, "h3", revision_before="d" * 40)}
+    by_hand = {"lab1": host("c" * 40, PIN, "h3", revision_before="d" * 40)}
     record(tmp_path, replace(DEPLOYED, hosts=by_hand), NOW.replace(minute=1))
     assert [(result, name) for result, name, _ in results(tmp_path)][2:] == [("found", "d"), ("deployed", "c")]
 
@@ -96,7 +96,7 @@ def test_where_nothing_changed_nothing_is_recorded(tmp_path):
     record(tmp_path)
     before = (tmp_path / RELEASES_FILE).read_bytes()
     same = {
-        "homelab1": host(
+        "lab1": host(
             revision_before="b" * 40,
             images_before={"ai_trading_core/gui": PIN},
             config_before={"ai_trading_core/gui": "h2"},
@@ -109,7 +109,7 @@ def test_where_nothing_changed_nothing_is_recorded(tmp_path):
 def test_hosts_that_a_killed_run_left_half_way_are_brought_back_on_record(tmp_path):
     record(tmp_path)
     same = {"revision_before": "b" * 40, "images_before": {"ai_trading_core/gui": PIN}}
-    half_way = {"homelab1": host(changed=True), "homelab2": host(**same, changed=False)}
+    half_way = {"lab1": host(changed=True), "lab2": host(**same, changed=False)}
     record(tmp_path, replace(DEPLOYED, result="rolled_back", hosts=half_way), NOW.replace(minute=1))
     assert [result for result, _, _ in results(tmp_path)] == ["found", "deployed", "rolled_back"]
 
@@ -124,16 +124,16 @@ def test_a_failed_one_is_on_record_and_is_no_way_back(tmp_path):
 
 
 def test_hosts_that_differ_are_no_release(tmp_path):
-    both = {"homelab1": host(), "homelab2": host(revision="c" * 40)}
+    both = {"lab1": host(), "lab2": host(revision="c" * 40)}
     assert record(tmp_path, replace(DEPLOYED, hosts=both))["outcome"] == "failed"
     assert record(tmp_path, replace(DEPLOYED, hosts={}))["outcome"] == "failed"
-    two_images = {"homelab1": host(), "homelab2": host(pin=OLD)}
+    two_images = {"lab1": host(), "lab2": host(pin=OLD)}
     assert record(tmp_path, replace(DEPLOYED, hosts=two_images))["outcome"] == "failed"
     assert not (tmp_path / RELEASES_FILE).exists()
 
 
 def test_hosts_that_ran_different_things_before_leave_nothing_to_go_back_to(tmp_path):
-    both = {"homelab1": host(), "homelab2": host(revision_before="c" * 40)}
+    both = {"lab1": host(), "lab2": host(revision_before="c" * 40)}
     record(tmp_path, replace(DEPLOYED, hosts=both))
     assert results(tmp_path) == [("deployed", "b", None)]
 
@@ -167,7 +167,7 @@ def test_what_runs_and_whether_deploys_are_paused_is_said(tmp_path):
     assert observe(tmp_path, "REL-20990101-000000")["outcome"] == "refused"
 
 
-def test_a_log_that_can_not_be_read_is_refused_and_never_an_empty_one(tmp_path):
+def test_a_log_that_cannot_be_read_is_refused_and_never_an_empty_one(tmp_path):
     (tmp_path / RELEASES_FILE).mkdir()
     assert observe(tmp_path, "")["outcome"] == "refused"
     assert record(tmp_path)["outcome"] == "failed"

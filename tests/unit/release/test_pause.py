@@ -1,4 +1,4 @@
-"""The pause of deploys: what can not be understood is one, the first one's words stay, only a reason lifts it."""
+"""The pause of deploys: what cannot be understood is one, the first one's words stay, only a reason lifts it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def pause(tmp_path, wanted=FIRST, dry_run=False):
     return ensure_paused(tmp_path, wanted, "", dry_run)
 
 
-def resume(tmp_path, reason="found and mended", dry_run=False):
+def resume(tmp_path, reason="found and fixed", dry_run=False):
     return ensure_resumed(tmp_path, reason, "reno", NOW, dry_run)
 
 
@@ -35,7 +35,7 @@ def test_no_file_is_the_only_sign_of_no_pause(tmp_path):
     "text",
     ["", " ", "{", "[]", "null", "{}", '{"since": "x", "by": "", "reason": "x", "source": "x"}', "[" * 100_000],
 )
-def test_what_can_not_be_understood_is_a_pause(tmp_path, text):
+def test_what_cannot_be_understood_is_a_pause(tmp_path, text):
     (tmp_path / PAUSE_FILE).write_text(text)
     assert read_pause(tmp_path).damaged
     assert "counts as one" in read_pause(tmp_path).sentence()
@@ -62,7 +62,7 @@ def test_a_damaged_pause_is_replaced_by_one_that_says_why(tmp_path):
     assert read_pause(tmp_path) == FIRST
 
 
-def test_an_audit_log_that_can_not_be_written_does_not_keep_deploys_going(tmp_path):
+def test_an_audit_log_that_cannot_be_written_does_not_keep_deploys_going(tmp_path):
     (tmp_path / "audit.jsonl").mkdir()
     paused = pause(tmp_path)
     assert (paused["outcome"], bool(paused["warnings"])) == ("proven", True)
@@ -76,11 +76,11 @@ def test_it_is_lifted_with_a_reason_only_and_that_is_on_record_first(tmp_path):
     lifted = resume(tmp_path)
     assert (lifted["outcome"], lifted["changed"]) == ("proven", True)
     assert read_pause(tmp_path) is None
-    assert audited(tmp_path)[-1] == ("deploys resumed", "found and mended")
+    assert audited(tmp_path)[-1] == ("deploys resumed", "found and fixed")
     assert resume(tmp_path)["changed"] is False
 
 
-def test_it_stays_where_lifting_it_can_not_be_put_on_record(tmp_path):
+def test_it_stays_where_lifting_it_cannot_be_put_on_record(tmp_path):
     pause(tmp_path)
     (tmp_path / "audit.jsonl").unlink()
     (tmp_path / "audit.jsonl").mkdir()

@@ -106,12 +106,12 @@ def test_a_service_that_needs_a_bot_forbids_the_release_where_that_would_start_i
     assert (untouched.refusals, untouched.touched) == ((), ())
 
 
-@pytest.mark.parametrize("running", [(), ("homelab2/trading-live-bot-1",)])
+@pytest.mark.parametrize("running", [(), ("lab2/trading-live-bot-1",)])
 def test_the_feed_is_not_touched_while_a_bot_runs_anywhere(running):
     rules = Rules(("bot",), "live_connector", running)
     plan = decide([service("live_connector", "h2")], [seen("live_connector")], rules=rules)
     assert len(plan.refusals) == len(running)
-    assert all("while bots run: homelab2/trading-live-bot-1" in refusal.sentence for refusal in plan.refusals)
+    assert all("while bots run: lab2/trading-live-bot-1" in refusal.sentence for refusal in plan.refusals)
     untouched = decide(
         [service("live_connector"), service("g", "h2")], [seen("live_connector"), seen("g")], rules=rules
     )

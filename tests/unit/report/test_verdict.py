@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from trading_ops.core.outcome import EXIT_CODES, worst
-from trading_ops.report.verdict import Expected, Result, Run, SideProof, judge
+from trading_ops.report.verdict import BestEffortProof, Expected, Result, Run, judge
 
 LATCH = {"engaged": True, "incident_ids": ["INC-1"]}
 
@@ -70,12 +70,12 @@ def test_run_in_which_no_host_answered_is_unknown_not_invalid():
     )
 
 
-@pytest.mark.parametrize("proof", ["kill_switch", "bots", "compose_services", "kill_switch_info"])
+@pytest.mark.parametrize("proof", ["kill_switch", "bot_stop", "compose_services", "kill_switch_info"])
 def test_unreachable_host_is_unknown_for_every_proof(proof):
     assert judge(run(hosts="b", proof=proof, unreachable=(("b", "timed out"),))).exit_code == 10
 
 
-@pytest.mark.parametrize(("proof", "code"), [("kill_switch", 10), ("bots", 10), ("compose_services", 1)])
+@pytest.mark.parametrize(("proof", "code"), [("kill_switch", 10), ("bot_stop", 10), ("compose_services", 1)])
 def test_missing_proof_of_a_stop_is_unknown(proof, code):
     seen = replace(stopped("a"), proof=proof)
     assert judge(run(seen, proof=proof)).exit_code == code
@@ -155,7 +155,7 @@ def test_failed_task_without_an_outcome_is_a_failure_beside_good_proofs():
 
 def test_wrong_variables_before_anything_ran_are_wrong_usage_also_for_a_stop():
     stray = Result("a", "", "usage", "missing required arguments: mode")
-    verdict = judge(run(stray, replace(stray, host="b"), proof="bots"))
+    verdict = judge(run(stray, replace(stray, host="b"), proof="bot_stop"))
     assert (verdict.exit_code, "missing required arguments: mode" in verdict.line) == (2, True)
 
 
@@ -191,7 +191,7 @@ def test_next_command_is_that_of_the_most_serious_result():
 
 
 def test_what_is_left_half_done_comes_before_the_same_command_again_where_another_run_holds_a_host():
-    held = Result("b", "lease", "locked", "Held by reno")
+    held = Result("b", "state_lease", "locked", "Held by reno")
     ended = Result("a", "", "failed", "NOT BACK: b", "./runbook releases")
     assert judge(run(held, ended, proof="release")).line.endswith("NEXT: ./runbook releases")
     nothing_left = replace(ended, next_command="")
@@ -231,21 +231,23 @@ def venue(host: str, orders: str, count: int = 0, url: str = "http://venue") -> 
 )
 def test_open_orders_are_the_venues_word_and_else_the_bots(bots, venues, expected, manual):
     results = stopped("a", orders=bots), stopped("b", orders=bots)
-    verdict = judge(run(*results, side_results=tuple(venue(*asked) for asked in venues)))
+    verdict = judge(run(*results, best_effort_results=tuple(venue(*asked) for asked in venues)))
     assert (verdict.exit_code, expected in verdict.line) == (0, True), verdict.line
     assert ("NOW at the venue" in verdict.line) is manual
 
 
 def test_second_stop_asks_the_venue_as_well():
     still = Result("a", "kill_switch", "proven", "", fields={"bots": [{"how": "already stopped"}], "latch": LATCH})
-    line = judge(run(still, hosts="a", side_results=(venue("a", "open", 1),))).line
+    line = judge(run(still, hosts="a", best_effort_results=(venue("a", "open", 1),))).line
     assert "orders: 1 OPEN (venue: 1 open) - NOW at the venue" in line
 
 
-def test_side_results_neither_fail_a_stop_nor_save_it():
+def test_best_effort_results_neither_fail_a_stop_nor_save_it():
     broken = Result("a", "open_orders_info", "failed", "boom")
-    assert judge(run(stopped("a"), stopped("b"), side_results=(broken,))).exit_code == 0
-    assert judge(run(stopped("a"), side_results=(replace(stopped("b"), proof="open_orders_info"),))).exit_code == 10
+    assert judge(run(stopped("a"), stopped("b"), best_effort_results=(broken,))).exit_code == 0
+    assert (
+        judge(run(stopped("a"), best_effort_results=(replace(stopped("b"), proof="open_orders_info"),))).exit_code == 10
+    )
 
 
 def test_host_that_the_inventory_lost_is_unknown():
@@ -357,14 +359,14 @@ def test_stop_without_the_engine_is_proven_and_said():
 
 
 def test_refusal_by_a_module_that_a_play_does_not_owe_decides_and_is_said_once():
-    held = Result("a", "lease", "locked", "Held by reno")
+    held = Result("a", "state_lease", "locked", "Held by reno")
     verdict = judge(run(held, hosts="a", proof="compose_services"))
     assert (verdict.exit_code, verdict.line.count("Held by reno")) == (75, 1)
 
 
 def test_good_word_of_a_module_that_a_play_does_not_owe_is_neither_proof_nor_noise():
     lease, start = (
-        Result("a", "lease", "proven", "lease freed"),
+        Result("a", "state_lease", "proven", "lease freed"),
         Result("a", "compose_services", "proven", "bot running"),
     )
     verdict = judge(run(lease, start, hosts="a", proof="compose_services"))
@@ -399,16 +401,16 @@ def test_a_start_that_halts_the_estate_does_not_miss_the_hosts_it_was_not_for():
     assert judge(Run("bot_start", "lab", False, 2.34, expected, results)).exit_code == 13
 
 
-INFORM = SideProof("4.3 Inform (Informér)", "localhost", "notification")
-EVIDENCE = SideProof("4.4 Collect evidence (Indsaml evidens)", "b", "evidence")
+INFORM = BestEffortProof("4.3 Inform (Informér)", "localhost", "notification")
+EVIDENCE = BestEffortProof("4.4 Collect evidence (Indsaml evidens)", "b", "evidence")
 
 
-def incident(*side_results: Result, owed: tuple[SideProof, ...] = (INFORM, EVIDENCE), **more: Any) -> Run:
-    more = {"side_results": side_results, "side_expected": owed, **more}
+def incident(*best_effort_results: Result, owed: tuple[BestEffortProof, ...] = (INFORM, EVIDENCE), **more: Any) -> Run:
+    more = {"best_effort_results": best_effort_results, "best_effort_expected": owed, **more}
     return replace(run(stopped("a"), stopped("b"), **more), procedure="incident", retry_command="./runbook incident")
 
 
-def side(owed: SideProof, outcome: str = "proven", summary: str = "done", proof: str | None = None) -> Result:
+def side(owed: BestEffortProof, outcome: str = "proven", summary: str = "done", proof: str | None = None) -> Result:
     return Result(owed.host, owed.proof if proof is None else proof, outcome, summary, step=owed.step)
 
 
@@ -423,7 +425,7 @@ def test_what_was_missed_after_the_stop_is_named_with_its_reason_and_changes_no_
 
 
 def test_each_step_that_never_began_is_named():
-    owed = (INFORM, SideProof("4.5 Classify (Klassificér hændelse)", "localhost", "incident_classify"))
+    owed = (INFORM, BestEffortProof("4.5 Classify (Klassificér hændelse)", "localhost", "incident_classify"))
     assert "missed: 4.3 Inform (did not run); 4.5 Classify (did not run)" in judge(incident(owed=owed)).line
 
 
@@ -438,7 +440,7 @@ def test_a_host_that_went_away_after_the_stop_is_the_reason_of_what_it_owes():
 
 
 def test_what_failed_beside_what_a_step_owes_is_missed_and_what_only_looked_is_not():
-    feed = SideProof("4.2 Stop feed on data corruption", "a", "data_corruption_info")
+    feed = BestEffortProof("4.2 Stop feed on data corruption", "a", "data_corruption_info")
     looked = side(feed, "failed", "3 of 9 checks pass", proof="metric_checks_info")
     assert "missed" not in judge(incident(looked, side(feed), owed=(feed,))).line
     failed = side(feed, "failed", "live_connector still runs", proof="compose_services")
@@ -446,7 +448,7 @@ def test_what_failed_beside_what_a_step_owes_is_missed_and_what_only_looked_is_n
     assert "missed: 4.2 Stop feed on data corruption (a: live_connector still runs)" in line
 
 
-def test_a_side_job_neither_betters_nor_fails_the_stop_of_an_incident():
+def test_a_best_effort_neither_betters_nor_fails_the_stop_of_an_incident():
     unproven = replace(incident(side(INFORM), side(EVIDENCE)), results=(stopped("a"), stopped("b", "running")))
     assert judge(unproven).exit_code == 11
     assert "NEXT: ./runbook incident -e incident_id=INC-1" in judge(unproven).line

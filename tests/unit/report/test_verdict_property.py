@@ -51,7 +51,7 @@ def estates(draw: st.DrawFn) -> Run:
         seconds=1.0,
         expected=tuple(Expected(host, "kill_switch") for host in expected),
         results=tuple(results),
-        side_results=tuple(side),
+        best_effort_results=tuple(side),
         unreachable=tuple((host, "timed out") for host in lost),
         retry_command="./runbook failsafe_stop",
     )

@@ -7,13 +7,13 @@ from trading_ops.host.programs import Ended
 from trading_ops.restore.faults import RestoreFault
 from trading_ops.restore.fetch import fetch_from_folder, fetch_from_repository, repository_fault
 
-REPOSITORY = Repository("rest:http://user:secret@control1:8000/x", Path("/pw"), {"RESTIC_REST_USERNAME": "u"}, None)
+REPOSITORY = Repository("rest:http://user:secret@lab-control:8000/x", Path("/pw"), {"RESTIC_REST_USERNAME": "u"}, None)
 SNAPSHOTS = [
     {
         "id": name * 8,
         "short_id": name,
         "time": f"2026-11-2{name}T02:30:00Z",
-        "hostname": "homelab1",
+        "hostname": "lab1",
         "tags": ["trading-core", f"set=SET-2026112{name}-023000"],
         "summary": {"total_bytes_processed": 1000},
     }

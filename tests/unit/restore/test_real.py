@@ -1,4 +1,4 @@
-"""A restore goes into what is empty, compares everything, and can not take anything away."""
+"""A restore goes into what is empty, compares everything, and cannot take anything away."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_a_database_that_is_there_and_empty_is_used_as_it_is(world):
 
 
 @pytest.mark.parametrize("listing", [b"", b"x" * 600, b"\0" * 10_240])
-def test_a_folder_of_artifacts_that_can_not_be_looked_at_is_not_taken_for_an_empty_one(world, listing):
+def test_a_folder_of_artifacts_that_cannot_be_looked_at_is_not_taken_for_an_empty_one(world, listing):
     world.listing = listing
     seen = world.restore()
     assert (seen["outcome"], "could not be looked at" in seen["summary"]) == ("failed", True)

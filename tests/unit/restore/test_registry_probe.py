@@ -61,7 +61,7 @@ def test_the_model_that_carries_the_alias_is_asked():
     assert asked == ["models:/m@champion"]
 
 
-def test_a_model_that_can_not_be_loaded_says_why():
+def test_a_model_that_cannot_be_loaded_says_why():
     def load(_):
         raise OSError("no artifact")
 

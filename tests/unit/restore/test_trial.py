@@ -263,7 +263,7 @@ def test_a_bot_that_never_writes_or_stops_writing_half_way_is_silent(world, most
     assert f"public.bars: {seen}" in result["summary"]
 
 
-def test_a_table_that_the_backup_does_not_know_can_not_show_that_the_bot_works(world):
+def test_a_table_that_the_backup_does_not_know_cannot_show_that_the_bot_works(world):
     assert names(world.test(bot_tables=("trades",))) == ["bot_silent"]
 
 
@@ -284,11 +284,11 @@ def test_a_data_fault_is_final_at_once(world):
 def test_an_environment_fault_is_tried_again_until_it_is_over(world):
     world.breaks["-- timescaledb"] = Ended(1, "", "unhealthy")
 
-    def mend(words):
+    def fix(words):
         if world.clock.now >= 60:
             world.breaks.clear()
 
-    world.on_command = mend
+    world.on_command = fix
     result = world.test()
     assert (result["outcome"], result["attempts"]) == ("proven", 3)
     assert result["tables"] == 2
@@ -320,7 +320,7 @@ def test_the_runs_limit_is_a_fault_of_its_own(world):
     assert world.left() == []
 
 
-def test_what_can_not_be_removed_makes_a_good_test_red(world):
+def test_what_cannot_be_removed_makes_a_good_test_red(world):
     world.breaks["volume rm"] = Ended(0, "", "")  # a lie: it stays
     result = world.test()
     assert (result["outcome"], names(result)) == ("failed", ["left_behind"])

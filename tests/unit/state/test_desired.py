@@ -89,7 +89,7 @@ def test_others_can_read_what_was_written(tmp_path: Path):
 
 def test_file_that_nobody_understands_is_kept_beside_the_new_one(tmp_path: Path):
     (tmp_path / "desired.json").write_text("{garbage", encoding="utf-8")
-    assert "can not be understood" in read_quietly(tmp_path)[1]
+    assert "cannot be understood" in read_quietly(tmp_path)[1]
     said = record_quietly(tmp_path, {"p/bot": "stopped"}, "reno", "halt", FIRST)
     kept = [path for path in tmp_path.iterdir() if "damaged" in path.name]
     assert [path.read_text(encoding="utf-8") for path in kept] == ["{garbage"]
@@ -105,7 +105,7 @@ def test_directory_in_place_of_the_file_is_kept_too(tmp_path: Path):
     assert read(tmp_path)["p/bot"].state == "stopped"
 
 
-def test_place_that_can_not_be_written_is_a_warning_where_a_stop_has_happened(tmp_path: Path):
+def test_place_that_cannot_be_written_is_a_warning_where_a_stop_has_happened(tmp_path: Path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     said = record_quietly(tmp_path / "file", {"p/bot": "stopped"}, "reno", "halt", FIRST)
     assert len(said) == 1

@@ -47,7 +47,7 @@ def test_record_that_nobody_can_read_is_written_anew(tmp_path):
 
 
 @pytest.mark.parametrize("hosts", [[], ["a"]])
-def test_estate_that_can_not_be_recorded_is_never_proven(tmp_path, hosts):
+def test_estate_that_cannot_be_recorded_is_never_proven(tmp_path, hosts):
     path = tmp_path / "file"
     path.write_text("")
     assert record(path, hosts)["outcome"] in {"refused", "failed"}

@@ -52,7 +52,7 @@ def test_format_and_parse_are_inverse():
     ],
     ids=lambda text: text[:30] or "empty",
 )
-def test_what_can_not_be_understood_is_engaged_for_all(text):
+def test_what_cannot_be_understood_is_engaged_for_all(text):
     seen = parse_latch(text)
     assert seen.damaged
     assert seen.blocks("paper")
@@ -191,7 +191,7 @@ def test_release_of_nothing_is_no_change(path):
     assert not path.parent.exists()
 
 
-def test_damaged_latch_can_not_be_released_by_any_id(path):
+def test_damaged_latch_cannot_be_released_by_any_id(path):
     path.parent.mkdir()
     path.write_text("")
     with pytest.raises(LatchError, match=r"damaged.*Stop again"):

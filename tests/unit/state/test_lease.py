@@ -72,7 +72,7 @@ def changed(**fields: object) -> str:
     ],
     ids=lambda text: text[:40] or "empty",
 )
-def test_what_can_not_be_understood_is_held_by_somebody_for_an_hour_after_it_was_written(text):
+def test_what_cannot_be_understood_is_held_by_somebody_for_an_hour_after_it_was_written(text):
     seen = parse_lease(text, NOON)
     assert seen.damaged
     assert decide(seen, seen.holder, NOON + timedelta(seconds=MAX_SECONDS - 1)) == "held"
@@ -193,7 +193,7 @@ def test_a_lease_without_a_run_or_with_an_impossible_duration_is_wrong_usage(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_words_of_people_never_make_a_lease_that_can_not_be_read(tmp_path):
+def test_words_of_people_never_make_a_lease_that_cannot_be_read(tmp_path):
     assert hold(tmp_path, build_wanted("re\nno\x1b", "1", "\ud800\t", 10))["outcome"] == "proven"
     assert hold(tmp_path, THEIRS)["outcome"] == "locked"
 
@@ -285,7 +285,7 @@ def test_freeing_what_is_not_there_or_damaged_warns_and_does_not_fail(tmp_path, 
     assert (tmp_path / "lease.json").exists() == (left == "garbage")
 
 
-def test_lease_that_can_not_be_given_back_is_warned_about(tmp_path, monkeypatch):
+def test_lease_that_cannot_be_given_back_is_warned_about(tmp_path, monkeypatch):
     hold(tmp_path, MINE)
 
     def refuse(_path):
@@ -305,7 +305,7 @@ def test_status_says_free_held_over_damaged_and_unreadable_and_never_raises(tmp_
     assert observe(tmp_path, "2026-11-21T12:10:00.000Z")["held"] is False
     (tmp_path / "lease.json").write_text("x")
     stamp(tmp_path / "lease.json", NOON)
-    assert (observe(tmp_path, noon)["held"], "can not be understood" in observe(tmp_path, noon)["summary"]) == (
+    assert (observe(tmp_path, noon)["held"], "cannot be understood" in observe(tmp_path, noon)["summary"]) == (
         True,
         True,
     )

@@ -219,7 +219,7 @@ def test_policy_that_could_not_be_neutralised_is_not_proven():
     assert (seen.how, "always" in seen.error) == ("unknown", True)
 
 
-def test_bot_that_can_not_be_inspected_is_unknown_though_it_was_told_to_stop():
+def test_bot_that_cannot_be_inspected_is_unknown_though_it_was_told_to_stop():
     engine = FakeEngine(bot("a"))
     engine.broken["inspect"] = "cut JSON"
     seen = stop(engine)["a"]
@@ -272,7 +272,7 @@ def test_container_that_vanishes_during_the_stop_is_gone():
     assert (stop(engine)["a"].how, stop(engine)) == ("gone", {})
 
 
-def test_engine_that_can_not_list_is_an_error_not_an_empty_host():
+def test_engine_that_cannot_list_is_an_error_not_an_empty_host():
     engine = FakeEngine(bot("a"))
     engine.broken["containers"] = "hung"
     with pytest.raises(EngineError, match="hung"):

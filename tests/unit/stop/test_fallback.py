@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from trading_ops.core.bots import BotRules
 from trading_ops.host.engine import Engine, EngineError
-from trading_ops.stop.fallback import StopReport, stop_anyhow
+from trading_ops.stop.fallback import StopReport, stop_with_fallback
 from trading_ops.stop.first_wave import FirstWave
 
 from tests.unit.fakes import FakeCgroups, FakeClock, FakeContainer, FakeEngine, bot
@@ -25,7 +25,7 @@ def stop(
         return engine
 
     ticks = clock or FakeClock()
-    return stop_anyhow(
+    return stop_with_fallback(
         connect, cgroups, RULES, lambda _bot: True, 10, dry_run, lambda: guarded, first_wave, ticks, ticks.sleep
     )
 
@@ -71,7 +71,7 @@ def test_without_guard_a_policy_that_may_bring_a_bot_back_is_unknown():
     assert "no guard" in report.bots[0].error
 
 
-def test_policy_that_can_not_be_read_is_not_taken_for_no():
+def test_policy_that_cannot_be_read_is_not_taken_for_no():
     cgroups = FakeCgroups(bot("a"))
     cgroups.broken = {"restart_policy": "hostconfig.json could not be read."}
     assert outcomes(stop(None, cgroups, guarded=False)) == {"a": "unknown"}
@@ -123,10 +123,10 @@ def test_what_the_engine_has_proven_stays_and_only_the_rest_goes_through_the_ker
 
 
 def test_bot_that_the_first_wave_signalled_is_waited_for_and_not_signalled_again(monkeypatch):
-    from trading_ops.stop import fallback as ladder
+    from trading_ops.stop import fallback as fallback
 
     clock, container = FakeClock(), bot("a", ignores_sigterm=True)
-    monkeypatch.setattr(ladder, "uptime", clock)
+    monkeypatch.setattr(fallback, "uptime", clock)
     cgroups = FakeCgroups(container)
     report = stop(None, cgroups, clock=clock, first_wave=FirstWave({container.id: 4}, is_ours=True))
     assert outcomes(report) == {"a": "proven"}
@@ -142,7 +142,7 @@ def test_dry_run_signals_nobody():
 
 
 def test_hung_engine_holds_the_stop_up_for_a_bounded_time(monkeypatch):
-    from trading_ops.stop import fallback as ladder
+    from trading_ops.stop import fallback as fallback
 
     limits: list[float] = []
 
@@ -150,7 +150,7 @@ def test_hung_engine_holds_the_stop_up_for_a_bounded_time(monkeypatch):
         limits.append(limit)
         raise TimeoutError("no answer")
 
-    monkeypatch.setattr(ladder, "bounded", hang)
+    monkeypatch.setattr(fallback, "bounded", hang)
     report = stop(FakeEngine(), FakeCgroups(bot("a")))
     assert (limits, outcomes(report)) == ([25], {"a": "proven"})
 

@@ -29,7 +29,7 @@ def test_list_is_one_word_and_value_a_line_and_counts_its_hosts():
     ]
 
 
-def test_value_with_a_newline_can_not_forge_a_line():
+def test_value_with_a_newline_cannot_forge_a_line():
     text = format_halt_list("1", "/e", [HaltHost("h", options=("--services", "bot\nhost evil\nend"))])
     assert "option bot host evil end" in text.splitlines()
     assert text.count("\nend\n") == 1

@@ -143,7 +143,7 @@ def test_engine_that_does_not_answer_is_unknown_and_the_latch_is_there(tmp_path)
     assert (tmp_path / "halt.json").exists()
 
 
-def test_disk_that_can_not_be_written_does_not_keep_a_bot_running(tmp_path):
+def test_disk_that_cannot_be_written_does_not_keep_a_bot_running(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way of the directory")
     engine = FakeEngine(bot("a"))

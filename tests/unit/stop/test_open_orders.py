@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 from trading_ops.core.urls import show_url
-from trading_ops.stop import open_orders as exposure
-from trading_ops.stop.open_orders import MAX_BYTES, ExposureError, observe, parse_open_orders, parse_timeout
+from trading_ops.stop import open_orders as open_orders
+from trading_ops.stop.open_orders import MAX_BYTES, OpenOrdersError, observe, parse_open_orders, parse_timeout
 
 URL = "http://venue.lan:8900/orders/open"
 
@@ -53,7 +53,7 @@ def test_open_orders_are_counted(text, key, count):
     ids=lambda text: text[:40] or "empty",
 )
 def test_anything_else_is_not_an_answer(text, why):
-    with pytest.raises(ExposureError, match=why):
+    with pytest.raises(OpenOrdersError, match=why):
         parse_open_orders(text, "orders")
 
 
@@ -143,4 +143,4 @@ def test_words_of_a_library_that_repeat_the_address_do_not_tell_its_secrets():
     ids=repr,
 )
 def test_no_value_makes_the_time_out_endless(value, seconds):
-    assert parse_timeout(value) == seconds == min(seconds, exposure.MAX_TIMEOUT_SECONDS)
+    assert parse_timeout(value) == seconds == min(seconds, open_orders.MAX_TIMEOUT_SECONDS)

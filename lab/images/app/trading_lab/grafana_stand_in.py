@@ -1,7 +1,7 @@
 """NOT Grafana: a stand-in for labs that reach no container registry. It says so wherever one looks.
 
 It answers the three addresses that this project's roles use of a real Grafana: /api/health, /api/org to who knows the
-password, and /render/ with a picture that can not be mistaken for a dashboard.
+password, and /render/ with a picture that cannot be mistaken for a dashboard.
 """
 
 from __future__ import annotations

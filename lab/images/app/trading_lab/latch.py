@@ -29,14 +29,14 @@ RELEASED = Latch(engaged=False, scope="", reason="")
 
 
 def read_latch(path: Path) -> Latch:
-    """The latch at a path. No file is released; anything that can not be understood is engaged for all."""
+    """The latch at a path. No file is released; anything that cannot be understood is engaged for all."""
     try:
         with path.open("rb") as file:
             content = json.loads(file.read(_LARGEST_BYTES))
     except FileNotFoundError:
         return RELEASED
     except (OSError, ValueError, RecursionError) as error:
-        return Latch(engaged=True, scope="all", reason=f"the latch can not be read: {type(error).__name__}")
+        return Latch(engaged=True, scope="all", reason=f"the latch cannot be read: {type(error).__name__}")
     if not isinstance(content, dict) or content.get("scope") not in ("all", "live"):
         return Latch(engaged=True, scope="all", reason="the latch has no known scope")
     return Latch(engaged=True, scope=content["scope"], reason=str(content.get("reason", "")))

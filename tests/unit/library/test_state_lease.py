@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import lease
 import pytest
+import state_lease
 from ansible.module_utils.testing import patch_module_args
 
 
 def run(capsys: pytest.CaptureFixture[str], state_path: Path, state: str, run_id: str, **more: Any) -> dict[str, Any]:
     params = {"state": state, "run_id": run_id, "by": "reno", "state_path": str(state_path), **more}
     with patch_module_args(params), pytest.raises(SystemExit) as ended:
-        lease.main()
+        state_lease.main()
     result = json.loads(capsys.readouterr().out)
     assert bool(ended.value.code) == bool(result.get("failed"))
     return result
@@ -32,8 +32,8 @@ def test_one_run_takes_it_another_is_locked_until_it_is_freed(capsys, tmp_path):
 def test_waiting_is_bounded_by_its_time_out_and_never_done_in_check_mode(capsys, tmp_path, monkeypatch):
     slept: list[float] = []
     clock = iter([0.0, 0.0, 1.0, 2.0, 0.0, 0.0])
-    monkeypatch.setattr(lease.time, "sleep", slept.append)
-    monkeypatch.setattr(lease.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(state_lease.time, "sleep", slept.append)
+    monkeypatch.setattr(state_lease.time, "monotonic", lambda: next(clock))
     run(capsys, tmp_path, "present", "1")
     slept.clear()
     clock = iter([0.0, 0.0, 1.0, 2.0])

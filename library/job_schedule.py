@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: schedule
+module: job_schedule
 short_description: Install the jobs of a control host as systemd units and timers, and prove that they work
 description:
   - Writes C(/etc/trading-core/jobs.json) and the units, after systemd has verified all of them together, and removes
@@ -57,7 +57,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Install jobs and timers
-  schedule:
+  job_schedule:
     jobs:
       access: {arguments: [status], timeout_seconds: 300}
       backup: {arguments: [backup], calendar: "*-*-* 02:15:00", timeout_seconds: 7200}

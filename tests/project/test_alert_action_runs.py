@@ -1,4 +1,4 @@
-"""Orders of alarms carried out by the process that systemd starts, with a stand-in for ./runbook."""
+"""Orders of alerts carried out by the process that systemd starts, with a stand-in for ./runbook."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def world(tmp_path):
     return World(tmp_path)
 
 
-def test_an_alarm_becomes_the_command_that_a_person_would_have_typed(world):
+def test_an_alert_becomes_the_command_that_a_person_would_have_typed(world):
     world.arrives("LiveDrawdown")
     assert world.run() == 0
     (call,) = world.calls
@@ -130,7 +130,7 @@ def test_two_processes_at_once_are_one_run(world):
     assert len(world.calls) == 1
 
 
-def test_a_wider_alarm_ends_the_run_that_is_at_work(world):
+def test_a_wider_alert_ends_the_run_that_is_at_work(world):
     world.does('echo "$*" >>{path}/calls\ncase $* in *scope=live*) sleep 60 ;; esac\necho "VERDICT 0 $1: PROVEN"\n')
     world.arrives("LiveDrawdown")
     begun = time.monotonic()
@@ -144,7 +144,7 @@ def test_a_wider_alarm_ends_the_run_that_is_at_work(world):
 
 
 def test_a_stop_that_is_not_proven_is_told_and_ends_with_1_so_that_systemd_comes_again(world):
-    world.does('echo "$*" >>{path}/calls\necho "VERDICT 10 $1: homelab2 is unknown"\nexit 10\n')
+    world.does('echo "$*" >>{path}/calls\necho "VERDICT 10 $1: lab2 is unknown"\nexit 10\n')
     world.arrives("Gaps")
     assert world.run() == 1
     assert [call.split()[0] for call in world.calls] == ["incident", "alert_notice"]
@@ -155,21 +155,21 @@ def test_the_watch_tells_of_a_path_that_is_silent_with_the_reason_in_words(world
     os.utime(world.path / "alerts.json", (1, 1))
     assert world.run("--watch") == 0
     (call,) = world.calls
-    assert call.startswith("alert_notice -e reason=No heartbeat of the alarms: none ever came")
+    assert call.startswith("alert_notice -e reason=No heartbeat of the alerts: none ever came")
 
 
 def test_the_watch_tells_of_a_spool_that_is_gone(world):
     (world.alerts / "spool").rmdir()
     assert world.run("--watch") == 1
     (call,) = world.calls
-    assert call.startswith("alert_notice -e reason=What alarms ask for can not be read")
+    assert call.startswith("alert_notice -e reason=What alerts ask for cannot be read")
 
 
-def test_the_watch_tells_once_of_settings_that_can_not_be_read(world):
+def test_the_watch_tells_once_of_settings_that_cannot_be_read(world):
     (world.path / "alerts.json").write_text("{")
     assert [world.run("--watch"), world.run("--watch")] == [12, 12]
     (call,) = world.calls
-    assert call.startswith("alert_notice -e reason=No alarm can stop a bot now, for what it may do can not be read")
+    assert call.startswith("alert_notice -e reason=No alert can stop a bot now, for what it may do cannot be read")
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_disk_that_takes_nothing_holds_up_no_notice_of_the_watch(full):
     os.utime(full.path / "alerts.json", (1, 1))
     assert full.run("--watch") == 1
     (call,) = full.calls
-    assert call.startswith("alert_notice -e reason=No heartbeat of the alarms")
+    assert call.startswith("alert_notice -e reason=No heartbeat of the alerts")
 
 
 def test_without_settings_it_says_so_and_does_nothing(world):
@@ -222,7 +222,7 @@ def short_folder():
 
 
 @pytest.mark.timeout(300)
-def test_an_alarm_reaches_the_latch_and_the_record_through_the_real_command(world, short_folder):
+def test_an_alert_reaches_the_latch_and_the_record_through_the_real_command(world, short_folder):
     """On this machine, without an engine. It is stopped there, as by a reboot: the order stays for the next process."""
     here = {
         "ansible_connection": "local",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: checkout
+module: job_checkout
 short_description: Have a packed checkout of this project on a control host, as the current release
 description:
   - Unpacks the archive into a folder of its own under C(releases), has it make its environment, and lets the link
@@ -17,7 +17,7 @@ options:
     type: path
     required: true
   archive_path:
-    description: The archive on this host, made by M(checkout_archive).
+    description: The archive on this host, made by M(job_checkout_archive).
     type: path
     required: true
   digest:
@@ -39,7 +39,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Change over to the packed checkout
-  checkout:
+  job_checkout:
     path: /opt/trading-core-runbooks
     archive_path: /var/lib/trading-core/checkout.tar.gz
     digest: 0123456789ab

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: access_info
+module: oncall_access_info
 short_description: Try everything that a person on call has to reach
 description:
   - Runs on the operator's machine. Judges what M(host_access_info) returned, or why it did not, and tries pages, Git
@@ -80,14 +80,14 @@ attributes:
 
 EXAMPLES = r"""
 - name: Try every access
-  access_info:
+  oncall_access_info:
     hosts: {homelab1: "{{ host_access }}"}
     services: [{name: Prometheus, url: "http://homelab1:9090/-/ready"}]
 """
 
 RETURN = r"""
 outcome:
-  description: V(proven), or V(failed) where something can not be reached or used.
+  description: V(proven), or V(failed) where something cannot be reached or used.
   returned: always
   type: str
 summary:
@@ -95,11 +95,11 @@ summary:
   returned: always
   type: str
 next_command:
-  description: What mends the first that does not work, empty where all do.
+  description: What fixes the first that does not work, empty where all do.
   returned: always
   type: str
 access:
-  description: C(what), C(outcome) (V(pass) or V(fail)), C(text) and C(mend) of each.
+  description: C(what), C(outcome) (V(pass) or V(fail)), C(text) and C(fix) of each.
   returned: always
   type: list
   elements: dict

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: bots
+module: bot_stop
 short_description: Stop the bots of a host without halting it
 description:
   - Stops bot containers and proves it, exactly as M(kill_switch) does, but leaves the halt latch alone, so that they
@@ -63,7 +63,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Stop the paper bots
-  bots:
+  bot_stop:
     mode: paper
     reason: new strategy version
     by: reno

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: lease
+module: state_lease
 short_description: Take or free the lease of a host, so that one run at a time changes it
 description:
   - V(present) takes the lease, C(lease.json) in O(state_path), and fails as V(locked) while another run has it.
-  - A lease that is over is taken over, and the audit log says from whom. One that can not be understood counts as
+  - A lease that is over is taken over, and the audit log says from whom. One that cannot be understood counts as
     held for an hour after it was written.
   - V(absent) gives back what this run holds. It never fails, since a lease that stays behind ends by itself.
   - A stop never asks for the lease.
@@ -54,7 +54,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Take the lease
-  lease:
+  state_lease:
     state: present
     run_id: 20261121-031957.4711
     by: reno
@@ -62,7 +62,7 @@ EXAMPLES = r"""
     wait_timeout_seconds: 60
 
 - name: Free the lease
-  lease:
+  state_lease:
     state: absent
     run_id: 20261121-031957.4711
     by: reno

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: checkout_archive
+module: job_checkout_archive
 short_description: Pack this checkout and its inventory for a control host
 description:
   - Runs on the operator's machine. Packs every file that is, or would be, in Git, and the inventory, wherever it lies.
@@ -34,7 +34,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Pack the checkout
-  checkout_archive:
+  job_checkout_archive:
     root_path: "{{ playbook_dir }}/.."
     inventory_path: "{{ inventory_dir }}"
     archive_path: "{{ playbook_dir }}/../.cache/checkout.tar.gz"

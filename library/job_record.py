@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: run_record
+module: job_record
 short_description: Keep how a backup or a restore test ended, and publish it as metrics
 description:
   - Runs on the control host. Writes the record to C(records/<kind>) in O(state_path), and makes
     C(trading_core_<kind>.prom) in O(metrics_path) from all records of the kind.
   - The metrics name the last good run, so that no run, a failed one and one that died all let it grow old, which
-    raises the alarm. The same record twice is kept once.
+    raises the alert. The same record twice is kept once.
 options:
   kind:
     description: What ran.
@@ -43,7 +43,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Keep how the backup ended
-  run_record:
+  job_record:
     kind: backup
     record:
       outcome: proven
