@@ -70,6 +70,7 @@ from collections.abc import Sequence
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alerts.alertmanager import Alertmanager
 from ansible.module_utils.trading_ops.alerts.delivery import SenderHost, ensure_delivery
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.http import Endpoint, http_send
 
 ARGUMENT_SPEC = {
@@ -92,9 +93,7 @@ def main() -> None:
     send = http_send(endpoint)
     host = SenderHost(run, Alertmanager(send, endpoint.shown), lambda: send("POST", "/-/reload", b"")[0])
     result = ensure_delivery(host, module.params, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

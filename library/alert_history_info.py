@@ -23,14 +23,7 @@ options:
     description: Time for the answer.
     type: float
     default: 10
-extends_documentation_fragment: http_access
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [only_reads, http_access]
 """
 
 EXAMPLES = r"""

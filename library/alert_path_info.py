@@ -12,10 +12,7 @@ options:
     description: So long to wait for a heartbeat that comes from now on. 0 takes one that is young enough.
     type: float
     default: 0
-  state_path:
-    description: Directory with C(alerts).
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -65,10 +62,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alerts.path import ControlHost, observe
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
     "wait_seconds": {"type": "float", "default": 0},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -81,9 +80,7 @@ def main() -> None:
 
     host = ControlHost(run, Path(module.params["state_path"]))
     result = observe(host, module.params["wait_seconds"], module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,7 @@ options:
     description: Checkout of this project that orders are carried out from.
     type: path
     required: true
-  state_path:
-    description: Directory that gets C(alerts).
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -126,6 +123,8 @@ from collections.abc import Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alerts.receiver import ReceiverHost, install
 from ansible.module_utils.trading_ops.alerts.units import ACCOUNT, Layout
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
     "token": {"type": "str", "required": True, "no_log": True},
@@ -142,7 +141,7 @@ ARGUMENT_SPEC = {
     "alertmanager_ca_path": {"type": "str", "default": ""},
     "alertmanager_validate_certs": {"type": "bool", "default": True},
     "checkout_path": {"type": "path", "required": True},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 ANSWER_SECONDS = 15
 
@@ -158,9 +157,7 @@ def main() -> None:
         return request(module.params["address"], module.params["listen"], method, path, headers, body)
 
     result = install(ReceiverHost(run, account_gid, ask), module.params, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 def account_gid() -> int | None:

@@ -102,6 +102,7 @@ from datetime import UTC, datetime
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.alerts.alertmanager import connect
 from ansible.module_utils.trading_ops.alerts.info import ensure_expired, ensure_silenced
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS, parse_endpoint
 
 ARGUMENT_SPEC = {
@@ -127,9 +128,7 @@ def main() -> None:
         result = ensure_expired(alertmanager, params["silence_id"], module.check_mode)
     else:
         result = ensure_silenced(alertmanager, params, lambda: datetime.now(UTC), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

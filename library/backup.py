@@ -73,10 +73,7 @@ options:
     description: Bound for the whole backup.
     type: int
     default: 3600
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
+extends_documentation_fragment: engine
 attributes:
   check_mode:
     support: full
@@ -124,6 +121,7 @@ record:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.backup.take import back_up_this_host
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
 
 ARGUMENT_SPEC = {
     "repository": {"type": "str", "required": True},
@@ -140,7 +138,7 @@ ARGUMENT_SPEC = {
     "reserve_bytes": {"type": "int", "default": 1_000_000_000},
     "host": {"type": "str", "required": True},
     "timeout_seconds": {"type": "int", "default": 3600},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
 }
 
 

@@ -78,6 +78,7 @@ newest_age_seconds:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.backup.sets import check_backups
+from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
     "repository": {"type": "str", "required": True},
@@ -92,9 +93,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = check_backups(module.params, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

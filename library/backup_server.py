@@ -75,6 +75,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.backup.server import ACCOUNT, ServerHost, Wanted, ensure_server
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms
 
 ARGUMENT_SPEC = {
@@ -102,9 +103,7 @@ def main() -> None:
         sleep=time.sleep,
     )
     result = ensure_server(wanted, host, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 def account_ids() -> tuple[int, int] | None:

@@ -32,26 +32,7 @@ options:
     description: Time between SIGTERM and SIGKILL, at most 20.
     type: raw
     default: 10
-  bot_services:
-    description: Compose service names of bots, with wildcards.
-    type: raw
-    default: [bot]
-  bot_projects:
-    description: Compose project names of bots, with wildcards.
-    type: raw
-    default: ["trading-*"]
-  bot_images:
-    description: Image references, with wildcards, that make a container without labels a bot.
-    type: raw
-    default: []
-  state_path:
-    description: Directory of the desired state.
-    type: path
-    default: /var/lib/trading-core
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
+extends_documentation_fragment: [host_state, engine, bots]
 attributes:
   check_mode:
     support: full
@@ -92,7 +73,9 @@ bots:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import BOT_ARGUMENTS, ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard.this_host import this_host
 from ansible.module_utils.trading_ops.stop.kill_switch import ensure_stopped, parse_stop_request
 
@@ -102,11 +85,9 @@ ARGUMENT_SPEC = {
     "reason": {"type": "raw"},
     "by": {"type": "raw"},
     "grace_period_seconds": {"type": "raw", "default": 10},
-    "bot_services": {"type": "raw", "default": ["bot"]},
-    "bot_projects": {"type": "raw", "default": ["trading-*"]},
-    "bot_images": {"type": "raw", "default": []},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **BOT_ARGUMENTS,
+    **STATE_ARGUMENTS,
+    **ENGINE_ARGUMENTS,
 }
 
 
@@ -121,11 +102,8 @@ def main() -> None:
         now,
         module.check_mode,
     )
-    for warning in warnings + result.pop("warnings"):
-        module.warn(warning)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    result["warnings"] = warnings + result.get("warnings", [])
+    finish(module, result)
 
 
 if __name__ == "__main__":

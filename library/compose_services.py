@@ -104,10 +104,6 @@ options:
     type: list
     elements: str
     default: []
-  state_path:
-    description: Directory of the desired state.
-    type: path
-    default: /var/lib/trading-core
   by:
     description: The person, not only the account.
     type: str
@@ -116,10 +112,7 @@ options:
     description: Why, in words.
     type: str
     default: not given
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
+extends_documentation_fragment: [host_state, engine]
 attributes:
   check_mode:
     support: full
@@ -244,6 +237,8 @@ logs:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.compose.request import Tools
 from ansible.module_utils.trading_ops.compose.services import ensure_services
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 
 ARGUMENT_SPEC = {
@@ -264,10 +259,10 @@ ARGUMENT_SPEC = {
     "feed_gate_path": {"type": "path"},
     "feeds": {"type": "list", "elements": "dict", "default": []},
     "mode_services": {"type": "list", "elements": "str", "default": []},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
     "by": {"type": "str", "default": "not given"},
     "why": {"type": "str", "default": "not given"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
 }
 
 
@@ -276,11 +271,7 @@ def main() -> None:
     params = module.params
     tools = Tools(connect=lambda: docker_engine(params["docker_url"]))
     result = ensure_services(params, tools, module.check_mode)
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -48,14 +48,7 @@ options:
     type: str
     choices: [started, completed]
     default: started
-  state_path:
-    description: Directory of the desired state.
-    type: path
-    default: /var/lib/trading-core
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
+extends_documentation_fragment: [host_state, engine]
 attributes:
   check_mode:
     support: full
@@ -129,6 +122,7 @@ trouble:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.compose.info import observe_services
 from ansible.module_utils.trading_ops.compose.request import Tools
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 
 ARGUMENT_SPEC = {
@@ -140,8 +134,8 @@ ARGUMENT_SPEC = {
     "variables": {"type": "dict", "default": {}},
     "services": {"type": "list", "elements": "str", "required": True},
     "state": {"type": "str", "choices": ["started", "completed"], "default": "started"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **STATE_ARGUMENTS,
+    **ENGINE_ARGUMENTS,
 }
 
 

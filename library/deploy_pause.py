@@ -34,10 +34,7 @@ options:
     description: A tracker's address that opens a new issue, with C({title}) and C({body}) in it. Empty for none.
     type: str
     default: ""
-  state_path:
-    description: Directory of the pause and of the audit log.
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -89,7 +86,9 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.release.pause import Pause, ensure_paused, ensure_resumed
 
 ARGUMENT_SPEC = {
@@ -98,7 +97,7 @@ ARGUMENT_SPEC = {
     "source": {"type": "str", "default": "person"},
     "by": {"type": "str", "default": "not given"},
     "tracker_url": {"type": "str", "default": ""},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -110,11 +109,7 @@ def main() -> None:
         result = ensure_paused(state_path, wanted, params["tracker_url"], module.check_mode)
     else:
         result = ensure_resumed(state_path, params["reason"], params["by"], utc_now(), module.check_mode)
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

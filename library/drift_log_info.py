@@ -16,17 +16,7 @@ options:
     description: The strategy's documentation.
     type: path
     required: true
-  state_path:
-    description: Directory of the drift log.
-    type: path
-    default: /var/lib/trading-core
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, only_reads]
 """
 
 EXAMPLES = r"""
@@ -71,10 +61,11 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.drift_log import observe
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 
 ARGUMENT_SPEC = {
     "documentation_path": {"type": "path", "required": True},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 

@@ -28,13 +28,7 @@ options:
     description: The one to tell, anyone who was told already.
     type: str
     default: ""
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: only_reads
 """
 
 EXAMPLES = r"""

@@ -85,21 +85,14 @@ options:
     description: Checkout of AI_TRADING_CORE on the host.
     type: path
     default: /opt/ai_trading_core
-  state_path:
-    description: Directory of latch, desired state and audit log.
-    type: path
-    default: /var/lib/trading-core
   scratch_path:
     description: Where the archive is left.
     type: path
     default: /var/tmp
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
   remove:
     description: An archive that this module left, to be removed; then nothing is collected.
     type: path
+extends_documentation_fragment: [host_state, engine]
 attributes:
   check_mode:
     support: full
@@ -161,6 +154,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.compose.config import run_command
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.bots import BotRules
 from ansible.module_utils.trading_ops.core.clock import uptime
 from ansible.module_utils.trading_ops.evidence.collect import collect, remove_scratch
@@ -184,9 +178,9 @@ ARGUMENT_SPEC = {
     "most_bytes": {"type": "int", "default": 500 * 1024 * 1024},
     "timeout_seconds": {"type": "int", "default": 120},
     "root_path": {"type": "path", "default": "/opt/ai_trading_core"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
     "scratch_path": {"type": "path", "default": "/var/tmp"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
     "remove": {"type": "path"},
 }
 

@@ -94,6 +94,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.evidence.transport import Request, transport
 
 ARGUMENT_SPEC = {
@@ -130,9 +131,7 @@ def main() -> None:
         most_bytes=params["most_bytes"],
     )
     result = transport(request, utc_now(), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ pictures:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.evidence.plots import draw_all
 
 ARGUMENT_SPEC = {"path": {"type": "path", "required": True}}
@@ -65,9 +66,7 @@ ARGUMENT_SPEC = {"path": {"type": "path", "required": True}}
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = draw_all(Path(module.params["path"]), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -35,10 +35,7 @@ options:
     description: The person.
     type: str
     default: not given
-  state_path:
-    description: Directory of the gate.
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -93,6 +90,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.feed.gate import GATE_FILE, ensure_closed, ensure_open
 
 ARGUMENT_SPEC = {
@@ -101,7 +100,7 @@ ARGUMENT_SPEC = {
     "checks": {"type": "list", "elements": "dict", "default": []},
     "ttl_seconds": {"type": "int", "default": 900},
     "by": {"type": "str", "default": "not given"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -112,9 +111,7 @@ def main() -> None:
         result = ensure_closed(path, module.check_mode)
     else:
         result = ensure_open(path, params, datetime.now(UTC), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,7 @@ options:
     description: Compose service of the feed.
     type: str
     default: live_connector
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
+extends_documentation_fragment: engine
 attributes:
   check_mode:
     support: full
@@ -72,6 +69,7 @@ feed:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
 from ansible.module_utils.trading_ops.feed.container import observe_feed
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 
@@ -79,7 +77,7 @@ ARGUMENT_SPEC = {
     "host": {"type": "str", "required": True},
     "project_name": {"type": "str", "required": True},
     "service": {"type": "str", "default": "live_connector"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
 }
 
 

@@ -16,17 +16,7 @@ options:
     type: list
     elements: str
     default: []
-  docker_url:
-    description: The engine; empty for a host that needs none.
-    type: str
-    default: unix:///var/run/docker.sock
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [engine, only_reads]
 """
 
 EXAMPLES = r"""
@@ -57,6 +47,7 @@ access:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import uptime
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms
@@ -64,7 +55,7 @@ from ansible.module_utils.trading_ops.oncall.access import TIMEOUT_SECONDS, can_
 
 ARGUMENT_SPEC = {
     "paths": {"type": "list", "elements": "str", "default": []},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
 }
 
 

@@ -20,21 +20,7 @@ options:
     description: What must be left where the engine and the state of this project are.
     type: int
     default: 1000000000
-  state_path:
-    description: Directory of halt latch and desired state.
-    type: path
-    default: /var/lib/trading-core
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, engine, only_reads]
 """
 
 EXAMPLES = r"""
@@ -78,6 +64,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.host.cgroups import find_docker_root
 from ansible.module_utils.trading_ops.host.engine import EngineError, docker_engine
 from ansible.module_utils.trading_ops.host.prerequisites import SeenHost, build_result, evaluate, free_bytes
@@ -85,8 +72,8 @@ from ansible.module_utils.trading_ops.host.prerequisites import SeenHost, build_
 ARGUMENT_SPEC = {
     "controller_epoch": {"type": "float", "required": True},
     "free_bytes": {"type": "int", "default": 1_000_000_000},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **STATE_ARGUMENTS,
+    **ENGINE_ARGUMENTS,
 }
 
 

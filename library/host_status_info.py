@@ -34,21 +34,7 @@ options:
   controller_epoch:
     description: The controller's clock when the task was sent.
     type: float
-  state_path:
-    description: Directory of halt latch, desired state, gate, audit log and drift log.
-    type: path
-    default: /var/lib/trading-core
-  docker_url:
-    description: The engine; empty for a host that needs none.
-    type: str
-    default: unix:///var/run/docker.sock
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, engine, only_reads]
 """
 
 EXAMPLES = r"""
@@ -152,6 +138,7 @@ controller_epoch:
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import uptime
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms
@@ -163,8 +150,8 @@ ARGUMENT_SPEC = {
     "documentation_path": {"type": "str", "default": ""},
     "docker_root_path": {"type": "path", "default": "/var/lib/docker"},
     "controller_epoch": {"type": "float"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **STATE_ARGUMENTS,
+    **ENGINE_ARGUMENTS,
 }
 
 

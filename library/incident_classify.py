@@ -115,6 +115,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.classify import Request, ensure_classified
 from ansible.module_utils.trading_ops.incident.entry import read_origin
 from ansible.module_utils.trading_ops.incident.severity import Limits
@@ -149,9 +150,7 @@ def main() -> None:
         origin=read_origin(),
     )
     result = ensure_classified(request, utc_now(), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.close import Request, ensure_closed
 from ansible.module_utils.trading_ops.incident.entry import read_origin
 
@@ -129,9 +130,7 @@ def main() -> None:
         origin=read_origin(),
     )
     result = ensure_closed(request, utc_now(), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,7 @@ options:
     description: Only this one; V(unknown) where it is not there.
     type: str
     default: ""
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: only_reads
 """
 
 EXAMPLES = r"""

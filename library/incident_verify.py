@@ -33,13 +33,7 @@ options:
     description: Whether it is a copy, which need not be there and need not hold the evidence.
     type: bool
     default: false
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: only_reads
 """
 
 EXAMPLES = r"""

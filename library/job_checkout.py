@@ -67,6 +67,7 @@ release_path:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.jobs.checkout import CheckoutError, ensure_release
 
 ARGUMENT_SPEC = {
@@ -89,9 +90,7 @@ def main() -> None:
 
     archive_path, path = Path(params["archive_path"]), Path(params["path"])
     result = ensure_release(archive_path, params["digest"], path, prepare, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,7 @@ options:
     description: Directory that node exporter's textfile collector reads.
     type: path
     default: /var/lib/prometheus/node-exporter
-  state_path:
-    description: Directory that gets C(records).
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -77,13 +74,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.jobs.records import keep_record
 
 ARGUMENT_SPEC = {
     "kind": {"type": "str", "choices": ["backup", "restore_test"], "required": True},
     "record": {"type": "dict", "required": True},
     "metrics_path": {"type": "path", "default": "/var/lib/prometheus/node-exporter"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -98,9 +97,7 @@ def main() -> None:
         datetime.now(UTC),
         module.check_mode,
     )
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,7 @@ options:
     description: The job's name.
     type: str
     required: true
-  state_path:
-    description: Directory with C(jobs).
-    type: path
-    default: /var/lib/trading-core
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Nothing is changed.
+extends_documentation_fragment: [host_state, only_reads]
 """
 
 EXAMPLES = r"""
@@ -53,11 +43,12 @@ result:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.jobs.results import RESULT_FILE, describe_result, job_path
 
 ARGUMENT_SPEC = {
     "job": {"type": "str", "required": True},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 

@@ -42,10 +42,7 @@ options:
   ping_url_path:
     description: File on this host with the address to ask for after each success of a job with C(ping_on_success).
     type: path
-  state_path:
-    description: Directory that gets C(jobs).
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -89,6 +86,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.jobs.job import JOBS_PATH
 from ansible.module_utils.trading_ops.jobs.schedule import ControlHost, install
 
@@ -100,7 +99,7 @@ ARGUMENT_SPEC = {
     "by": {"type": "str", "default": "schedule"},
     "variables_path": {"type": "path"},
     "ping_url_path": {"type": "path"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 UNITS_PATH = Path("/etc/systemd/system")
 
@@ -113,9 +112,7 @@ def main() -> None:
         return code, out + err
 
     result = install(ControlHost(run, UNITS_PATH, Path(JOBS_PATH)), module.params, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

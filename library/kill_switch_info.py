@@ -10,34 +10,7 @@ short_description: Read the halt latch, the bots and the desired state of a host
 description:
   - Shows whether trading is halted, by whom and why, which bots run in which mode, and what was last asked for.
   - Never changes anything and never fails on what it sees. RV(outcome) is V(unknown) where the engine does not answer.
-options:
-  bot_services:
-    description: Compose service names of bots, with wildcards.
-    type: raw
-    default: [bot]
-  bot_projects:
-    description: Compose project names of bots, with wildcards.
-    type: raw
-    default: ["trading-*"]
-  bot_images:
-    description: Image references, with wildcards, that make a container without labels a bot.
-    type: raw
-    default: []
-  state_path:
-    description: Directory of the halt latch.
-    type: path
-    default: /var/lib/trading-core
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, engine, bots, only_reads]
 """
 
 EXAMPLES = r"""
@@ -81,16 +54,15 @@ desired:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import BOT_ARGUMENTS, ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.guard.this_host import this_host
 from ansible.module_utils.trading_ops.stop.kill_switch import observe, parse_stop_request
 
 ARGUMENT_SPEC = {
-    "bot_services": {"type": "raw", "default": ["bot"]},
-    "bot_projects": {"type": "raw", "default": ["trading-*"]},
-    "bot_images": {"type": "raw", "default": []},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **BOT_ARGUMENTS,
+    **STATE_ARGUMENTS,
+    **ENGINE_ARGUMENTS,
 }
 
 

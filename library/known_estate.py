@@ -25,10 +25,7 @@ options:
     description: The person, not only the account.
     type: str
     default: not given
-  state_path:
-    description: Directory of the record.
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -63,14 +60,16 @@ next_command:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.state.known_estate import ensure_recorded
 
 ARGUMENT_SPEC = {
     "trading_hosts": {"type": "list", "elements": "str", "required": True},
     "forget_hosts": {"type": "list", "elements": "str", "default": []},
     "by": {"type": "str", "default": "not given"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -85,9 +84,7 @@ def main() -> None:
         utc_now(),
         module.check_mode,
     )
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

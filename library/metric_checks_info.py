@@ -54,14 +54,7 @@ options:
   catalogue_text:
     description: Text of the catalogue's file, for the line of what is wrong with it.
     type: str
-extends_documentation_fragment: http_access
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [only_reads, http_access]
 """
 
 EXAMPLES = r"""

@@ -66,10 +66,7 @@ options:
     description: The run, unlike any other, C(<yyyymmdd-hhmmss>.<process>). The id of the fix is made of it.
     type: str
     required: true
-  state_path:
-    description: Directory of halt latch, drift log, audit log and what undoes a fix.
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -127,7 +124,9 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.mitigation import git_reader, mitigate, parse_fix
 from ansible.module_utils.trading_ops.config.trading import ConfigError, Request, nothing_done
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},
@@ -144,7 +143,7 @@ ARGUMENT_SPEC = {
     "documentation_path": {"type": "path", "required": True},
     "undo_command": {"type": "str", "default": "./runbook mitigate -e undo=<id>"},
     "run_id": {"type": "str", "required": True},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -166,11 +165,7 @@ def main() -> None:
         result = mitigate(fix, request, reader, params["undo_command"], utc_now, module.check_mode)
     except ConfigError as error:
         result = nothing_done(error)
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

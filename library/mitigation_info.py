@@ -53,17 +53,7 @@ options:
     description: The run, unlike any other, C(<yyyymmdd-hhmmss>.<process>). The id of the fix is made of it.
     type: str
     required: true
-  state_path:
-    description: Directory of halt latch, drift log, audit log and what undoes a fix.
-    type: path
-    default: /var/lib/trading-core
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, only_reads]
 """
 
 EXAMPLES = r"""
@@ -107,6 +97,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.mitigation import git_reader, observe, parse_fix
 from ansible.module_utils.trading_ops.config.trading import ConfigError, Request, nothing_done
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},
@@ -120,7 +111,7 @@ ARGUMENT_SPEC = {
     "undo": {"type": "str"},
     "reason": {"type": "str", "required": True},
     "run_id": {"type": "str", "required": True},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 

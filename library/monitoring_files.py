@@ -90,6 +90,7 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.checks.monitoring import install
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
@@ -108,9 +109,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = install(module.params, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

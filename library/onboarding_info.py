@@ -47,21 +47,7 @@ options:
     description: Where the feed's metrics are, seen from the host.
     type: str
     default: http://127.0.0.1:8000/metrics
-  state_path:
-    description: Directory of the halt latch.
-    type: path
-    default: /var/lib/trading-core
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, engine, only_reads]
 """
 
 EXAMPLES = r"""
@@ -91,6 +77,7 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.bots import BotRules
 from ansible.module_utils.trading_ops.guard.installed import observe_guard
 from ansible.module_utils.trading_ops.host.engine import docker_engine
@@ -108,8 +95,8 @@ ARGUMENT_SPEC = {
     "is_feed_host": {"type": "bool", "default": False},
     "feed_project_name": {"type": "str", "default": "ai_trading_core"},
     "feed_metrics_url": {"type": "str", "default": "http://127.0.0.1:8000/metrics"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **STATE_ARGUMENTS,
+    **ENGINE_ARGUMENTS,
 }
 
 

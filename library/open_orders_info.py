@@ -38,13 +38,7 @@ options:
     description: Time for the whole exchange, at most 10.
     type: raw
     default: 3
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: only_reads
 """
 
 EXAMPLES = r"""

@@ -16,13 +16,7 @@ options:
     description: Checkout of AI_TRADING_CORE.
     type: path
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: only_reads
 """
 
 EXAMPLES = r"""

@@ -101,10 +101,6 @@ options:
     description: Time for each stack, health included.
     type: int
     default: 180
-  state_path:
-    description: Directory of desired state and audit log.
-    type: path
-    default: /var/lib/trading-core
   by:
     description: The person, not only the account.
     type: str
@@ -113,10 +109,7 @@ options:
     description: Why, in words.
     type: str
     default: not given
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
+extends_documentation_fragment: [host_state, engine]
 attributes:
   check_mode:
     support: full
@@ -220,7 +213,9 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.compose.request import Tools
 from ansible.module_utils.trading_ops.compose.services import ensure_services
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
 from ansible.module_utils.trading_ops.release.ensure import ensure_release
@@ -247,10 +242,10 @@ ARGUMENT_SPEC = {
     "schema_supported_max": {"type": "int"},
     "schema_waived": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "int", "default": 180},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
     "by": {"type": "str", "default": "not given"},
     "why": {"type": "str", "default": "not given"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
 }
 LOOK_SECONDS = 300
 
@@ -273,9 +268,7 @@ def main() -> None:
         now=utc_now,
     )
     result = ensure_release(parse_request(params), host, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -38,10 +38,7 @@ options:
     description: Time for all of it.
     type: int
     default: 900
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
+extends_documentation_fragment: engine
 attributes:
   check_mode:
     support: full
@@ -84,6 +81,8 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
 from ansible.module_utils.trading_ops.release.fetch import ensure_fetched
 from ansible.module_utils.trading_ops.release.git import HOST_ENVIRONMENT, Repository, owner_of
@@ -96,7 +95,7 @@ ARGUMENT_SPEC = {
     "references": {"type": "list", "elements": "str", "default": []},
     "pins": {"type": "dict", "default": {}},
     "timeout_seconds": {"type": "int", "default": 900},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
 }
 
 
@@ -114,9 +113,7 @@ def main() -> None:
     result = ensure_fetched(
         repository, images, params["revision"], bundle_path, params["references"], pins, module.check_mode
     )
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

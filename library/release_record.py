@@ -42,10 +42,7 @@ options:
     description: Why, in words.
     type: str
     default: not given
-  state_path:
-    description: Directory of the log.
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -88,6 +85,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.release.log import build_ran, ensure_recorded
 
 ARGUMENT_SPEC = {
@@ -98,7 +97,7 @@ ARGUMENT_SPEC = {
     "run_id": {"type": "str", "default": ""},
     "by": {"type": "str", "default": "not given"},
     "reason": {"type": "str", "default": "not given"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -106,9 +105,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     result = ensure_recorded(Path(params["state_path"]), build_ran(params), datetime.now(UTC), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,7 @@ options:
     description: A release that is wanted; refused where it is not on record, or never ran.
     type: str
     default: ""
-  state_path:
-    description: Directory of the log and the pause.
-    type: path
-    default: /var/lib/trading-core
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, only_reads]
 """
 
 EXAMPLES = r"""
@@ -77,11 +67,12 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.release.log import observe
 
 ARGUMENT_SPEC = {
     "release_id": {"type": "str", "default": ""},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 

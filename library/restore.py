@@ -74,10 +74,7 @@ options:
     description: Bound for the whole restore.
     type: int
     default: 14400
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
+extends_documentation_fragment: engine
 attributes:
   check_mode:
     support: full
@@ -113,6 +110,8 @@ next_command:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.restore.real import restore_this_host
 
 ARGUMENT_SPEC = {
@@ -131,16 +130,14 @@ ARGUMENT_SPEC = {
     "scratch_path": {"type": "path", "default": "/var/lib/trading-core-backup"},
     "reserve_bytes": {"type": "int", "default": 1_000_000_000},
     "timeout_seconds": {"type": "int", "default": 14_400},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = restore_this_host(module.params, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ report_path:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.restore.plots import draw_history
 from ansible.module_utils.trading_ops.restore.report import write_report
 
@@ -78,9 +79,7 @@ def main() -> None:
     params = module.params
     path = Path(params["reports_path"])
     result = write_report(params["result"], params["records"], path, draw_history, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

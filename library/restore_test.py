@@ -152,18 +152,11 @@ options:
     description: Directory for the set and the project, this module's alone.
     type: path
     default: /var/lib/trading-core-restore-test
-  state_path:
-    description: Directory of the halt latch and of the lock.
-    type: path
-    default: /var/lib/trading-core
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
   by:
     description: The person, not only the account.
     type: str
     default: not given
+extends_documentation_fragment: [host_state, engine]
 attributes:
   check_mode:
     support: full
@@ -289,6 +282,7 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.host.connection_end import interrupted_with_connection
 from ansible.module_utils.trading_ops.restore.trial import run_restore_test
 
@@ -324,8 +318,8 @@ ARGUMENT_SPEC = {
     "age_limit_seconds": {"type": "int", "default": 93600},
     "timeout_seconds": {"type": "int", "default": 3600},
     "scratch_path": {"type": "path", "default": "/var/lib/trading-core-restore-test"},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **STATE_ARGUMENTS,
+    **ENGINE_ARGUMENTS,
     "by": {"type": "str", "default": "not given"},
 }
 

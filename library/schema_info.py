@@ -32,17 +32,7 @@ options:
     description: The database.
     type: str
     default: trading
-  docker_url:
-    description: The engine.
-    type: str
-    default: unix:///var/run/docker.sock
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [engine, only_reads]
 """
 
 EXAMPLES = r"""
@@ -74,6 +64,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.backup.schema import observe
+from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms
 
@@ -83,7 +74,7 @@ ARGUMENT_SPEC = {
     "service": {"type": "str", "default": "timescaledb"},
     "superuser": {"type": "str", "default": "postgres"},
     "database": {"type": "str", "default": "trading"},
-    "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
+    **ENGINE_ARGUMENTS,
 }
 ASK_SECONDS = 20
 

@@ -35,10 +35,7 @@ options:
     description: The points of a report, which the next one is compared with.
     type: dict
     default: {}
-  state_path:
-    description: Directory that holds the record.
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -76,7 +73,9 @@ next_command:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.oncall.log import keep
 
 ARGUMENT_SPEC = {
@@ -89,16 +88,14 @@ ARGUMENT_SPEC = {
     "facts": {"type": "list", "elements": "dict", "required": True},
     "common": {"type": "dict", "default": {}},
     "report": {"type": "dict", "default": {}},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = keep(Path(module.params["state_path"]), module.params, utc_now(), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

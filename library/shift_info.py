@@ -10,18 +10,7 @@ short_description: Read what is on record of shifts
 description:
   - Runs on the control host. Reads begins of shifts, alerts taken, handovers, the points of the last report, and the
     releases. Never changes anything, and never fails on what it sees.
-options:
-  state_path:
-    description: Directory that holds the record.
-    type: path
-    default: /var/lib/trading-core
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, only_reads]
 """
 
 EXAMPLES = r"""
@@ -93,9 +82,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.oncall.log import observe
 
-ARGUMENT_SPEC = {"state_path": {"type": "path", "default": "/var/lib/trading-core"}}
+ARGUMENT_SPEC = {**STATE_ARGUMENTS}
 
 
 def main() -> None:

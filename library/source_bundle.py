@@ -61,6 +61,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms
 from ansible.module_utils.trading_ops.release.git import GIT_SECONDS, Repository
 from ansible.module_utils.trading_ops.release.source import ensure_bundled
@@ -77,9 +78,7 @@ def main() -> None:
     params = module.params
     repository = Repository(LocalPrograms({}, time.monotonic, GIT_SECONDS), Path(params["path"]))
     result = ensure_bundled(repository, params["revision"], Path(params["bundle_path"]), module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

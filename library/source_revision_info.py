@@ -31,13 +31,7 @@ options:
     type: list
     elements: str
     required: true
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: only_reads
 """
 
 EXAMPLES = r"""

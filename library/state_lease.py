@@ -39,10 +39,7 @@ options:
     description: How long to wait for another run's lease. C(0) is refused at once. Check mode never waits.
     type: int
     default: 0
-  state_path:
-    description: Directory of the lease.
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -92,6 +89,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.state.lease import build_wanted, ensure_freed, ensure_held
 
 ARGUMENT_SPEC = {
@@ -101,7 +100,7 @@ ARGUMENT_SPEC = {
     "purpose": {"type": "str", "default": "not given"},
     "duration_seconds": {"type": "int", "default": 600},
     "wait_timeout_seconds": {"type": "int", "default": 0},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -118,11 +117,7 @@ def main() -> None:
         result = ensure_held(state_path, wanted, wait, now, time.monotonic, time.sleep, module.check_mode)
     else:
         result = ensure_freed(state_path, wanted, now, module.check_mode)
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -38,10 +38,7 @@ options:
     description: The strategy's documentation, which is due for as long as it reads as it did when something changed.
     type: path
     required: true
-  state_path:
-    description: Directory of halt latch, drift log and audit log.
-    type: path
-    default: /var/lib/trading-core
+extends_documentation_fragment: host_state
 attributes:
   check_mode:
     support: full
@@ -88,7 +85,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.trading import Request, ensure_changed
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},
@@ -96,7 +95,7 @@ ARGUMENT_SPEC = {
     "reason": {"type": "str", "required": True},
     "by": {"type": "str", "default": "not given"},
     "documentation_path": {"type": "path", "required": True},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 
@@ -112,11 +111,7 @@ def main() -> None:
         why=params["reason"],
     )
     result = ensure_changed(request, utc_now, module.check_mode)
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -28,17 +28,7 @@ options:
     description: Why, in words.
     type: str
     required: true
-  state_path:
-    description: Directory of the halt latch.
-    type: path
-    default: /var/lib/trading-core
-attributes:
-  check_mode:
-    support: full
-    description: Only reads.
-  diff_mode:
-    support: none
-    description: Only reads.
+extends_documentation_fragment: [host_state, only_reads]
 """
 
 EXAMPLES = r"""
@@ -73,12 +63,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.trading import Request, look
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},
     "changes": {"type": "dict", "required": True},
     "reason": {"type": "str", "required": True},
-    "state_path": {"type": "path", "default": "/var/lib/trading-core"},
+    **STATE_ARGUMENTS,
 }
 
 

@@ -84,6 +84,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core import package
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard import (
     __main__,  # noqa: F401  what it stands on is loaded with it, and so installed
     install,
@@ -120,9 +121,7 @@ def main() -> None:
     ]
     sources = package.loaded_sources()
     result = install.ensure_guarded(host, sources, files, module.check_mode)
-    if result["outcome"] in {"proven", "planned"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

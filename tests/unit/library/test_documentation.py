@@ -22,7 +22,7 @@ def documented_options(module: Any) -> dict[str, dict[str, Any]]:
     fragments = documented.get("extends_documentation_fragment", [])
     for name in [fragments] if isinstance(fragments, str) else fragments:
         found = runpy.run_path(str(ROOT / "playbooks" / "doc_fragments" / f"{name}.py"))
-        options |= yaml.safe_load(found["ModuleDocFragment"].DOCUMENTATION)["options"]
+        options |= yaml.safe_load(found["ModuleDocFragment"].DOCUMENTATION).get("options", {})
     return options
 
 
