@@ -206,7 +206,7 @@ class Switch(http.server.BaseHTTPRequestHandler):
 def switch():
     Switch.asked = []
     server = http.server.HTTPServer(("127.0.0.1", 0), Switch)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/ping/secret"
     server.shutdown()
     server.server_close()

@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 def alertmanager() -> Iterator[Server]:
     running = Server(("127.0.0.1", 0), Handler)
     running.alertmanager = FakeAlertmanager(alert("Watchdog", "0000000000000000", severity="none"))
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     yield running
     running.shutdown()
     running.server_close()

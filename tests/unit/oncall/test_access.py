@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def page() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
@@ -244,7 +244,7 @@ def ssh_port() -> Iterator[int]:
             self.request.recv(65536)  # what is left unread resets the connection
 
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Greet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
