@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from trading_ops.backup.checksums import SESSION_SQL, measure
 
-from tests.lab.estate import on, wait_until
+from tests.lab.estate import Run, on, runbook, wait_until
 
 HOST = "lab-restore"
 FOLDER = "/var/lib/trading-core-test-sets"
@@ -59,6 +59,10 @@ def keep_good_set() -> None:
     for database in ("trading", "mlflow"):
         on(HOST, f"docker exec -i {PLANT} pg_restore -e -U postgres -d good_{database} < {GOOD}/{database}.dump")
     sql("good_trading", "SELECT timescaledb_post_restore()")
+
+
+def on_set(path: str, *more: str) -> Run:
+    return runbook("restore_test", "-e", f"set_path={path}", *more)
 
 
 def forget_sets() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,15 +16,18 @@ from trading_ops.checks.prometheus import http_fetch
 from trading_ops.host.http import Endpoint
 
 from tests.catalogue import catalogue
+from tests.lab import backup_sets
 from tests.lab.estate import (
     FEED_HOST,
     HOSTS,
     ROOT,
     TRADING_HOSTS,
     bots,
+    latch,
     no_feed_fault,
     now,
     on,
+    on_each,
     orders,
     runbook,
     running_bots,
@@ -36,29 +37,6 @@ from tests.lab.estate import (
 
 PROMETHEUS_URL = "http://172.29.77.11:9090"
 LAB = [sys.executable, str(ROOT / "lab" / "estate.py")]
-
-
-def _engine_trouble() -> str:
-    if os.environ.get("TRADING_CORE_NO_ENGINE"):
-        return os.environ["TRADING_CORE_NO_ENGINE"]
-    if not shutil.which("docker"):
-        return "no docker here; ./runbook test says what to type"
-    asked = subprocess.run(["docker", "version"], capture_output=True, text=True, timeout=20, check=False)
-    return "" if asked.returncode == 0 else asked.stderr.strip().splitlines()[-1]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = [item for item in items if "tests/lab/" in str(item.path)]
-    for item in here:
-        item.add_marker(pytest.mark.lab)
-    # The drill goes first: it brings up the estate that the others need.
-    items.sort(key=lambda item: not item.get_closest_marker("brings_up_the_estate"))
-    if not here or not (trouble := _engine_trouble()):
-        return
-    if os.environ.get("CI") == "true":
-        pytest.exit(f"CI needs a Docker Engine for {len(here)} tests on lab hosts: {trouble}", returncode=1)
-    for item in here:
-        item.add_marker(pytest.mark.skip(reason=f"no Docker Engine: {trouble}"))
 
 
 def _lab_stands() -> bool:
@@ -79,6 +57,18 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def repository(stacks: None) -> None:
     """The repository of backups is set up."""
     assert runbook("backup_setup").code == 0
+
+
+@pytest.fixture(scope="module")
+def good_set(stacks: None, repository: None) -> Iterator[None]:
+    """A set as it should be, on the restore host, and what copies of it are made with."""
+    for host, mode in (("lab1", "paper"), ("lab2", "live")):
+        on(host, f"docker start trading-{mode}-bot-1")
+    time.sleep(60)  # rows enough for a database to lose one
+    assert runbook("backup").code == 0
+    backup_sets.keep_good_set()
+    yield
+    backup_sets.forget_sets()
 
 
 @pytest.fixture(scope="session")
@@ -166,8 +156,8 @@ def idle(gate: None) -> Iterator[None]:
     """
     wait_until(lambda: not feed_troubles(), 120, "a feed without trouble")
     remove_bots(keep=GATED)
-    for host in TRADING_HOSTS:
-        on(host, "docker ps -q --filter label=com.docker.compose.service=bot | xargs -r docker stop")
+    stop_bots = "docker ps -q --filter label=com.docker.compose.service=bot | xargs -r docker stop"
+    on_each(TRADING_HOSTS, lambda host: on(host, stop_bots))
     release_halt()
     yield
     on(FEED_HOST, "docker start prometheus")
@@ -178,22 +168,23 @@ def idle(gate: None) -> Iterator[None]:
 
 def release_halt() -> None:
     """Lift whatever halt there is, past the gate: this only prepares a test."""
-    for host in TRADING_HOSTS:
-        on(host, "rm -rf /var/lib/trading-core/halt.json*")
+    on_each(TRADING_HOSTS, lambda host: on(host, "rm -rf /var/lib/trading-core/halt.json*"))
 
 
 def remove_bots(keep: frozenset[str] = frozenset()) -> None:
     """Take bot containers away, all but those whose names are to be kept."""
-    for host in TRADING_HOSTS:
-        for bot in bots(host):
-            if bot.name not in keep:
-                on(host, f"docker rm -f {bot.id}")
+
+    def clear(host: str) -> None:
+        if gone := " ".join(bot.id for bot in bots(host) if bot.name not in keep):
+            on(host, f"docker rm -f {gone}")
+
+    on_each(TRADING_HOSTS, clear)
 
 
 def start_trading() -> None:
     """Start the bots that bot_start has made, and wait for their orders. The gate has tests of its own."""
-    for host, mode in zip(TRADING_HOSTS, ("paper", "live"), strict=True):
-        on(host, f"docker start trading-{mode}-bot-1")
+    modes = dict(zip(TRADING_HOSTS, ("paper", "live"), strict=True))
+    on_each(TRADING_HOSTS, lambda host: on(host, f"docker start trading-{modes[host]}-bot-1"))
     begun = now()
     wait_until(lambda: len(clients_with_orders(begun)) >= 2, 60, "orders of both bots at the venue")
 
@@ -224,9 +215,25 @@ def clients_with_orders(since: str) -> set[str]:
 
 
 @pytest.fixture
-def halted(trading: None) -> str:
-    """Everything is stopped; the incident's id."""
+def halted(stacks: None, request: pytest.FixtureRequest) -> str:
+    """Everything is stopped; the incident's id. Where the test before left it so, that is taken."""
+    if incident_id := _halted_already():
+        return incident_id
+    request.getfixturevalue("trading")
     stopped = runbook("failsafe_stop", "-e", "reason=test")
     assert stopped.code == 0
     assert running_bots() == []
     return stopped.incident_id
+
+
+def _halted_already() -> str:
+    """Return the incident of a test's stop that halts both hosts while every bot is down; else an empty text."""
+    try:
+        held = [latch(host) or {} for host in TRADING_HOSTS]
+        found = {(each.get("scope"), each.get("reason"), *each.get("incident_ids", ())) for each in held}
+    except (ValueError, AttributeError):  # a test has damaged it
+        return ""
+    match list(found):
+        case [("all", "test", str(incident_id))] if not running_bots():
+            return incident_id
+    return ""

@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,6 +95,7 @@ class Container:
     status: str
     started_at: str
     restart_policy: str
+    image: str
     labels: dict[str, str]
 
     @property
@@ -102,9 +104,7 @@ class Container:
 
 
 def containers(host: str) -> list[Container]:
-    ids = on(host, "docker ps -aq --no-trunc").split()
-    if not ids:
-        return []
+    described = on(host, "docker ps -aq --no-trunc | xargs -r docker inspect")
     return [
         Container(
             id=item["Id"],
@@ -112,18 +112,26 @@ def containers(host: str) -> list[Container]:
             status=item["State"]["Status"],
             started_at=item["State"]["StartedAt"],
             restart_policy=item["HostConfig"]["RestartPolicy"]["Name"],
+            image=item["Config"]["Image"],
             labels=item["Config"]["Labels"] or {},
         )
-        for item in json.loads(on(host, f"docker inspect {' '.join(ids)}"))
+        for item in json.loads(described or "[]")
     ]
 
 
 def bots(host: str) -> list[Container]:
     """Bots by every sign the lab knows: the service label, or the bot image's name."""
-    named = set(on(host, "docker ps -a --no-trunc --format '{{.ID}} {{.Image}}' | awk '/bot/ {print $1}'").split())
     return [
-        item for item in containers(host) if item.labels.get("com.docker.compose.service") == "bot" or item.id in named
+        item
+        for item in containers(host)
+        if item.labels.get("com.docker.compose.service") == "bot" or "bot" in item.image
     ]
+
+
+def on_each(hosts: Iterable[str], work: Callable[[str], Any]) -> None:
+    """Do the work for all hosts at once."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(work, hosts))
 
 
 def running_bots(hosts: Iterable[str] = TRADING_HOSTS) -> list[str]:

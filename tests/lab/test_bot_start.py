@@ -187,6 +187,7 @@ def test_live_waits_for_paper_and_stops_when_the_feed_host_is_gone(idle):
     assert latch("lab2")
 
 
+@pytest.mark.faults
 def test_an_open_gate_and_all_else_well_starts_a_bot_that_is_watched(idle):
     assert gate_is_open()
     started = runbook(*PAPER, "-e", "watch_seconds=5")

@@ -67,10 +67,9 @@ def quiet_control(stacks: None) -> Iterator[None]:
 
 
 @pytest.fixture
-def source(quiet_control: None, tmp_path: Path) -> Iterator[Source]:
+def source(quiet_control: None, repository: None, tmp_path: Path) -> Iterator[Source]:
     """A checkout to deploy from, and a young backup. The hosts are back at the lab's own revision afterwards."""
     if runbook("backup_info").code != 0:
-        assert runbook("backup_setup").code == 0
         assert runbook("backup").code == 0
     yield Source(tmp_path / "source")
     for host in TRADING_HOSTS:
@@ -224,6 +223,7 @@ def test_a_rollback_stops_at_a_newer_schema_and_goes_on_with_a_backup_that_is_na
         on(FEED_HOST, comment.format("NULL"))
 
 
+@pytest.mark.faults
 def test_raw_ansible_refuses_as_well_and_needs_no_directory_of_its_own(source, tmp_path):
     assert runbook("deploy_pause", "-e", "reason=test").code == 0
     argv = [str(ROOT / ".venv/bin/ansible-playbook"), "-i", str(ROOT / "inventories/lab")]

@@ -5,7 +5,7 @@ import pytest
 from tests.lab.estate import runbook
 
 
-@pytest.mark.brings_up_the_estate
+@pytest.mark.before_others(1)
 @pytest.mark.timeout(900)
 def test_drill_ends_with_a_verdict_that_holds_measured_seconds(lab, drilled):
     run = runbook("drill", timeout=800)

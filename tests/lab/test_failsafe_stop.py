@@ -50,6 +50,43 @@ def test_second_stop_changes_nothing_and_stays_one_incident(halted):
     assert again.output.count("changed=0") == 2
 
 
+def test_reboot_while_halted_leaves_latch_and_no_bot_and_a_start_is_refused(halted):
+    docker("restart", "lab1", timeout=120)
+    wait_until(lambda: _engine_answers("lab1"), 60, "the engine of lab1 after its reboot")
+    assert running_bots(["lab1"]) == []
+    assert latch("lab1")["incident_ids"] == [halted]
+    refused = runbook("bot_start", "-e", "mode=paper")
+    assert refused.code == 13
+    assert halted in refused.verdict
+    assert "test" in refused.verdict
+    assert running_bots() == []
+
+
+def _engine_answers(host: str) -> bool:
+    try:
+        on(host, "docker info >/dev/null")
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param('{"scope": "all"', id="cut"),
+        pytest.param("", id="empty", marks=pytest.mark.faults),
+        pytest.param("garbage", id="garbage", marks=pytest.mark.faults),
+    ],
+)
+def test_damaged_latch_refuses_a_start_until_a_stop_has_made_it_readable(halted, damage):
+    on("lab1", f"printf '%s' '{damage}' >/var/lib/trading-core/halt.json")
+    assert runbook("bot_start", "-e", "mode=paper").code == 13
+    assert runbook("halt_release", "-e", f"incident_id={halted}").code == 13
+    stopped = runbook("failsafe_stop", "-e", "reason=damaged latch")
+    assert stopped.code == 0
+    assert latch("lab1")["scope"] == "all"
+
+
 def seconds_to_last_bot() -> tuple[Run, float]:
     """Return a stop, and the seconds from its command to the end of its last bot."""
     begun = datetime.fromisoformat(now())
@@ -82,26 +119,6 @@ def test_frozen_host_delays_nobody_and_is_named(trading):
     assert (third.code, third.output.count("changed=0")) == (0, 2)
 
 
-def test_reboot_while_halted_leaves_latch_and_no_bot_and_a_start_is_refused(halted):
-    docker("restart", "lab1", timeout=120)
-    wait_until(lambda: _engine_answers("lab1"), 60, "the engine of lab1 after its reboot")
-    assert running_bots(["lab1"]) == []
-    assert latch("lab1")["incident_ids"] == [halted]
-    refused = runbook("bot_start", "-e", "mode=paper")
-    assert refused.code == 13
-    assert halted in refused.verdict
-    assert "test" in refused.verdict
-    assert running_bots() == []
-
-
-def _engine_answers(host: str) -> bool:
-    try:
-        on(host, "docker info >/dev/null")
-    except AssertionError:
-        return False
-    return True
-
-
 def test_every_kind_of_bot_is_found_and_stopped_in_one_run(trading):
     root = "/opt/ai_trading_core/ops/compose/trading"
     image = next(bot for bot in bots("lab1"))
@@ -118,23 +135,6 @@ def test_every_kind_of_bot_is_found_and_stopped_in_one_run(trading):
     assert running_bots() == []
     assert "4 bots proven stopped on 2 of 2 hosts" in stopped.verdict
     assert all(bot.restart_policy == "no" for host in TRADING_HOSTS for bot in bots(host))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param('{"scope": "all"', id="cut"),
-        pytest.param("", id="empty", marks=pytest.mark.faults),
-        pytest.param("garbage", id="garbage", marks=pytest.mark.faults),
-    ],
-)
-def test_damaged_latch_refuses_a_start_until_a_stop_has_made_it_readable(halted, damage):
-    on("lab1", f"printf '%s' '{damage}' >/var/lib/trading-core/halt.json")
-    assert runbook("bot_start", "-e", "mode=paper").code == 13
-    assert runbook("halt_release", "-e", f"incident_id={halted}").code == 13
-    stopped = runbook("failsafe_stop", "-e", "reason=damaged latch")
-    assert stopped.code == 0
-    assert latch("lab1")["scope"] == "all"
 
 
 def test_full_disk_still_stops_and_says_not_latched(trading):

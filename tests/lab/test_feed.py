@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.lab.estate import FEED_HOST, TRADING_HOSTS, bots, containers, docker, on, runbook, running_bots
 
 
@@ -44,6 +46,7 @@ def test_feed_stays_up_while_a_trading_host_is_unknown(trading):
     assert by_name(FEED_HOST)["live_connector"].is_running
 
 
+@pytest.mark.faults
 def test_feed_is_not_touched_when_the_proof_of_the_bots_is_left_out(trading):
     for narrowed in (
         ["--limit", FEED_HOST],
@@ -54,6 +57,7 @@ def test_feed_is_not_touched_when_the_proof_of_the_bots_is_left_out(trading):
         assert by_name(FEED_HOST)["live_connector"].is_running
 
 
+@pytest.mark.faults
 def test_starting_again_what_runs_changes_nothing(stacks):
     before = containers(FEED_HOST)
     for call in ("feed_start", "observability_start", "alerting_start"):

@@ -107,6 +107,7 @@ def test_a_restart_without_evidence_or_for_another_incident_is_refused(for_incid
     assert on(FEED_HOST, "docker ps --quiet --no-trunc") == before
 
 
+@pytest.mark.faults
 def test_a_restart_while_a_bot_runs_is_refused(trading):
     stopped = runbook("failsafe_stop", "-e", "reason=test", "-e", "scope=live")
     refused = runbook("controlled_restart", "-e", f"incident_id={stopped.incident_id}", "-e", "evidence_waived=test")

@@ -89,7 +89,9 @@ def assert_recorded(name: str, begun: str) -> None:
     assert "Traceback" not in journal(begun)
 
 
-@pytest.mark.parametrize("way", BY_HAND)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=[] if way == "docker start" else [pytest.mark.faults]) for way in BY_HAND]
+)
 def test_bot_started_by_hand_on_a_halted_host_is_stopped_and_recorded(halted_host, way):
     begun = now()
     on(HOST, BY_HAND[way])
@@ -104,6 +106,7 @@ def test_twenty_starts_by_compose_are_stopped_twenty_times(halted_host):
         assert_stopped_and_recorded(BOT, begun)
 
 
+@pytest.mark.faults
 def test_bot_that_a_boot_brings_up_on_a_halted_host_is_gone_and_stays_gone(free):
     on(HOST, "systemctl stop trading-core-guard")  # or it would have taken the policy away before
     on(HOST, f"docker update --restart always {BOT} && docker start {BOT}")
@@ -130,6 +133,7 @@ def test_restart_policy_is_taken_away_from_a_bot_that_may_trade(free):
     assert (entry["event"], entry["container"], entry["was"]) == ("restart policy neutralised", BOT, "always")
 
 
+@pytest.mark.faults
 def test_guard_that_was_killed_is_back_and_still_guards(halted_host):
     killed = guard_pid()
     on(HOST, f"kill -9 {killed}")

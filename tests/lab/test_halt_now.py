@@ -85,6 +85,7 @@ def test_without_an_environment_every_bot_is_stopped_and_every_host_latched(trad
     assert orders(after) == []
 
 
+@pytest.mark.faults
 def test_frozen_host_is_named_and_delays_nobody(trading, bare):
     docker("pause", "lab2")
     try:
@@ -100,6 +101,7 @@ def test_frozen_host_is_named_and_delays_nobody(trading, bare):
     assert running_bots() == []
 
 
+@pytest.mark.faults
 def test_sudo_for_the_installed_command_alone_is_enough(trading, bare, without_sudo):
     stopped = halt_now(bare)
     assert stopped.code == 0, stopped.verdict
@@ -107,6 +109,7 @@ def test_sudo_for_the_installed_command_alone_is_enough(trading, bare, without_s
     assert running_bots() == []
 
 
+@pytest.mark.faults
 def test_without_root_the_bots_are_stopped_and_the_verdict_says_not_latched(trading, bare, without_root):
     stopped = halt_now(bare)
     assert stopped.code == 10
@@ -116,6 +119,7 @@ def test_without_root_the_bots_are_stopped_and_the_verdict_says_not_latched(trad
     assert (latch("lab1"), latch("lab2") is None) == (None, False)
 
 
+@pytest.mark.faults
 def test_frozen_engine_does_not_keep_its_bots_alive(trading, bare):
     on("lab1", "kill -STOP $(pidof dockerd)")
     try:
@@ -136,6 +140,7 @@ def test_frozen_engine_does_not_keep_its_bots_alive(trading, bare):
 # ---- as the first wave of failsafe_stop
 
 
+@pytest.mark.faults
 def test_first_wave_stops_sooner_than_ansible_alone_and_names_one_incident(trading):
     assert runbook("status").code == 0  # the host list is this inventory's
     both, with_wave = seconds_to_last_bot()
@@ -156,13 +161,8 @@ def seconds_to_last_bot(*options: str) -> tuple[Run, float]:
     return stopped, (datetime.fromisoformat(stopped.last_bot_ended) - begun).total_seconds()
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        pytest.param(["--check"], id="check"),
-        pytest.param(["--limit", "nosuchhost"], id="limit", marks=pytest.mark.faults),
-    ],
-)
+@pytest.mark.faults
+@pytest.mark.parametrize("option", [["--check"], ["--limit", "nosuchhost"]], ids=["check", "limit"])
 def test_what_must_not_reach_every_host_starts_no_first_wave(trading, option):
     assert runbook("status").code == 0
     before = running_bots()
@@ -172,6 +172,7 @@ def test_what_must_not_reach_every_host_starts_no_first_wave(trading, option):
     assert [latch(host) for host in TRADING_HOSTS] == [None, None]
 
 
+@pytest.mark.faults
 def test_first_waves_verdict_counts_where_ansible_is_broken(trading, bare, tmp_path):
     fake = bare / ".venv" / "bin"
     fake.mkdir(parents=True)

@@ -85,6 +85,7 @@ def test_missing_prerequisite_is_refused_before_anything_is_installed(bare):
     assert after == before
 
 
+@pytest.mark.faults
 def test_clock_that_disagrees_is_refused(stacks):
     refused = runbook("host_setup", "-e", '{"host_setup_clock_offset_seconds": -100}')
     assert refused.code == 13

@@ -83,6 +83,7 @@ def test_a_start_that_may_wait_goes_on_when_the_lease_is_freed(leased):
     assert lease() is None
 
 
+@pytest.mark.faults
 def test_a_lease_that_is_over_is_taken_over_and_written_down(trading):
     before = len(audited())
     hold(0)
@@ -92,6 +93,7 @@ def test_a_lease_that_is_over_is_taken_over_and_written_down(trading):
     assert taken["holder"] == freed["holder"] != taken["former"]
 
 
+@pytest.mark.faults
 def test_a_damaged_lease_is_locked_with_the_words_how_to_end_it(leased):
     on("lab1", f"echo garbage >{LEASE}")
     refused = runbook("feed_start")

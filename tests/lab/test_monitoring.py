@@ -45,6 +45,7 @@ def installed(stacks: None) -> Iterator[None]:
     no_feed_fault()
 
 
+@pytest.mark.faults
 def test_rules_and_dashboards_are_installed_once_and_prometheus_says_so(stacks):
     on(FEED_HOST, f"rm -rf {RULES} {COMPOSE}/grafana/dashboards/*")
     looked = runbook("monitoring_setup", "--check")
@@ -62,6 +63,7 @@ def test_rules_and_dashboards_are_installed_once_and_prometheus_says_so(stacks):
     assert (len(loaded), {rule["health"] for rule in loaded}) == (count, {"ok"})
 
 
+@pytest.mark.faults
 def test_rules_that_prometheus_refuses_leave_the_ones_before_in_place(installed):
     before = on(FEED_HOST, f"cat {RULES}")
     foreign = f"{COMPOSE}/prometheus/rules/foreign.yml"

@@ -136,6 +136,7 @@ def bad_lines(reports: Path, number: str) -> str:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.faults
 def test_a_healthy_estate_begins_its_shift_green(well, reports):
     run = start_shift()
     assert run.code == 0, run.verdict

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
-from tests.lab import backup_sets
-from tests.lab.backup_sets import DEFECTS, FOLDER, GOOD, copy_of_good, point_registry_at
-from tests.lab.estate import ROOT, Run, command, on, runbook, wait_until
-from tests.lab.test_restore_test import HOST, left, production, reported
+from tests.lab.backup_sets import DEFECTS, FOLDER, GOOD, copy_of_good, on_set, point_registry_at
+from tests.lab.estate import ROOT, Run, command, on, runbook
+from tests.lab.test_restore_test import HOST, left, reported
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 TREE = "/opt/ai_trading_core/ops/compose/restore_test"
-LOCK = "/var/lib/trading-core/restore_test.lock"
-
-
-@pytest.fixture(scope="module")
-def good_set(stacks: None, repository: None) -> Iterator[None]:
-    for host, mode in (("lab1", "paper"), ("lab2", "live")):
-        on(host, f"docker start trading-{mode}-bot-1")
-    time.sleep(60)  # rows enough for a database to lose one
-    assert runbook("backup").code == 0
-    backup_sets.keep_good_set()
-    yield
-    backup_sets.forget_sets()
-
-
-def on_set(path: str, *more: str) -> Run:
-    return runbook("restore_test", "-e", f"set_path={path}", *more)
 
 
 def assert_red(tested: Run, name: str) -> None:
@@ -55,19 +33,6 @@ def test_a_defect_of_a_set_is_named_as_the_cause(good_set, title):
     path = copy_of_good("bad")
     plant(path)
     assert_red(on_set(path), name)
-
-
-def test_ten_healthy_runs_in_a_row_are_green(good_set):
-    ended = [on_set(GOOD) for _ in range(10)]
-    assert [run.code for run in ended] == [0] * 10
-    assert left() == ""
-
-
-def test_a_second_pair_later_is_green_as_well(good_set):
-    before = production()
-    assert runbook("backup").code == 0
-    assert runbook("restore_test").code == 0
-    assert production() == before
 
 
 def test_an_old_set_is_red(good_set):
@@ -181,85 +146,6 @@ def test_a_project_that_could_touch_anything_else_is_refused_before_anything_sta
     assert left() == ""
 
 
-# ---- killed in the middle
-
-PHASES = {
-    "fetching": "ls -d /var/lib/trading-core-restore-test/*/set",
-    "starting the database": "docker ps -a --format '{{.Names}}' | grep restoretest.*timescaledb",
-    "starting MLflow": "docker ps -a --format '{{.Names}}' | grep restoretest.*mlflow",
-    "asking the model": "pgrep -f '[p]ython3 - http://mlflow'",
-    "watching the bot": "docker ps --format '{{.Names}} {{.Status}}' | grep 'restoretest.*bot.*(healthy)'",
-}
-KILL_THE_MODULE = (
-    f"for each in /proc/[0-9]*; do if ls -l $each/fd 2>/dev/null | grep -q {LOCK} && grep -q python3 $each/comm; "
-    "then kill -9 ${each#/proc/}; fi; done"
-)
-
-
-def begun(path: str = GOOD) -> subprocess.Popen[bytes]:
-    argv = [str(ROOT / "runbook"), "restore_test", "-i", str(ROOT / "inventories/lab"), "-e", f"set_path={path}"]
-    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a process with all it began, as systemd kills a job: Ansible's workers and their ssh have own sessions."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    tree = [pid]
-    for each in tree:
-        tree += [child for child, parent in pairs if parent == each]
-    for each in tree:
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
-
-
-def is_in(phase: str) -> bool:
-    return bool(on(HOST, f"{PHASES[phase]} 2>/dev/null || true").strip())
-
-
-THE_MODULE, THE_RUN = "the module on its host", "the run on the controller"
-
-
-@pytest.mark.parametrize(
-    ("phase", "victim"),
-    [*((phase, THE_MODULE) for phase in PHASES), ("fetching", THE_RUN), ("watching the bot", THE_RUN)],
-)
-def test_after_a_kill_in_any_phase_the_next_run_passes_and_nothing_is_left(good_set, phase, victim):
-    before = production()
-    run = begun()
-    try:
-        wait_until(lambda: is_in(phase), 240, phase)
-        if victim == THE_MODULE:
-            on(HOST, KILL_THE_MODULE)
-    finally:
-        kill_tree(run.pid)
-        run.wait()
-    # A module whose caller is gone ends by itself, and removes what it made.
-    wait_until(lambda: on(HOST, f"flock -n {LOCK} echo free || true").strip() == "free", 60, "the lock")
-    assert on_set(GOOD).code == 0
-    assert left() == ""
-    assert production() == before
-
-
-def test_a_run_whose_caller_is_gone_removes_what_it_made_by_itself(good_set):
-    run = begun()
-    wait_until(lambda: is_in("starting MLflow"), 240, "a stack that runs")
-    kill_tree(run.pid)
-    run.wait()
-    wait_until(lambda: left() == "", 60, "nothing left")
-
-
-def test_of_two_at_once_the_second_is_locked_out_and_names_the_first(good_set):
-    run = begun()
-    try:
-        wait_until(lambda: is_in("starting the database"), 240, "the first")
-        second = on_set(GOOD, "-e", "by=anna")
-        assert second.code == 75
-        assert re.search(r"another restore test runs on this host: .*, since 2", second.verdict)
-    finally:
-        assert run.wait(600) == 0
-
-
 # ---- nothing leaves the test's network
 
 DECOY = "172.29.77.14"
@@ -300,7 +186,7 @@ def test_the_decoy_is_reached_where_isolation_is_taken_off(decoy, tmp_path):
     """The same test by a copy of this project without its preflight and its proof, on a network that leads out."""
     for name in ("playbooks", "roles", "library", "module_utils"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
-    path = tmp_path / "module_utils" / "trading_ops" / "restore_isolation.py"
+    path = tmp_path / "module_utils" / "trading_ops" / "restore" / "isolation.py"
     text = path.read_text()
     for name, sees_nothing in (("find_dangers", "[]"), ("find_leaks", "[]"), ("has_default_route", "False")):
         assert f"def {name}(" in text

@@ -47,6 +47,7 @@ def backed_up(repository: None, trading: None) -> None:
     assert runbook("backup").code == 0
 
 
+@pytest.mark.before_others(2)
 @pytest.mark.timeout(900)
 def test_a_backup_taken_while_bots_write_is_proven_and_production_is_as_it_was(backed_up):
     before = production()

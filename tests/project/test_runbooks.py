@@ -60,7 +60,8 @@ def shown_commands() -> list[tuple[str, str, str]]:
     """Return file, name and the rest of each `./runbook …` that code shows to people, `x` where a value is put in."""
     found = []
     for path in sorted((ROOT / "module_utils/trading_ops").rglob("*.py")):
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        source = path.read_text(encoding="utf-8")
+        nodes = list(ast.walk(ast.parse(source))) if "./runbook " in source else []
         joined = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
         inside = {id(part) for parts in joined for part in parts}
         alone = [[node] for node in nodes if isinstance(node, ast.Constant) and id(node) not in inside]

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.estate import runbook
+
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
+SOON_SECONDS = 60
+"""Far above what a run takes that reaches nobody: these tests run two at once, and give way to those on lab hosts."""
 
 
 @pytest.fixture
@@ -120,6 +124,29 @@ def test_a_stop_that_does_nothing_is_never_zero(estate, narrowed):
         assert "NOTHING WAS STOPPED" in verdict
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param("trading_host: {hosts: {h: {}}}\n", id="typo in the group"),
+        pytest.param("", id="empty", marks=pytest.mark.faults),
+        pytest.param("all: {}\n", id="no group", marks=pytest.mark.faults),
+        pytest.param("trading_hosts: {hosts: {}}\n", id="empty group", marks=pytest.mark.faults),
+        pytest.param("{ not: yaml", id="bad YAML", marks=pytest.mark.faults),
+        pytest.param("- a\n- b\n", id="a list", marks=pytest.mark.faults),
+    ],
+)
+def test_an_inventory_without_trading_hosts_is_never_zero(tmp_path, content):
+    inventory = tmp_path / "hosts.yml"
+    if content is not None:
+        inventory.write_text(content)
+    assert play("failsafe_stop", inventory)[0] != 0
+    wrapped = runbook("failsafe_stop", "-i", str(inventory))
+    assert wrapped.code == 12
+    assert "NOTHING WAS STOPPED" in wrapped.verdict
+    assert wrapped.seconds < SOON_SECONDS
+
+
 def test_host_left_out_by_a_limit_is_missed(estate):
     code, verdict, _ = play("failsafe_stop", estate, "--limit", "here")
     assert (code, "away: no result" in verdict) == (10, True)
@@ -223,6 +250,6 @@ def test_verdict_that_breaks_is_a_failure_not_a_warning(estate, tmp_path):
     root = tmp_path / "checkout"
     for name in ("playbooks", "roles", "library", "module_utils"):
         shutil.copytree(ROOT / name, root / name, symlinks=True)
-    (root / "module_utils" / "trading_ops" / "verdict.py").open("a").write("\ndef judge(run):\n    raise ValueError\n")
+    (root / "module_utils" / "trading_ops" / "report" / "verdict.py").open("a").write("\ndef judge(run):\n    raise ValueError\n")
     code, verdict, _ = play("failsafe_stop", estate, root=root)
     assert (code, "The verdict itself broke" in verdict) == (1, True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trading_ops.checks.evaluate import queries_of
 from trading_ops.checks.results import look_once, wait
 
+from tests.properties import examples
 from tests.unit.compose_world import FakeTime
 from tests.unit.fake_prometheus import FakePrometheus, Sample, answer, catalogue_item
 
@@ -79,7 +80,7 @@ def healthy(draw: st.DrawFn) -> FakePrometheus:
     return prometheus
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(healthy())
 def test_healthy_answers_never_keep_the_gate_shut(prometheus):
     seen = look_once(prometheus.params(), prometheus.tools)
@@ -91,7 +92,7 @@ def test_healthy_answers_never_keep_the_gate_shut(prometheus):
 BAD = {"value": ["NaN", "+Inf", "-Inf"], "age": ["NaN", "10.1", "300", "-2.1", "-Inf"], "resets": ["NaN", "1", "3"]}
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(healthy(), st.data())
 def test_one_sample_gone_or_bad_among_healthy_ones_keeps_it_shut(prometheus, data):
     check = data.draw(st.sampled_from(prometheus.checks))

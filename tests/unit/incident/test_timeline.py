@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trading_ops.incident.timeline import (
     NOTHING_BEFORE,
@@ -18,6 +18,8 @@ from trading_ops.incident.timeline import (
     parse_entry,
     parse_timeline,
 )
+
+from tests.properties import examples
 
 NOW = "2026-11-21T08:00:00.000Z"
 
@@ -53,7 +55,7 @@ def test_a_line_carries_the_hash_of_the_line_before_and_its_own():
     assert parse_timeline(chain(2)).head == hashlib.sha256(second).hexdigest()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(texts=st.lists(st.text(max_size=30), max_size=6), more=st.lists(st.text(max_size=30), max_size=6))
 def test_whatever_is_written_is_read_again_and_sound(texts, more):
     entries = [entry(n, text=text, facts={"said": text}) for n, text in enumerate([*texts, *more])]

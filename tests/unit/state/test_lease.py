@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trading_ops.state import lease
 from trading_ops.state.lease import MAX_SECONDS, Lease, Wanted, build_wanted, decide, format_lease, observe, parse_lease
+
+from tests.properties import examples
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 GOOD = Lease("reno (run 1)", "start the paper bot", NOON, NOON + timedelta(seconds=600))
@@ -328,7 +330,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(STEPS)
 def test_never_two_holders_at_once(steps):
     """Whatever runs take, prolong, free or let run out, in any order: nobody is told yes while another's yes holds."""

@@ -24,7 +24,7 @@ from trading_ops.checks.rules import alert_expr, alert_name, build_rules, render
 
 from lab import images
 from tests.catalogue import catalogue
-from tests.lab import series_corpus
+from tests.engine import series_corpus
 from tests.lab.estate import docker
 
 STEP_SECONDS = 5
