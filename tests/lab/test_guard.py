@@ -147,7 +147,7 @@ def test_guard_that_was_killed_is_back_and_still_guards(halted_host):
 def test_guard_of_another_version_is_told_and_host_setup_fixes_it(free):
     on(HOST, "echo '# changed by hand' >>/usr/local/lib/trading-core/trading_ops/stop/by_engine.py")
     seen = runbook("status")
-    assert "guard other version: its stop.py is not of this version (./runbook host_setup)" in seen.verdict
+    assert "guard other version: its stop/by_engine.py is not of this version (./runbook host_setup)" in seen.verdict
     assert runbook("host_setup").code == 0
     seen = runbook("status")
     assert "guard other version" not in seen.verdict
