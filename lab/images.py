@@ -8,6 +8,7 @@ again and a changed one cannot be mistaken for it. `python lab/images.py build` 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import platform
@@ -20,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +108,12 @@ def build_images(progress: Progress, names: Sequence[str] = tuple(IMAGES)) -> di
 
 def build_image(source: ImageSource, reference: str, progress: Progress) -> None:
     """Build one image from its folder, the common files and, where it takes them, the Python packages."""
+    with _alone(source.name):
+        if image_id(reference) is None:
+            _build_image(source, reference, progress)
+
+
+def _build_image(source: ImageSource, reference: str, progress: Progress) -> None:
     started = time.monotonic()
     progress(f"image {source.name}: building")
     with tempfile.TemporaryDirectory(prefix="trading-core-image-") as scratch:
@@ -123,11 +131,12 @@ def build_image(source: ImageSource, reference: str, progress: Progress) -> None
 
 def ensure_base(progress: Progress) -> str:
     """The id of the Debian base image: there already, pulled where a registry answers, or bootstrapped."""
-    present = image_id(BASE_REFERENCE)
-    if present is not None:
-        return present
-    if not (_registry_answers() and _pull_base(progress)):
-        _bootstrap_base(progress)
+    with _alone("base"):
+        present = image_id(BASE_REFERENCE)
+        if present is not None:
+            return present
+        if not (_registry_answers() and _pull_base(progress)):
+            _bootstrap_base(progress)
     made = image_id(BASE_REFERENCE)
     if made is None:
         raise BuildFailed(f"{BASE_REFERENCE} does not exist after it was made without an error")
@@ -173,6 +182,15 @@ def cache_folder() -> Path:
     """Where fetched packages are kept between builds."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "trading-core-lab"
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Make an image in one process at a time: the lab and the tests beside it want the same ones at once."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _files(folder: Path) -> Iterator[Path]:

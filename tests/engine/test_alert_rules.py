@@ -27,6 +27,8 @@ from tests.catalogue import catalogue
 from tests.engine import series_corpus
 from tests.lab.estate import docker
 
+pytestmark = pytest.mark.timeout(900)  # the image may have to be built, or waited for
+
 STEP_SECONDS = 5
 OFFSET_SECONDS = 2
 """Looked at between two scrapes, as a gate does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -24,17 +25,41 @@ job-stuck job-never-ran
 ROWS = table_rows(ROOT / "docs" / "faults.md", columns=5)
 
 
+def tiers(reference: str) -> set[str]:
+    """Return where the tests of a reference run, by their markers and by those of their parameters."""
+    name, _, function = reference.partition("::")
+    if name.startswith("molecule/"):
+        return {"--faults"}
+    tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+    if any(isinstance(node, ast.Assign) and _marks(node, "pytestmark") for node in tree.body):
+        return {"--faults"}
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and function in {"", node.name}:
+            marked = [ast.unparse(decorator) for decorator in node.decorator_list]
+            whole = "pytest.mark.faults" in marked
+            found |= {"--faults"} if whole else {"every run"}
+            found |= {"--faults"} if any("mark.faults" in text for text in marked) else set()
+    return found
+
+
+def _marks(node: ast.Assign, name: str) -> bool:
+    return ast.unparse(node.targets[0]) == name and "mark.faults" in ast.unparse(node.value)
+
+
 def test_every_fault_is_listed_once():
     assert [row[0] for row in ROWS] == KEYS
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_a_row_names_existing_tests_and_their_tier_or_is_planned(row):
+def test_a_row_names_existing_tests_and_the_tiers_they_are_in(row):
     key, _, _, tests, tier = row
     references = re.findall(r"`([^`]+)`", tests)
     if tier == "planned":
         assert not references, key
         return
-    assert tier.split(",")[0] in {"every run", "--faults"}, key
     assert references, key
     assert [name for name in references if not is_there(name)] == []
+    in_tiers = set().union(*map(tiers, references))
+    assert tier.startswith(tuple(in_tiers))
+    assert {word for word in ("every run", "--faults") if word in tier} == in_tiers

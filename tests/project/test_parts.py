@@ -57,7 +57,7 @@ class Checkout:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, self.path / name)
         for name, text in {
-            "tests/parts.txt": "# a comment\nstop 3 tests/lab/test_a.py tests/lab/test_b.py\nguard 4 tests/lab/test_c.py\n",
+            "tests/parts.txt": "# more\nstop 3 tests/lab/test_a.py tests/lab/test_b.py\nguard 4 tests/lab/test_c.py\n",
             "tests/tools.sh": "",
             "lab/engine.sh": "",
             **{f"molecule/{name}/molecule.yml": "" for name in ("a", "b", "c")},

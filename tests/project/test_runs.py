@@ -250,6 +250,7 @@ def test_verdict_that_breaks_is_a_failure_not_a_warning(estate, tmp_path):
     root = tmp_path / "checkout"
     for name in ("playbooks", "roles", "library", "module_utils"):
         shutil.copytree(ROOT / name, root / name, symlinks=True)
-    (root / "module_utils" / "trading_ops" / "report" / "verdict.py").open("a").write("\ndef judge(run):\n    raise ValueError\n")
+    verdict_py = root / "module_utils" / "trading_ops" / "report" / "verdict.py"
+    verdict_py.open("a").write("\ndef judge(run):\n    raise ValueError\n")
     code, verdict, _ = play("failsafe_stop", estate, root=root)
     assert (code, "The verdict itself broke" in verdict) == (1, True)
