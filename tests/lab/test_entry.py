@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.estate import ROOT, TRADING_HOSTS, command, containers, docker, runbook, running_bots
+from tests.tiers import first_of
 
 PLAYBOOK = str(ROOT / "playbooks" / "failsafe_stop.yml")
 INVENTORY = str(ROOT / "inventories" / "lab")
@@ -30,11 +31,7 @@ def test_raw_ansible_from_another_directory_without_config_stops_with_the_same_v
     assert running_bots() == []
 
 
-@pytest.mark.parametrize(
-    "narrowed",
-    [pytest.param(words, marks=[] if words[0] == "--limit" else [pytest.mark.faults]) for words in NARROWED],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("narrowed", first_of(NARROWED), ids=" ".join)
 def test_a_stop_that_reaches_nothing_is_never_zero(lab, bare, tmp_path, narrowed):
     assert command(RAW, "-i", INVENTORY, PLAYBOOK, *narrowed, **bare).code != 0
     wrapped = runbook("failsafe_stop", *narrowed)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.lab.conftest import GATED, release_halt, remove_bots
 from tests.lab.estate import bots, docker, now, on, runbook, running_bots, wait_until
+from tests.tiers import first_of
 
 HOST = "lab1"
 BOT = "trading-paper-bot-1"
@@ -89,9 +90,7 @@ def assert_recorded(name: str, begun: str) -> None:
     assert "Traceback" not in journal(begun)
 
 
-@pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=[] if way == "docker start" else [pytest.mark.faults]) for way in BY_HAND]
-)
+@pytest.mark.parametrize("way", first_of(BY_HAND))
 def test_bot_started_by_hand_on_a_halted_host_is_stopped_and_recorded(halted_host, way):
     begun = now()
     on(HOST, BY_HAND[way])

@@ -13,6 +13,7 @@ import pytest
 
 from lab import faults
 from tests.lab.estate import ROOT, TRADING_HOSTS, bots, docker, latch, on, runbook, running_bots, wait_until
+from tests.tiers import first_of
 
 
 def begin_stop(reason: str, scratch: Path) -> subprocess.Popen[str]:
@@ -77,7 +78,7 @@ def test_unplugged_host_is_named_and_the_others_stop(trading):
     assert [latch(host)["incident_ids"] for host in TRADING_HOSTS] == [[stopped.incident_id]] * 2
 
 
-@pytest.mark.parametrize("patience", ["3600", pytest.param("-1", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("patience", first_of(["3600", "-1"]))
 def test_our_grace_period_wins_over_an_endless_one(trading, patience):
     image = on("lab2", f"docker inspect -f '{{{{.Config.Image}}}}' {bots('lab2')[0].id}").strip()
     labels = "--label com.docker.compose.service=bot --label com.docker.compose.project=trading-patient"

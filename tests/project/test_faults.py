@@ -39,7 +39,7 @@ def tiers(reference: str) -> set[str]:
             marked = [ast.unparse(decorator) for decorator in node.decorator_list]
             whole = "pytest.mark.faults" in marked
             found |= {"--faults"} if whole else {"every run"}
-            found |= {"--faults"} if any("mark.faults" in text for text in marked) else set()
+            found |= {"--faults"} if any("mark.faults" in text or "first_of(" in text for text in marked) else set()
     return found
 
 

@@ -19,7 +19,7 @@ PARTS = {
     if not line.startswith("#")
     for name, minutes, *files in [line.split()]
 }
-MARKS = ("mark.faults", "@examples(")
+MARKS = ("mark.faults", "first_of(", "@examples(")
 
 
 def test_every_file_with_a_long_test_is_in_one_part_that_takes_less_than_an_hour():

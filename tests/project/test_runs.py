@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.estate import runbook
+from tests.tiers import first_of
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
@@ -78,7 +79,9 @@ def test_nonsense_in_every_variable_of_the_stop_does_not_refuse_it(estate):
 
 @pytest.mark.parametrize(
     "variable",
-    ["trading_core_notification_urls", "trading_core_prometheus_password", "trading_core_open_orders_password"],
+    first_of(
+        ["trading_core_notification_urls", "trading_core_prometheus_password", "trading_core_open_orders_password"]
+    ),
 )
 def test_a_secret_of_a_vault_that_is_not_open_does_not_end_the_stop(estate, variable):
     known = json.loads(estate.read_text())
@@ -89,7 +92,7 @@ def test_a_secret_of_a_vault_that_is_not_open_does_not_end_the_stop(estate, vari
     assert (estate.parent / "state" / "halt.json").exists()
 
 
-@pytest.mark.parametrize("form", [["-e", "{}"], ["--extra-vars", "{}"], ["--extra-vars={}"]], ids=" ".join)
+@pytest.mark.parametrize("form", first_of([["-e", "{}"], ["--extra-vars", "{}"], ["--extra-vars={}"]]), ids=" ".join)
 def test_reason_in_words_reaches_the_latch_as_it_was_typed(estate, form):
     words = """bars {{ look }} "wrong" {% at $(p99) = 700 \\ms; it's – ø!"""
     options = [option.replace("{}", f"reason={words}") for option in form]
@@ -113,7 +116,7 @@ def test_dry_run_leaves_no_latch_and_says_so(estate):
 
 @pytest.mark.parametrize(
     "narrowed",
-    [["--tags", "nosuch"], ["--skip-tags", "all"], ["--start-at-task", "nosuch"], ["--limit", "localhost"]],
+    first_of([["--tags", "nosuch"], ["--skip-tags", "all"], ["--start-at-task", "nosuch"], ["--limit", "localhost"]]),
     ids=" ".join,
 )
 def test_a_stop_that_does_nothing_is_never_zero(estate, narrowed):
@@ -126,15 +129,18 @@ def test_a_stop_that_does_nothing_is_never_zero(estate, narrowed):
 
 @pytest.mark.parametrize(
     "content",
-    [
-        pytest.param(None, id="missing"),
-        pytest.param("trading_host: {hosts: {h: {}}}\n", id="typo in the group"),
-        pytest.param("", id="empty", marks=pytest.mark.faults),
-        pytest.param("all: {}\n", id="no group", marks=pytest.mark.faults),
-        pytest.param("trading_hosts: {hosts: {}}\n", id="empty group", marks=pytest.mark.faults),
-        pytest.param("{ not: yaml", id="bad YAML", marks=pytest.mark.faults),
-        pytest.param("- a\n- b\n", id="a list", marks=pytest.mark.faults),
-    ],
+    first_of(
+        [
+            "trading_host: {hosts: {h: {}}}\n",
+            None,
+            "",
+            "all: {}\n",
+            "trading_hosts: {hosts: {}}\n",
+            "{ not: yaml",
+            "- a\n- b\n",
+        ]
+    ),
+    ids=["typo in the group", "missing", "empty", "no group", "empty group", "bad YAML", "a list"],
 )
 def test_an_inventory_without_trading_hosts_is_never_zero(tmp_path, content):
     inventory = tmp_path / "hosts.yml"
@@ -206,7 +212,12 @@ def test_control_characters_of_a_result_never_reach_the_terminal_and_tables_keep
 
 @pytest.mark.parametrize(
     ("task", "expected"),
-    [("ansible.builtin.fail: {msg: no space}", 1), ("ansible.builtin.assert: {that: false, fail_msg: no space}", 13)],
+    first_of(
+        [
+            ("ansible.builtin.fail: {msg: no space}", 1),
+            ("ansible.builtin.assert: {that: false, fail_msg: no space}", 13),
+        ]
+    ),
 )
 def test_task_of_ansibles_own_that_fails_beside_a_good_proof_is_not_zero(estate, tmp_path, task, expected):
     root = tmp_path / "checkout"
@@ -223,12 +234,14 @@ def test_task_of_ansibles_own_that_fails_beside_a_good_proof_is_not_zero(estate,
 
 @pytest.mark.parametrize(
     ("loop", "held_by", "expected", "words"),
-    [
-        (["here"], "", 0, "PROVEN: here: "),
-        (["away", "here"], "", 10, "away: did not answer ("),
-        (["here"], "INC-1", 13, "'INC-2' is not an incident of this latch"),
-    ],
-    ids=["all answer", "one is away", "one refuses"],
+    first_of(
+        [
+            (["away", "here"], "", 10, "away: did not answer ("),
+            (["here"], "", 0, "PROVEN: here: "),
+            (["here"], "INC-1", 13, "'INC-2' is not an incident of this latch"),
+        ]
+    ),
+    ids=["one is away", "all answer", "one refuses"],
 )
 def test_a_task_that_is_handed_to_other_hosts_speaks_of_each_of_them(estate, tmp_path, loop, held_by, expected, words):
     root = tmp_path / "checkout"

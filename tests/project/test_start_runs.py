@@ -13,6 +13,7 @@ import pytest
 
 from tests.project.repository import ROOT
 from tests.project.test_runs import play
+from tests.tiers import first_of
 
 # Several whole runs each, of up to a minute where the lab's tests run beside them.
 pytestmark = pytest.mark.timeout(900)
@@ -163,7 +164,7 @@ LOST: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("call", "said"), LOST.values(), ids=LOST)
+@pytest.mark.parametrize(("call", "said"), first_of(LOST.values()), ids=LOST)
 def test_a_host_that_goes_away_for_a_moment_is_halted_and_all_others_too(estate, call, said):
     code, verdict, calls = estate.start(**{call: said})
     assert (code, {*estate.halted(calls)}) == (10, {"one", "two", "three"}), verdict
@@ -216,26 +217,28 @@ DASHBOARDS = "compose_services one grafana"
 
 @pytest.mark.parametrize(
     ("feed", "dashboards", "stopped"),
-    [
-        ({"outcome": "failed"}, {}, ["live_connector prometheus"]),
-        (
-            {
-                "outcome": "failed",
-                "services": [
-                    {"service": "live_connector", "action": "created"},
-                    {"service": "prometheus", "action": "none"},
-                ],
-            },
-            {},
-            ["live_connector"],
-        ),
-        ({"services": []}, {"outcome": "failed"}, ["grafana"]),
-        (
-            {"services": [{"service": "prometheus", "action": "created"}]},
-            {"outcome": "failed", "services": [{"service": "grafana", "action": "created"}]},
-            ["grafana prometheus"],
-        ),
-    ],
+    first_of(
+        [
+            ({"outcome": "failed"}, {}, ["live_connector prometheus"]),
+            (
+                {
+                    "outcome": "failed",
+                    "services": [
+                        {"service": "live_connector", "action": "created"},
+                        {"service": "prometheus", "action": "none"},
+                    ],
+                },
+                {},
+                ["live_connector"],
+            ),
+            ({"services": []}, {"outcome": "failed"}, ["grafana"]),
+            (
+                {"services": [{"service": "prometheus", "action": "created"}]},
+                {"outcome": "failed", "services": [{"service": "grafana", "action": "created"}]},
+                ["grafana prometheus"],
+            ),
+        ]
+    ),
     ids=["died without a word", "half of it", "dashboards without a word", "both"],
 )
 def test_a_restart_that_fails_stops_what_it_began_and_all_where_nobody_can_say(estate, feed, dashboards, stopped):
@@ -247,7 +250,7 @@ def test_a_restart_that_fails_stops_what_it_began_and_all_where_nobody_can_say(e
     assert [" ".join(sorted(call.split()[2:])) for call in calls[len(begun) :]] == stopped
 
 
-@pytest.mark.parametrize("typed", ["live_connector", "grafana, live_connector", '["live_connector"]'])
+@pytest.mark.parametrize("typed", first_of(["grafana, live_connector", "live_connector", '["live_connector"]']))
 def test_a_service_behind_a_gate_is_not_restarted_however_it_is_typed(estate, typed):
     asked = json.dumps({"services": json.loads(typed) if typed.startswith("[") else typed, "reason": "test"})
     code, verdict, calls = estate.start("-e", asked, name="service_restart")

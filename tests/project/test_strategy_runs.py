@@ -13,6 +13,7 @@ import pytest
 from trading_ops.core.clock import format_utc
 
 from tests.project.repository import ROOT
+from tests.tiers import first_of
 
 # Several whole runs each, of up to a minute where the lab's tests run beside them.
 pytestmark = pytest.mark.timeout(900)
@@ -115,14 +116,16 @@ def test_a_mode_narrows_the_change_to_its_hosts(estate):
 
 @pytest.mark.parametrize(
     ("options", "expected", "words"),
-    [
-        (["-e", "changes=venue.enabled=false"], 2, "missing required arguments: reason"),
-        (["-e", "reason=", "-e", "changes=venue.enabled=false"], 2, "what is changed, and why"),
-        (["-e", "reason=x"], 2, "missing required arguments: changes"),
-        (["-e", "reason=x", "-e", "changes=venue.enabled"], 2, "argument 'changes'"),
-        (["-e", "reason=x", "-e", "changes=venue.nosuch=1"], 2, "venue.nosuch does not exist"),
-        (["-e", "reason=x", "-e", "mode=all", "-e", "changes=venue.enabled=false"], 12, "NOTHING WAS DONE"),
-    ],
+    first_of(
+        [
+            (["-e", "changes=venue.enabled=false"], 2, "missing required arguments: reason"),
+            (["-e", "reason=", "-e", "changes=venue.enabled=false"], 2, "what is changed, and why"),
+            (["-e", "reason=x"], 2, "missing required arguments: changes"),
+            (["-e", "reason=x", "-e", "changes=venue.enabled"], 2, "argument 'changes'"),
+            (["-e", "reason=x", "-e", "changes=venue.nosuch=1"], 2, "venue.nosuch does not exist"),
+            (["-e", "reason=x", "-e", "mode=all", "-e", "changes=venue.enabled=false"], 12, "NOTHING WAS DONE"),
+        ]
+    ),
     ids=["no reason", "empty reason", "no change", "no value", "no such setting", "no such mode"],
 )
 def test_without_reason_or_with_a_change_that_is_none_nothing_is_done(estate, options, expected, words):
