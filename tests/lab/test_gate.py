@@ -21,6 +21,8 @@ from tests.lab.estate import (
     wait_until,
 )
 
+pytestmark = pytest.mark.before_others(3)
+
 STABLE_SECONDS = 10
 WINDOW_SECONDS = 30
 """The longest window of the lab's feed checks."""

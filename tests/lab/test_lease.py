@@ -16,6 +16,8 @@ import pytest
 from tests.lab.conftest import PAPER, release_halt
 from tests.lab.estate import ROOT, on, runbook, running_bots, wait_until
 
+pytestmark = pytest.mark.before_others(3)
+
 LEASE = "/var/lib/trading-core/lease.json"
 AUDIT = "/var/lib/trading-core/audit.jsonl"
 SLOW_FILE = "ops/compose/trading/slow.yml"
