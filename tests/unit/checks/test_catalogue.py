@@ -6,7 +6,7 @@ from trading_ops.checks.catalogue import CatalogueError, find_line, parse_checks
 
 from tests.unit.fake_prometheus import LATENCY, catalogue_item
 
-MISSING = object()
+MISSING = "the field is not there"
 
 
 def test_a_sound_catalogue_is_read_in_its_order():
