@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from tests.project.repository import PLAYBOOKS, ROLES, ROOT, STOP_PATH_ROLES, bl
 
 role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 specified = pytest.mark.parametrize(
-    "role", [path for path in ROLES if path.name != "estate"], ids=lambda path: path.name
+    "role", [path for path in ROLES if path.name not in STOP_PATH_ROLES], ids=lambda path: path.name
 )
 PHASES = {"preflight", "collect", "install", "start", "stop", "restore", "verify", "report"}
 DEMANDED_NEXT = {
@@ -51,9 +52,10 @@ def test_ansible_validates_what_a_role_is_given(role):
     assert [*load_yaml(role / "meta" / "argument_specs.yml")["argument_specs"]] == ["main"]
 
 
-def test_ansible_never_validates_the_whole_estate():
-    """It holds secrets too, and to validate one that is not there ends a stop."""
-    assert not (ROOT / "roles" / "estate" / "meta").exists()
+def test_the_stop_says_above_each_default_what_it_is():
+    lines = (ROOT / "roles" / "failsafe_stop" / "defaults" / "main.yml").read_text(encoding="utf-8").splitlines()
+    described = [line.partition(":")[0] for above, line in pairwise(lines) if above.startswith("# ") and ":" in line]
+    assert described == [*defaults(ROOT / "roles" / "failsafe_stop")]
 
 
 @specified
@@ -64,16 +66,24 @@ def test_an_option_says_type_and_meaning(role):
 
 @role
 def test_public_names_carry_the_roles_name(role):
-    options = defaults(role) if role.name == "estate" else spec_options(role)
+    options = defaults(role) if role.name in STOP_PATH_ROLES else spec_options(role)
     assert all(key.startswith(SHARED_PREFIX.get(role.name, f"{role.name}_")) for key in options)
 
 
-@pytest.mark.parametrize("name", sorted({*STOP_PATH_ROLES} - {"estate"}))
-def test_nothing_on_the_stops_path_can_be_refused_for_its_input(name):
-    for key, option in spec_options(ROOT / "roles" / name).items():
-        assert option["type"] == "raw", key
-        assert not option.get("required"), key
-        assert "choices" not in option, key
+@pytest.mark.parametrize("name", STOP_PATH_ROLES)
+def test_nothing_on_the_stops_path_is_validated(name):
+    """The estate holds secrets too, and to validate one that is not there ends a stop."""
+    assert not (ROOT / "roles" / name / "meta").exists()
+
+
+def test_nothing_that_tunes_a_stop_can_be_refused_by_its_module():
+    options = importlib.import_module("kill_switch").ARGUMENT_SPEC
+    assert {key for key, option in options.items() if option.get("required") or "choices" in option} == {"state"}
+    assert {key: option["type"] for key, option in options.items() if option["type"] != "raw"} == {
+        "state": "str",
+        "state_path": "path",
+        "docker_url": "str",
+    }
 
 
 @role
