@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -33,13 +35,20 @@ PLAY_KEYS = {
     "ignore_errors",
     "vars",
     "roles",
+    "tasks",
 }
-"""No tasks, pre_tasks, handlers or prompts: a play says who, in what batches, and which roles."""
+"""No pre_tasks, handlers or prompts: a play says who, in what batches, and which roles, or the one module of ours."""
+VALUES = {"estate", "check_catalogue", "host_recall"}
+"""Roles that do nothing to a host."""
 
 
 def steps(name):
     """Return the plays of a procedure without its best-effort plays."""
     return [play for play in plays(ROOT / "playbooks" / f"{name}.yml") if not play["vars"].get("best_effort")]
+
+
+def folded(value):
+    return " ".join(value.split()) if isinstance(value, str) else value
 
 
 def meta(path):
@@ -56,8 +65,40 @@ def test_the_procedures_are_there():
 def test_every_play_is_named_hosts_roles_and_nothing_more(playbook):
     for play in plays(playbook):
         assert play.keys() <= PLAY_KEYS, play["name"]
-        assert play["hosts"] and play["roles"]
+        assert play["hosts"] and play["roles"][0]["role"] == "estate"
         assert play["gather_facts"] is False, play["name"]
+
+
+@playbook
+def test_a_play_acts_by_its_roles_or_by_one_task_of_ours(playbook):
+    """Several tasks, or one with logic, are a role's: there arguments are specified, and a phase is tested."""
+    for play in plays(playbook):
+        acting = {entry["role"] for entry in play["roles"]} - VALUES
+        assert acting or play.get("tasks"), play["name"]
+        for task in play.get("tasks", [])[1:]:
+            pytest.fail(f"{play['name']}: {task['name']}")
+        for task in play.get("tasks", []):
+            (module,) = task.keys() - {"name", "register", "when"}
+            assert (ROOT / "library" / f"{module}.py").is_file(), f"{play['name']}: {module}"
+
+
+@playbook
+def test_a_play_passes_only_what_differs_from_the_roles_default(playbook):
+    same = [
+        (entry["role"], key)
+        for play in plays(playbook)
+        for entry in play["roles"]
+        for key, value in entry.get("vars", {}).items()
+        if folded(value) == folded(load_yaml(ROOT / "roles" / entry["role"] / "defaults" / "main.yml").get(key, ...))
+    ]
+    assert same == []
+
+
+def test_a_step_that_procedures_share_is_none_by_itself():
+    """Beside it Ansible finds no module of ours, and `./runbook` no procedure."""
+    shared = [path.name for path in (ROOT / "playbooks" / "steps").iterdir() if path.name != "roles"]
+    assert shared and not {*shared} & {path.name for path in PLAYBOOKS}
+    assert (ROOT / "playbooks" / "steps" / "roles").readlink() == Path("../../roles")
 
 
 @playbook
@@ -103,6 +144,9 @@ def test_a_play_that_validates_has_a_specification(playbook):
 def test_the_stop_waits_for_nobody_and_validates_nothing():
     play, *after = plays(ROOT / "playbooks" / "failsafe_stop.yml")
     assert [entry["vars"]["best_effort"] for entry in after] == [True]
+    assert [[*task.keys() - {"name"}] for entry in after for task in entry["tasks"]] == [["open_orders_info"]]
+    asked = importlib.import_module("open_orders_info").ARGUMENT_SPEC
+    assert not any(option.get("required") for option in asked.values())
     for each in (play, *after):
         assert each["strategy"] == "free"
         assert not {"serial", "any_errors_fatal", "validate_argspec"} & each.keys()
@@ -128,7 +172,10 @@ def test_an_incident_does_in_a_step_what_its_own_procedure_does(name):
     """Written out in both, because an incident has other plays between them, and no step of it may end the run."""
 
     def roles(path):
-        return {play["name"]: [role for role in play["roles"] if role["role"] != "host_recall"] for play in plays(path)}
+        return {
+            play["name"]: ([role for role in play["roles"] if role["role"] != "host_recall"], play.get("tasks"))
+            for play in plays(path)
+        }
 
     own, incident = roles(ROOT / "playbooks" / f"{name}.yml"), roles(ROOT / "playbooks" / "incident.yml")
     assert own
