@@ -54,7 +54,7 @@ def runbook(*arguments: str, expect: tuple[int, ...] = (0,)) -> str:
     """Run a procedure in front of the operator; return its verdict line. DrillFailed for another exit code."""
     print(f"$ {RUNBOOK} {' '.join(arguments)}", flush=True)
     done = subprocess.run([RUNBOOK, *arguments], cwd=ROOT, env=LAB, text=True, stdout=subprocess.PIPE, check=False)
-    shown = [line for line in done.stdout.splitlines() if line.startswith(("    homelab", "VERDICT"))]
+    shown = [line for line in done.stdout.splitlines() if line.startswith(("    lab", "VERDICT"))]
     print("\n".join(shown or done.stdout.splitlines()[-20:]), flush=True)
     if done.returncode not in expect:
         raise DrillFailed(f"{RUNBOOK} {' '.join(arguments)} ended with {done.returncode}, not {expect}")

@@ -141,8 +141,12 @@ def host_files(home: Path, host: LabHost) -> bytes:
 
 
 def ensure_machines(wanted: Sequence[Machine], files: Mapping[str, bytes], say: Say) -> None:
-    """Bring every machine to running as specified, all at once, and say what was done to each."""
+    """Remove what is of an older lab, bring every machine to running as specified, and report what was done to each."""
     observed = machines.observe_machines()
+    unwanted = machines.select_unwanted(wanted, observed)
+    in_parallel(machines.remove_unwanted, unwanted)
+    if unwanted:
+        say(f"removed, of an older lab: {', '.join(unwanted)}")
 
     def ensure(machine: Machine) -> None:
         verbs = machines.ensure_machine(machine, observed.get(machine.name), files.get(machine.name, b""))

@@ -10,7 +10,7 @@ import yaml
 
 from lab import estate, images, machines, state
 from lab.estate import HOSTS, LabHost, Probe, group_by_hosts, parse_probe
-from lab.machines import EstateError, Machine
+from lab.machines import EstateError, Machine, Observed
 
 HOST_IMAGE, APP_IMAGE = "trading-core-lab/host:abc", "trading-core-lab/app:abc"
 REFERENCES = {name: f"trading-core-lab/{name}:abc" for name in images.IMAGES}
@@ -81,6 +81,17 @@ def test_what_another_checkout_made_is_replaced_and_that_is_said(docker, wanted,
     assert said == ["venue: replaced, it was made from other sources or keys than this checkout's"]
 
 
+def test_a_lab_of_the_old_names_is_cleared_before_its_addresses_are_given_away(docker, wanted, said):
+    old = machines.build_host("homelab1", "172.29.77.11", HOST_IMAGE, "key")
+    docker.add(old, "running")
+    docker.containers["bench01"] = Observed("running", "", ("trading-core-bench",))
+    docker.volumes = {"trading-core-lab-homelab1"}
+    estate.ensure_machines(wanted, {}, said.append)
+    assert docker.containers.keys() == {"bench01", *(machine.name for machine in wanted)}
+    assert "trading-core-lab-homelab1" not in docker.volumes
+    assert said[0] == "removed, of an older lab: homelab1"
+
+
 def test_one_host_that_does_not_start_is_named_and_the_others_still_get_their_turn(docker, wanted, said):
     docker.refuses_to_start = {"lab2"}
     with pytest.raises(EstateError, match="lab2"):
@@ -149,7 +160,7 @@ def test_status_of_nothing_is_not_up_and_says_what_to_type(docker, tmp_path, sai
 
 
 def test_the_table_lines_up():
-    assert estate.format_table([("host", "state"), ("lab1", "up")]) == ["host      state", "lab1  up"]
+    assert estate.format_table([("host", "state"), ("lab1", "up")]) == ["host  state", "lab1  up"]
 
 
 def test_the_venue_that_refuses_on_purpose_still_answers():
