@@ -106,8 +106,8 @@ def test_each_image_is_read_once_for_all_hosts_that_lack_it():
 
 
 @pytest.mark.parametrize("answer", ["", "26.1.5\n", "26.1.5\nnot a number\n", "\n\n"])
-def test_an_answer_cut_short_is_trouble_and_not_zero_containers(answer):
-    assert "unreadable" in parse_probe(answer).trouble
+def test_an_answer_cut_short_is_an_error_and_not_zero_containers(answer):
+    assert "unreadable" in parse_probe(answer).error
 
 
 def test_a_whole_answer_is_engine_containers_and_images():
@@ -116,7 +116,7 @@ def test_a_whole_answer_is_engine_containers_and_images():
 
 
 def test_a_host_that_is_never_ready_ends_with_its_last_word(tmp_path, monkeypatch):
-    monkeypatch.setattr(estate, "probe_host", lambda *_: Probe(trouble="Connection refused"))
+    monkeypatch.setattr(estate, "probe_host", lambda *_: Probe(error="Connection refused"))
     with pytest.raises(EstateError, match=r"lab1 was not ready within 0 s: Connection refused"):
         estate.wait_for_host(tmp_path, "lab1", ready_timeout_seconds=0)
 
@@ -133,12 +133,12 @@ def row(docker, wanted, probe: Probe | None, state_word: str = "running") -> tup
     return estate.host_row(HOST, machines.observe_machines(), by_name, probes, REFERENCES)
 
 
-def test_a_host_without_trouble_has_an_empty_last_column(docker, wanted):
+def test_a_host_without_an_error_has_an_empty_last_column(docker, wanted):
     assert row(docker, wanted, GOOD) == ("lab2", "172.29.77.12", "running", "26.1.5", "2", "")
 
 
 def test_a_host_that_does_not_answer_is_unknown_and_never_zero(docker, wanted):
-    shown = row(docker, wanted, Probe(trouble="Connection timed out"))
+    shown = row(docker, wanted, Probe(error="Connection timed out"))
     assert shown[3:] == ("unknown", "unknown", "Connection timed out")
 
 
@@ -172,7 +172,7 @@ def test_the_venue_that_refuses_on_purpose_still_answers():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Down) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert estate.outside_trouble(replace(estate.VENUE, address="127.0.0.1", port=server.server_port)) == ""
+        assert estate.outside_error(replace(estate.VENUE, address="127.0.0.1", port=server.server_port)) == ""
 
 
 def test_a_venue_that_is_not_there_is_named():
