@@ -116,7 +116,7 @@ def _difference(mine: Summary, other: Summary) -> float | None:
 
 def render_markdown(measurements: Sequence[Measurement], titles: dict[str, str], circumstances: str) -> str:
     """Return the page: a table per series, fastest first, and the targets."""
-    lines = ["# How fast everything stops", "", circumstances, "", "![seconds to the last bot](failsafe_stop.svg)", ""]
+    lines = ["# How fast everything stops", "", circumstances, "", "![seconds to the last bot](failsafe_stop.png)", ""]
     for hosts, bots in sizes(measurements):
         for dead in (False, True):
             summaries = series(measurements, hosts, bots, dead)
