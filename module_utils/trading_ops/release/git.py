@@ -1,6 +1,6 @@
 """A Git repository, asked through git itself: which revision it is at, what differs, and how another one comes into it.
 
-Hooks of the repository are never run, and looking never writes: not even the index that `git status` likes to refresh.
+Hooks of the repository are never run, and reading never writes: not even the index that `git status` likes to refresh.
 """
 
 from __future__ import annotations
@@ -138,18 +138,18 @@ class Repository:
         if not self.has(name) or self._ask("rev-parse", f"{RELEASE_REFS}/{name}").strip() != name:
             raise RepositoryError(f"The bundle does not hold {name}.")
 
-    def switch(self, name: str, same: Sequence[str], keep: Sequence[str] = ()) -> None:
+    def switch(self, name: str, already_target: Sequence[str], preserved: Sequence[str] = ()) -> None:
         """Check a revision out. Files that were changed here stay as they are; where both changed git refuses.
 
-        `same` are files that were changed here into what the revision holds: they count as taken over. `keep` stay as
+        `already_target` were changed here into what the revision holds: they count as taken over. `preserved` stay as
         they are though the revision changes them, and count as changed here.
         """
-        if same:
-            self._ask("add", "--", *same)
+        if already_target:
+            self._ask("add", "--", *already_target)
         self._ask("update-ref", f"{RELEASE_REFS}/{name}", name)
-        if keep:
+        if preserved:
             # What the index has from the revision already is not written: a bot may read the file at any moment.
-            self._ask("reset", "--quiet", name, "--", *keep)
+            self._ask("reset", "--quiet", name, "--", *preserved)
         self._ask("-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", name, "--")
 
     def _ask(self, *arguments: str) -> str:
