@@ -215,7 +215,7 @@ from ansible.module_utils.trading_ops.compose.request import Tools
 from ansible.module_utils.trading_ops.compose.services import ensure_services
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
-from ansible.module_utils.trading_ops.core.result import finish
+from ansible.module_utils.trading_ops.core.result import build_result, finish
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
 from ansible.module_utils.trading_ops.release.ensure import ensure_release
@@ -257,7 +257,7 @@ def main() -> None:
     try:
         owner = owner_of(root)
     except ProgramError as error:
-        module.fail_json(msg=str(error), outcome="failed", summary=str(error), next_command="")
+        finish(module, build_result("failed", str(error)))
     # One limit for all of git and docker, from now on: three stacks and the restarts have their own in between.
     seconds = LOOK_SECONDS + 4 * params["timeout_seconds"]
     host = Host(

@@ -66,7 +66,7 @@ class Revision:
 
 
 class Repository:
-    """The repository at `path`, over programs that run as anyone who may write it."""
+    """The repository at `path`, over programs that run as an account that may write it."""
 
     def __init__(self, programs: Programs, path: Path) -> None:
         self._programs, self.path = programs, path
@@ -109,8 +109,8 @@ class Repository:
     def changes(self, base: str, name: str) -> dict[str, str]:
         """Return what differs between two revisions: path -> name of its content in the second, GONE for removed."""
         raw = self._ask("diff", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", base, name, "--")
-        words = raw.split("\0")
-        return {path: meta.split()[3] for meta, path in zip(words[::2], words[1::2], strict=False) if meta}
+        fields = raw.split("\0")
+        return {path: meta.split()[3] for meta, path in zip(fields[::2], fields[1::2], strict=False) if meta}
 
     def texts(self, name: str, folders: Sequence[str]) -> dict[str, str]:
         """Return the text of all YAML and env files below the folders of a revision, by path."""
@@ -155,12 +155,12 @@ class Repository:
     def _ask(self, *arguments: str) -> str:
         ended = self._run(*arguments)
         if ended.code != 0:
-            words = " ".join((ended.stderr or ended.stdout).split())
-            raise RepositoryError(f"git {arguments[0]} in {self.path} ended with {ended.code}: {words[:300]}.")
+            text = " ".join((ended.stderr or ended.stdout).split())
+            raise RepositoryError(f"git {arguments[0]} in {self.path} ended with {ended.code}: {text[:300]}.")
         return ended.stdout
 
     def _run(self, *arguments: str) -> Ended:
-        # From there: anyone who it runs as may not read the folder that this process was started in.
+        # From there: the account it runs as may not read the folder that this process was started in.
         return self._programs.run([*_GIT, "-C", str(self.path), *arguments], cwd=self.path)
 
     def _tool(self, *arguments: str) -> None:
@@ -173,4 +173,4 @@ def owner_of(path: Path) -> str:
         owner = path.stat().st_uid
         return "" if owner == os.geteuid() else pwd.getpwuid(owner).pw_name
     except (OSError, KeyError) as error:
-        raise ProgramError(f"Whose {path} is cannot be told: {error}.") from error
+        raise ProgramError(f"The owner of {path} is not known: {error}.") from error

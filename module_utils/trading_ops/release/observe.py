@@ -17,9 +17,10 @@ from ..compose.config import ComposeError, Project, Service, read_services
 from ..core.bots import PROJECT_LABEL
 from ..host.engine import Engine
 from ..state import desired as desired_state
+from .gate import Refusal
 from .git import GONE, Repository, RepositoryError
 from .images import Image, Images, PinError, disagreements, find_pinned, format_pin, parse_pin, settle
-from .plan import ObservedStack, Refusal, Seen, StackPlan, parse_seen, plan_stack
+from .plan import ObservedStack, Seen, StackPlan, parse_seen, plan_stack
 from .request import Host, Request, Stack
 
 SCHEMA_FILE: Final = "schema.yml"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ..compose.config import ComposeError, Service
 from ..compose.plan import Container, Step, parse_container, plan, select_expected
+from .gate import Refusal
 
 MOVES: Final = frozenset({"recreate", "restart", "create", "start", "unpause", "none", "later"})
 """What happens to a service. `later`: it does not run, and takes the release when it is started."""
@@ -49,14 +50,6 @@ class Move:
     def changes(self) -> bool:
         """Return whether something that runs is touched."""
         return self.action not in {"none", "later"}
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a release is not done, as a sentence, and the command that helps."""
-
-    sentence: str
-    next_command: str
 
 
 @dataclass(frozen=True)
