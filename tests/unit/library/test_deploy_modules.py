@@ -110,12 +110,6 @@ def test_a_commit_that_only_a_host_has_is_not_lost_from_sight(capsys, checkout):
     assert run(capsys, "source_revision_info", path=str(checkout), revision="x", bases=[], folders=["o"])["failed"]
 
 
-def test_what_is_no_checkout_is_unknown(capsys, tmp_path):
-    seen = run(capsys, "project_revision_info", root_path=str(tmp_path))
-    assert (seen["outcome"], seen["revision"]) == ("unknown", "")
-    assert run(capsys, "project_revision_info", root_path=str(tmp_path / "none"))["outcome"] == "unknown"
-
-
 def test_without_an_engine_a_release_is_unknown_and_a_schema_too(capsys, checkout, tmp_path):
     released = run(
         capsys,
