@@ -63,7 +63,7 @@ def measure(contender: Contender, estate: Estate, dead_host: bool, number: int, 
 
 
 def _run(contender: Contender, scratch: Path) -> int:
-    """Return the command's exit code; its words stay in a file, so that nobody waits for a pipe to be closed."""
+    """Return the command's exit code; its output stays in a file, so that nothing waits for a pipe to be closed."""
     with (scratch / f"{contender.key}.log").open("wb") as log:
         started = subprocess.Popen(
             contender.argv,

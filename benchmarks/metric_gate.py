@@ -88,8 +88,8 @@ def play(way: str) -> tuple[float, int]:
     seconds = time.monotonic() - begun
     counted = re.search(r"checks=(\d+)", done.stdout)
     if done.returncode or not counted:
-        words = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        raise EstateError(f"{way} ended with {done.returncode}. NEXT: ./runbook observability_start\n{words}")
+        output = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise EstateError(f"{way} ended with {done.returncode}. NEXT: ./runbook observability_start\n{output}")
     return seconds, int(counted[1])
 
 
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checks = 0
     try:
         for way in TITLES:
-            play(way)  # the first look at host and catalogue is nobody's time
+            play(way)  # the first look at host and catalogue is not measured
         for number in range(1, options.repeat + 1):
             turns = list(TITLES)
             order.shuffle(turns)

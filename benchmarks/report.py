@@ -96,9 +96,9 @@ def targets(measurements: Sequence[Measurement]) -> list[Target]:
             ("ours", "pyinfra", "ours to pyinfra", 1.0 if hosts < 10 else 1.2),
             ("halt-now", "ssh", "halt-now to plain parallel ssh", 1.3),
         )
-        for mine, other, words, limit in ratios:
+        for mine, other, title, limit in ratios:
             if mine in whole and other in whole:
-                found.append(Target(f"{size}: {words}, ratio", _ratio(whole[mine], whole[other]), limit))
+                found.append(Target(f"{size}: {title}, ratio", _ratio(whole[mine], whole[other]), limit))
         for mine in ("ours", "halt-now"):
             if mine in whole and mine in with_dead:
                 delay = _difference(with_dead[mine], whole[mine])

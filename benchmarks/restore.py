@@ -101,10 +101,10 @@ def render_markdown(measurements: Sequence[Measurement], rows: int, circumstance
             own = [each.seconds for each in measurements if each.way == way]
             lines.append(f"| {TITLES[way]} | {seconds[way]:.1f} | {min(own):.1f}–{max(own):.1f} |")
     lines += ["", "## Targets", "", "| target | measured | at most | |", "|---|---|---|---|"]
-    for words, ours, bare, limit in TARGETS:
+    for title, ours, bare, limit in TARGETS:
         ratio = seconds[ours] / seconds[bare]
         word = "met" if ratio <= limit and rows >= LEAST_ROWS else "missed"
-        lines.append(f"| {rows:,} rows, {words}, ratio | {ratio:.2f} | {limit:.1f} | {word} |")
+        lines.append(f"| {rows:,} rows, {title}, ratio | {ratio:.2f} | {limit:.1f} | {word} |")
     lines += ["", "## Where ours spends its time", ""]
     lines += ["Parts run side by side where the code says so: they do not add up to the whole.", ""]
     lines += ["| way | part | s |", "|---|---|---|"]
@@ -198,10 +198,10 @@ def ours(what: str, target: str, more: dict[str, object]) -> dict[str, float]:
         "docker_url": "unix:///var/run/docker.sock",
         **more,
     }
-    said = json.loads(inside(f"python3 /project/benchmarks/restore_ours.py {what}", json.dumps(params).encode()))
-    if said["outcome"] != "proven":
-        raise EstateError(f"{what}: {said['outcome']}: {said['summary']}")
-    return {str(name): float(took) for name, took in said["parts"].items()}
+    ended = json.loads(inside(f"python3 /project/benchmarks/restore_ours.py {what}", json.dumps(params).encode()))
+    if ended["outcome"] != "proven":
+        raise EstateError(f"{what}: {ended['outcome']}: {ended['summary']}")
+    return {str(name): float(took) for name, took in ended["parts"].items()}
 
 
 def our_backup() -> dict[str, float]:

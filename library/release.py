@@ -9,7 +9,7 @@ module: release
 short_description: Bring a host to a release and prove it
 description:
   - Checks a revision of AI_TRADING_CORE out in O(root_path), and brings to it what runs of the feed stack and of the
-    trading stacks, or what somebody started and nobody stopped. What is stopped takes it at its next start.
+    trading stacks, or what an operator started and no one stopped. What is stopped takes it at its next start.
   - Services that Compose would recreate are recreated, ones that only have changed files mounted are started again.
   - Never starts, recreates or restarts a bot. Refused where a bot runs that the release would touch, where it would
     touch the feed while O(running_bots) run anywhere, and where it would change a file that was changed on the host.
@@ -247,7 +247,7 @@ ARGUMENT_SPEC = {
     "why": {"type": "str", "default": "not given"},
     **ENGINE_ARGUMENTS,
 }
-LOOK_SECONDS = 300
+OBSERVE_SECONDS = 300
 
 
 def main() -> None:
@@ -259,7 +259,7 @@ def main() -> None:
     except ProgramError as error:
         finish(module, build_result("failed", str(error)))
     # One limit for all of git and docker, from now on: three stacks and the restarts have their own in between.
-    seconds = LOOK_SECONDS + 4 * params["timeout_seconds"]
+    seconds = OBSERVE_SECONDS + 4 * params["timeout_seconds"]
     host = Host(
         repository=Repository(LocalPrograms(HOST_ENVIRONMENT, time.monotonic, seconds, owner), root),
         images=DockerImages(LocalPrograms({}, time.monotonic, seconds), params["docker_url"]),

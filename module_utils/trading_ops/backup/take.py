@@ -48,7 +48,7 @@ from .restic import Repository, ResticError
 
 LOCK_FILE: Final = ".backup.lock"
 CACHE: Final = "restic-cache"
-LOOK_EVERY_BYTES: Final = 64 << 20
+CHECK_EVERY_BYTES: Final = 64 << 20
 
 SIZES_SQL: Final = (
     "SELECT jsonb_build_object('bytes', coalesce(sum(pg_database_size(datname)), 0), 'names', jsonb_agg(datname)) "
@@ -269,7 +269,7 @@ def _save(request: Request, ports: Ports, argv: list[str], path: Path) -> FileFa
             file.write(piece)
             seen.update(piece)
             before, sizes[0] = sizes[0], sizes[0] + len(piece)
-            if before // LOOK_EVERY_BYTES != sizes[0] // LOOK_EVERY_BYTES:
+            if before // CHECK_EVERY_BYTES != sizes[0] // CHECK_EVERY_BYTES:
                 _demand_space(request, ports, 0)
 
         ended = ports.programs.stream(argv, take)

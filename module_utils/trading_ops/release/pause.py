@@ -172,7 +172,7 @@ def _locked(state_path: Path) -> Iterator[None]:
 
 
 def _damaged(why: str) -> Pause:
-    return Pause("an unknown time", "somebody", "not known", "not known", damaged=why)
+    return Pause("an unknown time", "not known", "not known", "not known", damaged=why)
 
 
 def _result(outcome: str, summary: str, pause: Pause | None = None, **more: Any) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def find_leaks(
 ) -> list[str]:
     """Return what the engine says of a project that was started and that contradicts its isolation.
 
-    containers, networks: the engine's own descriptions (`docker inspect`). Nothing to look at is a leak too.
+    containers, networks: the engine's own descriptions (`docker inspect`). Nothing to inspect is a leak too.
     """
     found = []
     names = {network.get("Name") for network in networks}

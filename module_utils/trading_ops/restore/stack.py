@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from ..compose.config import Project, compose_argv, config_argv, parse_document, parse_error
@@ -57,10 +56,6 @@ class Stack:
             tails = [f"{service} says: {tail}" for service in services if (tail := self.log_tail(service))]
             raise fault(name, f"{parse_error(done.stderr)} {' '.join(tails)}")
 
-    def exec_argv(self, service: str, *argv: str) -> list[str]:
-        """Return the command that runs `argv` in a service's container, with this end's standard input."""
-        return ["docker", "exec", "--interactive", self.container(service), *argv]
-
     def container(self, service: str) -> str:
         """Return the name that Compose gives a service's one container (no service may choose its own)."""
         return f"{self.project.name}-{service}-1"
@@ -73,10 +68,6 @@ class Stack:
     def log_tail(self, service: str) -> str:
         """Return the last output of a service on one line, empty where there is none."""
         return last_output(self.programs.run(["docker", "logs", "--tail", "4", self.container(service)]))
-
-    def feed(self, service: str, source: Path, *argv: str) -> Ended:
-        """Return how a command in a service's container ended that read the file `source`. May raise ProgramError."""
-        return self.programs.feed(self.exec_argv(service, *argv), source)
 
     def prove_isolation(self) -> None:
         """Raise RestoreFault (`not_isolated`) unless the engine and the containers themselves show no way out."""

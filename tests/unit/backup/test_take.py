@@ -119,7 +119,7 @@ def test_a_disk_that_fills_during_a_dump_ends_the_backup_there(world, monkeypatc
     def fill() -> None:
         world.free = 0
 
-    monkeypatch.setattr(backup, "LOOK_EVERY_BYTES", 1000)
+    monkeypatch.setattr(backup, "CHECK_EVERY_BYTES", 1000)
     world.on_dump = fill
     seen = world.back_up()
     assert (seen["outcome"], world.snapshots, left_over(world)) == ("refused", {}, [])

@@ -136,7 +136,7 @@ def test_stacks_that_take_all_their_time_leave_some_to_look_at_them(capsys, monk
     monkeypatch.setattr(module, "LocalPrograms", programs)
     at = {"root_path": str(checkout), "revision": "a" * 40, "groups": [], "docker_url": ENGINE}
     run(capsys, "release", state_path=str(tmp_path), timeout_seconds=600, **at)
-    assert min(limits) >= 3 * 600 + module.LOOK_SECONDS
+    assert min(limits) >= 3 * 600 + module.OBSERVE_SECONDS
 
 
 @pytest.mark.parametrize("name", ["release", "deploy_gate_info", "releases_info", "deploy_pause", "release_record"])
