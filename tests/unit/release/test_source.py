@@ -11,12 +11,14 @@ from trading_ops.release.source import ensure_bundled, observe, observe_checkout
 
 from tests.unit.release_world import git
 
-PROGRAMS = LocalPrograms(HOST_ENVIRONMENT, time.monotonic, 60)
+
+def programs(owner=""):
+    return LocalPrograms(HOST_ENVIRONMENT, time.monotonic, 60, owner)
 
 
 @pytest.mark.parametrize("folder", ["", "none"])
 def test_what_is_no_checkout_is_unknown(tmp_path, folder):
-    seen = observe_checkout(tmp_path / folder, lambda owner: PROGRAMS)
+    seen = observe_checkout(tmp_path / folder, programs)
     assert (seen["outcome"], seen["revision"], seen["modified"]) == ("unknown", "", [])
 
 
@@ -26,13 +28,13 @@ def test_a_checkout_has_its_revision_and_names_what_was_changed_there(tmp_path):
     git(tmp_path, "add", "--all")
     git(tmp_path, "commit", "--quiet", "--message", "one")
     (tmp_path / "a.yml").write_text("a: 2\n")
-    seen = observe_checkout(tmp_path, lambda owner: PROGRAMS)
+    seen = observe_checkout(tmp_path, programs)
     assert (seen["outcome"], seen["revision"]) == ("proven", git(tmp_path, "rev-parse", "HEAD"))
     assert (seen["modified"], "changed here: a.yml" in seen["summary"]) == (["a.yml"], True)
 
 
 def test_a_revision_that_is_not_there_is_neither_deployed_nor_packed(tmp_path):
     git(tmp_path, "init", "--quiet")
-    repository = Repository(PROGRAMS, tmp_path)
+    repository = Repository(programs(), tmp_path)
     assert observe(repository, "main", [], [])["outcome"] == "refused"
     assert ensure_bundled(repository, "f" * 40, tmp_path / "bundle", dry_run=False)["outcome"] == "failed"
