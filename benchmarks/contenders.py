@@ -1,4 +1,4 @@
-"""The ways to stop all bots that are measured side by side, each as the command that somebody would type."""
+"""The ways to stop all bots that are measured side by side, each as the command that an operator would type."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _pyinfra(estate: Estate, tools: Path, scratch: Path) -> tuple[str, ...]:
 
 
 def _play(key: str, title: str, play: str, estate: Estate, tools: Path, scratch: Path) -> Contender:
-    # Multiplexed, as Ansible does when nobody tells it otherwise: a play with facts needs its connection twice.
+    # Multiplexed, as Ansible does unless it is told otherwise: a play with facts needs its connection twice.
     # forget_connections closes what is left open, so that every run starts cold.
     connection = {**state.SSH_OPTIONS, "ControlMaster": "auto", "ControlPersist": "15s"}
     connection |= {"ControlPath": f"{control_path(scratch)}/%C", "UserKnownHostsFile": f"{estate.home}/known_hosts"}
@@ -118,7 +118,7 @@ def ensure_tools() -> Path:
         uv = os.environ.get("UV") or str(ROOT / ".venv-uv/bin/uv")
         run([uv, "venv", "--quiet", "--python", sys.executable, str(environment)])
         install = [uv, "pip", "install", "--quiet", "--python", str(environment / "bin/python"), "--require-hashes"]
-        # Compiled, as the project's own environment is: nobody pays for that in a measured run.
+        # Compiled, as the project's own environment is: no measured run pays for that.
         run([*install, "--compile-bytecode", "-r", str(REQUIREMENTS)], timeout_seconds=INSTALL_TIMEOUT_SECONDS)
         (environment / "complete").touch()
     return environment / "bin"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -19,11 +18,9 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from benchmarks import contenders, hosts, report
+from benchmarks import contenders, hosts, report, results
 from benchmarks.contenders import Contender
 from benchmarks.hosts import ROOT, Estate
 from benchmarks.report import Measurement
@@ -36,8 +33,6 @@ RUN_TIMEOUT_SECONDS = 180
 QUIET_SECONDS = 2.0
 OURS = frozenset({"ours", "halt-now"})
 SMALL = 10
-_OUTPUT = ROOT / "docs/benchmarks"
-_QUICK_OUTPUT = ROOT / ".cache/benchmarks"
 
 
 def measure(contender: Contender, estate: Estate, dead_host: bool, number: int, scratch: Path) -> Measurement:
@@ -68,7 +63,7 @@ def measure(contender: Contender, estate: Estate, dead_host: bool, number: int, 
 
 
 def _run(contender: Contender, scratch: Path) -> int:
-    """Return the command's exit code; its words stay in a file, so that nobody waits for a pipe to be closed."""
+    """Return the command's exit code; its output stays in a file, so that nothing waits for a pipe to be closed."""
     with (scratch / f"{contender.key}.log").open("wb") as log:
         started = subprocess.Popen(
             contender.argv,
@@ -127,37 +122,26 @@ def _shown(one: Measurement) -> str:
 
 
 def write_results(measured: list[Measurement], titles: dict[str, str], repeat: int, seed: int, output: Path) -> None:
-    """Write raw results, page and plot. A size that an earlier run measured, and this one did not, stays."""
-    output.mkdir(parents=True, exist_ok=True)
-    raw = output / "failsafe_stop.json"
+    """Write raw data, page and plot. A size that this run did not measure stays as an earlier one left it."""
+    raw = results.raw_path("failsafe_stop", output)
     earlier = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {"runs": [], "measurements": []}
-    made_on: dict[str, Any] = {
-        "sizes": sorted({f"{each.hosts}x{each.bots_per_host}" for each in measured}),
-        "rounds": repeat,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]).strip(),
-        "cpus": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "seed": seed,
-    }
+    sizes = sorted({f"{each.hosts}x{each.bots_per_host}" for each in measured})
+    made_on = {"sizes": sizes, "rounds": repeat, **results.made_on(seed)}
     kept = [Measurement(**each) for each in earlier["measurements"]]
-    measured = [each for each in kept if f"{each.hosts}x{each.bots_per_host}" not in made_on["sizes"]] + measured
-    runs = [each for each in earlier["runs"] if not set(each["sizes"]) & set(made_on["sizes"])] + [made_on]
-    results = {"runs": runs, "titles": titles, "measurements": [asdict(each) for each in measured]}
-    raw.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    measured = [each for each in kept if f"{each.hosts}x{each.bots_per_host}" not in sizes] + measured
+    runs = [each for each in earlier["runs"] if not set(each["sizes"]) & set(sizes)] + [made_on]
     made = "; ".join(f"{' and '.join(each['sizes'])} on commit {each['commit']}, {each['time']}" for each in runs)
     circumstances = (
         "Seconds from the command's start until the last bot has ended (the engines' record) and until the last order"
         f" came (the venue's record); medians of {repeat} rounds, every way once in each round, in random order. Lab"
         f" hosts on one machine with {made_on['cpus']} processors; {made}. All"
-        " have the same keys, pinned host keys and time limits. Raw data: [failsafe_stop.json](failsafe_stop.json). To"
-        " measure again: `./runbook bench failsafe_stop`."
+        f" have the same keys, pinned host keys and time limits. {results.how_to_repeat('failsafe_stop')}"
     )
     page = report.render_markdown(measured, titles, circumstances)
-    (output / "failsafe_stop.md").write_text(page, encoding="utf-8")
+    found = {"runs": runs, "titles": titles, "measurements": [asdict(each) for each in measured]}
+    results.write("failsafe_stop", found, page, output)
     plot = [str(contenders.ensure_tools() / "python"), str(ROOT / "benchmarks/plot.py"), str(raw)]
-    run([*plot, str(output / "failsafe_stop.svg")])
+    run([*plot, str(output / "failsafe_stop.png")])
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -174,11 +158,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeat", type=int, default=5, help="rounds; default: 5")
     parser.add_argument("--only", nargs="+", default=[], metavar="WAY", help="ours halt-now ssh pyinfra module shell")
     parser.add_argument("--seed", type=int, default=0, help="of the random order; default: from the clock")
-    parser.add_argument("--output", type=Path, default=_OUTPUT, help="default: docs/benchmarks")
-    parser.add_argument("--quick", action="store_true", help="3x4 only, two rounds, results under .cache/benchmarks")
+    parser.add_argument("--output", type=Path, default=results.PAGES, help="default: docs/benchmarks")
+    parser.add_argument(
+        "--quick", action="store_true", help="3x4 only, two rounds, results under .cache/benchmarks/quick"
+    )
     options = parser.parse_args(arguments)
     if options.quick:
-        options.sizes, options.repeat, options.output = [(3, 4)], 2, _QUICK_OUTPUT
+        options.sizes, options.repeat, options.output = [(3, 4)], 2, results.RAW / "quick"
 
     started = time.monotonic()
 
@@ -195,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measured: list[Measurement] = []
     titles: dict[str, str] = {}
     try:
-        with state.lab_lock(_QUICK_OUTPUT):
+        with state.lab_lock(results.RAW):
             for size in options.sizes:
                 found, titles = measure_size(size, options.repeat, options.only, order, say)
                 measured += found
@@ -204,7 +190,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (EstateError, images.BuildFailed) as error:
         say(f"FAILED: {error}")
         return 1
-    say(f"written: {options.output}/failsafe_stop.md, .json, .svg")
     return 0
 
 

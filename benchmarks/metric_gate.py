@@ -6,9 +6,7 @@ Against the Prometheus of the lab's feed host. Every round runs every way once, 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import random
 import re
 import subprocess
@@ -16,13 +14,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from lab.machines import EstateError, run
+from benchmarks import results
+from benchmarks.results import ROOT
+from lab.machines import EstateError
 
-ROOT = Path(__file__).resolve().parents[1]
 RUN_TIMEOUT_SECONDS = 300
 LEAST_CHECKS = 25
 TARGET = 10.0
@@ -34,7 +32,6 @@ TITLES = {
     OURS: "one call of `metric_checks_info`",
     LOOP: "a loop of `ansible.builtin.uri`",
 }
-_OUTPUT = ROOT / "docs/benchmarks"
 
 
 @dataclass(frozen=True)
@@ -91,34 +88,23 @@ def play(way: str) -> tuple[float, int]:
     seconds = time.monotonic() - begun
     counted = re.search(r"checks=(\d+)", done.stdout)
     if done.returncode or not counted:
-        words = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        raise EstateError(f"{way} ended with {done.returncode}. NEXT: ./runbook observability_start\n{words}")
+        output = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
+        raise EstateError(f"{way} ended with {done.returncode}. NEXT: ./runbook observability_start\n{output}")
     return seconds, int(counted[1])
 
 
 def write_results(measured: Sequence[Measurement], checks: int, repeat: int, seed: int, output: Path) -> None:
-    """Write raw results and page."""
-    output.mkdir(parents=True, exist_ok=True)
-    made_on = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]).strip(),
-        "cpus": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "seed": seed,
-    }
-    results = {"made_on": made_on, "checks": checks, "measurements": [asdict(each) for each in measured]}
-    (output / "metric_gate.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    """Write raw data and page."""
+    made_on = results.made_on(seed)
     circumstances = (
         f"Seconds from the command's start to its end, medians of {repeat} rounds, every way once in each round, in"
         " random order, against the Prometheus of the lab's feed host over the same ssh. Both ways resolve the same"
         " catalogue. The call asks for the age of every sample and for resets as well, and judges all of it; the loop"
         f" asks for the values only. A machine with {made_on['cpus']} processors, commit {made_on['commit']},"
-        f" {made_on['time']}. Raw data: [metric_gate.json](metric_gate.json). To measure again:"
-        " `./runbook bench metric_gate`."
+        f" {made_on['time']}. {results.how_to_repeat('metric_gate')}"
     )
-    page = render_markdown(measured, checks, circumstances)
-    (output / "metric_gate.md").write_text(page, encoding="utf-8")
+    found = {"made_on": made_on, "checks": checks, "measurements": [asdict(each) for each in measured]}
+    results.write("metric_gate", found, render_markdown(measured, checks, circumstances), output)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./runbook bench metric_gate", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--repeat", type=int, default=7, help="rounds; default: 7")
     parser.add_argument("--seed", type=int, default=0, help="of the random order; default: from the clock")
-    parser.add_argument("--output", type=Path, default=_OUTPUT, help="default: docs/benchmarks")
+    parser.add_argument("--output", type=Path, default=results.PAGES, help="default: docs/benchmarks")
     options = parser.parse_args(arguments)
     seed = options.seed or int(time.time())
     order = random.Random(seed)
@@ -134,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checks = 0
     try:
         for way in TITLES:
-            play(way)  # the first look at host and catalogue is nobody's time
+            play(way)  # the first look at host and catalogue is not measured
         for number in range(1, options.repeat + 1):
             turns = list(TITLES)
             order.shuffle(turns)
@@ -146,7 +132,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"FAILED: {error}")
         return 1
     write_results(measured, checks, options.repeat, seed, options.output)
-    print(f"written: {options.output}/metric_gate.md, .json")
     return 0
 
 

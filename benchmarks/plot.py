@@ -1,4 +1,4 @@
-"""Draws the plot of one benchmark: `python plot.py results.json plot.svg`. Runs in the competitors' environment."""
+"""Draws the plot of one benchmark: `python plot.py results.json plot.png`. Runs in the competitors' environment."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import matplotlib
 
-matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "trading-core"  # the same data give the same file
-from matplotlib import pyplot  # noqa: E402 (after the backend is chosen)
+matplotlib.use("agg")
+from matplotlib import pyplot
 
 OURS, OTHERS = "#1b6ca8", "#b0b7bf"
 
@@ -37,8 +36,8 @@ def draw(results: dict[str, Any], target: Path) -> None:
         axis.set_xlim(left=0)
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=8)
-    axes[-1, 0].set_xlabel("seconds from the command's start to the last bot stopped (bar: median, dots: runs)")
-    figure.savefig(target, metadata={"Date": None})
+    figure.supxlabel("seconds from the command's start to the last bot stopped (bar: median, dots: runs)", fontsize=9)
+    figure.savefig(target, dpi=80, metadata={"Software": None})
 
 
 if __name__ == "__main__":

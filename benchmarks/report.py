@@ -96,9 +96,9 @@ def targets(measurements: Sequence[Measurement]) -> list[Target]:
             ("ours", "pyinfra", "ours to pyinfra", 1.0 if hosts < 10 else 1.2),
             ("halt-now", "ssh", "halt-now to plain parallel ssh", 1.3),
         )
-        for mine, other, words, limit in ratios:
+        for mine, other, title, limit in ratios:
             if mine in whole and other in whole:
-                found.append(Target(f"{size}: {words}, ratio", _ratio(whole[mine], whole[other]), limit))
+                found.append(Target(f"{size}: {title}, ratio", _ratio(whole[mine], whole[other]), limit))
         for mine in ("ours", "halt-now"):
             if mine in whole and mine in with_dead:
                 delay = _difference(with_dead[mine], whole[mine])
@@ -116,7 +116,7 @@ def _difference(mine: Summary, other: Summary) -> float | None:
 
 def render_markdown(measurements: Sequence[Measurement], titles: dict[str, str], circumstances: str) -> str:
     """Return the page: a table per series, fastest first, and the targets."""
-    lines = ["# How fast everything stops", "", circumstances, "", "![seconds to the last bot](failsafe_stop.svg)", ""]
+    lines = ["# How fast everything stops", "", circumstances, "", "![seconds to the last bot](failsafe_stop.png)", ""]
     for hosts, bots in sizes(measurements):
         for dead in (False, True):
             summaries = series(measurements, hosts, bots, dead)

@@ -9,26 +9,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from benchmarks import results
+from benchmarks.results import ROOT
 from lab.estate import ensure_images
 from lab.images import BuildFailed
 from lab.machines import EstateError, run
 
-ROOT = Path(__file__).resolve().parents[1]
 LEAST_ROWS = 10_000_000
 LABEL = "trading-core.bench=restore"
 SOURCE, TARGET, TOOLS = "trading-core-bench-source", "trading-core-bench-target", "trading-core-bench-tools"
 STEP_SECONDS = 3600
-_OUTPUT = ROOT / "docs/benchmarks"
 
 OURS_BACKUP, BARE_BACKUP, RESTIC_BACKUP = "ours: backup", "bare: backup", "restic: backup"
 OURS_RESTORE, BARE_RESTORE, RESTIC_RESTORE, COPY = "ours: restore", "bare: restore", "restic: restore", "copy"
@@ -103,10 +101,10 @@ def render_markdown(measurements: Sequence[Measurement], rows: int, circumstance
             own = [each.seconds for each in measurements if each.way == way]
             lines.append(f"| {TITLES[way]} | {seconds[way]:.1f} | {min(own):.1f}–{max(own):.1f} |")
     lines += ["", "## Targets", "", "| target | measured | at most | |", "|---|---|---|---|"]
-    for words, ours, bare, limit in TARGETS:
+    for title, ours, bare, limit in TARGETS:
         ratio = seconds[ours] / seconds[bare]
         word = "met" if ratio <= limit and rows >= LEAST_ROWS else "missed"
-        lines.append(f"| {rows:,} rows, {words}, ratio | {ratio:.2f} | {limit:.1f} | {word} |")
+        lines.append(f"| {rows:,} rows, {title}, ratio | {ratio:.2f} | {limit:.1f} | {word} |")
     lines += ["", "## Where ours spends its time", ""]
     lines += ["Parts run side by side where the code says so: they do not add up to the whole.", ""]
     lines += ["| way | part | s |", "|---|---|---|"]
@@ -200,10 +198,10 @@ def ours(what: str, target: str, more: dict[str, object]) -> dict[str, float]:
         "docker_url": "unix:///var/run/docker.sock",
         **more,
     }
-    said = json.loads(inside(f"python3 /project/benchmarks/restore_ours.py {what}", json.dumps(params).encode()))
-    if said["outcome"] != "proven":
-        raise EstateError(f"{what}: {said['outcome']}: {said['summary']}")
-    return {str(name): float(took) for name, took in said["parts"].items()}
+    ended = json.loads(inside(f"python3 /project/benchmarks/restore_ours.py {what}", json.dumps(params).encode()))
+    if ended["outcome"] != "proven":
+        raise EstateError(f"{what}: {ended['outcome']}: {ended['summary']}")
+    return {str(name): float(took) for name, took in ended["parts"].items()}
 
 
 def our_backup() -> dict[str, float]:
@@ -303,21 +301,11 @@ def measure(way: str, number: int, does: Callable[[], dict[str, float]]) -> Meas
 
 
 def write_results(measured: Sequence[Measurement], rows: int, repeat: int, seed: int, output: Path) -> None:
-    """Write raw results and page."""
-    output.mkdir(parents=True, exist_ok=True)
+    """Write raw data and page."""
     size = int(inside("stat -c %s /bench/dump/trading.dump"))
-    made_on = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]).strip(),
-        "cpus": os.cpu_count(),
-        "kernel": platform.release(),
-        "seed": seed,
-        "restic": inside("restic version").split()[1],
-        "load": round(os.getloadavg()[2], 1),
-    }
-    results = {"made_on": made_on, "rows": rows, "dump_bytes": size}
-    results["measurements"] = [asdict(each) for each in measured]
-    (output / "restore.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    tools = {"restic": inside("restic version").split()[1], "load": round(os.getloadavg()[2], 1)}
+    made_on = results.made_on(seed) | tools
+    found = {"made_on": made_on, "rows": rows, "dump_bytes": size, "measurements": [asdict(each) for each in measured]}
     circumstances = (
         f"A hypertable of {rows:,} rows, {size / 1e6:.0f} MB as a dump. Medians of {repeat} rounds; in each every way"
         " ran once, backups first, in random order, each into an empty repository and a new database. All ways use the"
@@ -327,9 +315,9 @@ def write_results(measured: Sequence[Measurement], rows: int, repeat: int, seed:
         " every phase)."
         f" A machine with {made_on['cpus']} processors and a load of {made_on['load']} over the last 15 minutes,"
         f" restic {made_on['restic']}, commit {made_on['commit']},"
-        f" {made_on['time']}. Raw data: [restore.json](restore.json). To measure again: `./runbook bench restore`."
+        f" {made_on['time']}. {results.how_to_repeat('restore')}"
     )
-    (output / "restore.md").write_text(render_markdown(measured, rows, circumstances), encoding="utf-8")
+    results.write("restore", found, render_markdown(measured, rows, circumstances), output)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -338,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeat", type=int, default=3, help="rounds; default: 3")
     parser.add_argument("--rows", type=int, default=LEAST_ROWS, help=f"of the hypertable; default: {LEAST_ROWS}")
     parser.add_argument("--seed", type=int, default=0, help="of the random order; default: from the clock")
-    parser.add_argument("--output", type=Path, default=_OUTPUT, help="default: docs/benchmarks")
+    parser.add_argument("--output", type=Path, default=results.PAGES, help="default: docs/benchmarks")
     options = parser.parse_args(arguments)
     seed = options.seed or int(time.time())
     order = random.Random(seed)
@@ -360,7 +348,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         remove_all()
-    print(f"written: {options.output}/restore.md, .json")
     return 0
 
 

@@ -95,8 +95,8 @@ def main() -> int:
         result = restore.restore_this_host(params, dry_run=False)
     seconds = time.monotonic() - begun
     parts = {name: round(value, 3) for name, value in programs.seconds.items()}
-    told = {key: result.get(key) for key in ("outcome", "summary", "phases", "set")}
-    print(json.dumps({**told, "seconds": round(seconds, 3), "parts": parts}))
+    facts = {key: result.get(key) for key in ("outcome", "summary", "phases", "set")}
+    print(json.dumps({**facts, "seconds": round(seconds, 3), "parts": parts}))
     return 0
 
 

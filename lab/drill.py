@@ -54,7 +54,7 @@ def runbook(*arguments: str, expect: tuple[int, ...] = (0,)) -> str:
     """Run a procedure in front of the operator; return its verdict line. DrillFailed for another exit code."""
     print(f"$ {RUNBOOK} {' '.join(arguments)}", flush=True)
     done = subprocess.run([RUNBOOK, *arguments], cwd=ROOT, env=LAB, text=True, stdout=subprocess.PIPE, check=False)
-    shown = [line for line in done.stdout.splitlines() if line.startswith(("    homelab", "VERDICT"))]
+    shown = [line for line in done.stdout.splitlines() if line.startswith(("    lab", "VERDICT"))]
     print("\n".join(shown or done.stdout.splitlines()[-20:]), flush=True)
     if done.returncode not in expect:
         raise DrillFailed(f"{RUNBOOK} {' '.join(arguments)} ended with {done.returncode}, not {expect}")
@@ -96,11 +96,11 @@ def clear_leftovers() -> None:
     for incident_id in sorted(filter(None, map(held_incident, TRADING_HOSTS))):
         runbook("halt_release", "-e", f"incident_id={incident_id}", expect=(0, 13))
     if held := [host for host in TRADING_HOSTS if held_incident(host)]:
-        raise DrillFailed(f"{', '.join(held)} could not be released")
+        raise DrillFailed(f"{', '.join(held)} are still halted")
 
 
 def held_incident(host: str) -> str:
-    """Return the incident that holds the host's latch, empty where it is released."""
+    """Return the incident that holds the host's latch, empty where it is not halted."""
     shown = subprocess.run(
         ["docker", "exec", host, "cat", "/var/lib/trading-core/halt.json"], capture_output=True, text=True, check=False
     )
@@ -165,29 +165,34 @@ def check_fault_bots() -> None:
             raise DrillFailed(f"{name}: {shown} is {seen}, not {expected}")
 
 
+def play(drill: Drill) -> tuple[str, float]:
+    """Go through all steps; return when the last bot ended, and how long after the command the last order came."""
+    drill.step("Build and start the lab", lab_up)
+    drill.step("Clear what an earlier drill left", clear_leftovers)
+    drill.step("Set up the hosts, with their guard", lambda: runbook("host_setup"))
+    drill.step("Start feed, Prometheus, Grafana", lambda: runbook("observability_start"))
+    drill.step("Load alert rules and dashboards", lambda: runbook("monitoring_setup"))
+    drill.step("Start alerting", lambda: runbook("alerting_start"))
+    drill.step("Verify the feed, start a paper bot through the gate", start_paper)
+    drill.step("Start a live bot on another host, once paper has shown its KPIs", start_live)
+    drill.step("Add a bot that ignores SIGTERM and one with restart: always", start_fault_bots)
+    drill.step("Wait until all four trade", lambda: await_orders(4))
+    incident, ended, last_order = drill.step("Fail-safe stop", stop)
+    drill.step("Look at the two that misbehave", check_fault_bots)
+    drill.step("A start is refused", lambda: runbook("bot_start", "-e", "mode=paper", expect=(13,)))
+    drill.step("Lift the halt", lambda: runbook("halt_release", "-e", f"incident_id={incident}"))
+    drill.step("Start paper again", start_paper)
+    drill.step("Trading again", lambda: await_orders(1))
+    return ended, last_order
+
+
 def main() -> int:
     drill = Drill()
     begun = time.monotonic()
     try:
-        drill.step("Build and start the lab", lab_up)
-        drill.step("Clear what an earlier drill left", clear_leftovers)
-        drill.step("Set up the hosts, with their guard", lambda: runbook("host_setup"))
-        drill.step("Start feed, Prometheus, Grafana", lambda: runbook("observability_start"))
-        drill.step("Load alert rules and dashboards", lambda: runbook("monitoring_setup"))
-        drill.step("Start alerting", lambda: runbook("alerting_start"))
-        drill.step("Verify the feed, start a paper bot through the gate", start_paper)
-        drill.step("Start a live bot on another host, once paper has shown its KPIs", start_live)
-        drill.step("Add a bot that ignores SIGTERM and one with restart: always", start_fault_bots)
-        drill.step("Wait until all four trade", lambda: await_orders(4))
-        incident, ended, last_order = drill.step("Fail-safe stop", stop)
-        drill.step("Look at the two that misbehave", check_fault_bots)
-        drill.step("A start is refused", lambda: runbook("bot_start", "-e", "mode=paper", expect=(13,)))
-        drill.step("Release the halt", lambda: runbook("halt_release", "-e", f"incident_id={incident}"))
-        drill.step("Start paper again", start_paper)
-        drill.step("Trading again", lambda: await_orders(1))
+        ended, last_order = play(drill)
     except (DrillFailed, subprocess.SubprocessError, OSError, KeyError, ValueError) as error:
-        said = getattr(error, "stderr", "") or ""
-        print(f"\n{said}\nVERDICT 1 drill: FAILED: {error}. NEXT: ./runbook lab status")
+        print(f"\n{getattr(error, 'stderr', '') or ''}\nVERDICT 1 drill: FAILED: {error}. NEXT: ./runbook lab status")
         return 1
     print("\nSeconds per step:")
     for title, seconds in drill.measured:
@@ -203,7 +208,7 @@ def main() -> int:
     print(
         f"\nVERDICT 0 drill: PROVEN: 4 bots on 2 hosts stopped, the last ended {ended}; last order at the "
         f"venue {last_order:.2f} s after the command, none later; start refused while halted, trading again after "
-        f"the release; {time.monotonic() - begun:.0f} s in all."
+        f"the halt was lifted; {time.monotonic() - begun:.0f} s in all."
     )
     return 0
 

@@ -80,12 +80,12 @@ ADDRESSES = {host.name: host.address for host in HOSTS}
 
 @dataclass(frozen=True)
 class Probe:
-    """What a host itself says over ssh; `trouble` is the last line of what went wrong, if anything did."""
+    """What a host itself says over ssh; `error` is the last line of what went wrong, if anything did."""
 
     engine: str = ""
     running: int = 0
     images: frozenset[str] = frozenset()
-    trouble: str = ""
+    error: str = ""
 
 
 def up(home: Path, say: Say, with_jobs: bool = False) -> None:
@@ -141,8 +141,12 @@ def host_files(home: Path, host: LabHost) -> bytes:
 
 
 def ensure_machines(wanted: Sequence[Machine], files: Mapping[str, bytes], say: Say) -> None:
-    """Bring every machine to running as specified, all at once, and say what was done to each."""
+    """Remove what is of an older lab, bring every machine to running as specified, and report what was done to each."""
     observed = machines.observe_machines()
+    unwanted = machines.select_unwanted(wanted, observed)
+    in_parallel(machines.remove_unwanted, unwanted)
+    if unwanted:
+        say(f"removed, of an older lab: {', '.join(unwanted)}")
 
     def ensure(machine: Machine) -> None:
         verbs = machines.ensure_machine(machine, observed.get(machine.name), files.get(machine.name, b""))
@@ -157,30 +161,30 @@ def ensure_machines(wanted: Sequence[Machine], files: Mapping[str, bytes], say: 
 def wait_for_host(home: Path, name: str, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS) -> Probe:
     """Return what the host says once it answers over ssh with its engine; the last observation is the error."""
     deadline = time.monotonic() + ready_timeout_seconds
-    while (seen := probe_host(home, name)).trouble:
+    while (seen := probe_host(home, name)).error:
         if time.monotonic() > deadline:
-            raise EstateError(f"{name} was not ready within {ready_timeout_seconds:g} s: {seen.trouble}")
+            raise EstateError(f"{name} was not ready within {ready_timeout_seconds:g} s: {seen.error}")
         time.sleep(0.3)
     return seen
 
 
 def probe_host(home: Path, name: str) -> Probe:
-    """Return what a host says now. It never raises: trouble is an answer."""
+    """Return what a host says now. Never raises: an error is an answer."""
     asked = "docker version --format '{{.Server.Version}}' && docker ps --quiet | wc --lines && " + _IMAGES_COMMAND
     try:
         return parse_probe(run(state.ssh_argv(home, name, asked), timeout_seconds=PROBE_TIMEOUT_SECONDS))
     except EstateError as error:
-        return Probe(trouble=str(error).splitlines()[-1])
+        return Probe(error=str(error).splitlines()[-1])
 
 
 _IMAGES_COMMAND = "docker images --format '{{.Repository}}:{{.Tag}}'"
 
 
 def parse_probe(answer: str) -> Probe:
-    """Return what probe_host's command printed; an answer cut short is trouble, not zero containers."""
+    """Return what probe_host's command printed; an answer cut short is an error, not zero containers."""
     lines = answer.splitlines()
     if len(lines) < 2 or not lines[1].strip().isdigit():
-        return Probe(trouble=f"unreadable answer: {answer.strip()!r}")
+        return Probe(error=f"unreadable answer: {answer.strip()!r}")
     return Probe(lines[0], int(lines[1]), frozenset(lines[2:]))
 
 
@@ -265,13 +269,13 @@ def ensure_project_tree(
 def wait_for_outside(outside: Outside, timeout_seconds: float = OUTSIDE_TIMEOUT_SECONDS) -> None:
     """Return once it answers over HTTP; the last observation is the error."""
     deadline = time.monotonic() + timeout_seconds
-    while (trouble := outside_trouble(outside)) and time.monotonic() < deadline:
+    while (error := outside_error(outside)) and time.monotonic() < deadline:
         time.sleep(0.3)
-    if trouble:
-        raise EstateError(f"the {outside.name} at {outside.url} did not answer within {timeout_seconds:g} s: {trouble}")
+    if error:
+        raise EstateError(f"the {outside.name} at {outside.url} did not answer within {timeout_seconds:g} s: {error}")
 
 
-def outside_trouble(outside: Outside) -> str:
+def outside_error(outside: Outside) -> str:
     """Return why it does not answer, empty where it does. A switched-on fault is an answer."""
     try:
         urllib.request.urlopen(f"{outside.url}/health", timeout=3).close()
@@ -329,15 +333,15 @@ def status(home: Path, say: Say) -> bool:
         names = [host.name for host in HOSTS if _state(observed, host.name) == "running"]
         probes = dict(zip(names, in_parallel(lambda name: probe_host(home, name), names), strict=True))
     rows = [host_row(host, observed, wanted, probes, references) for host in HOSTS]
-    rows += [outside_row(each, observed, wanted, outside_trouble(each)) for each in OUTSIDES]
-    for line in format_table([("host", "address", "state", "engine", "running", "trouble"), *rows]):
+    rows += [outside_row(each, observed, wanted, outside_error(each)) for each in OUTSIDES]
+    for line in format_table([("host", "address", "state", "engine", "running", "error"), *rows]):
         print(line)
-    troubled = [row[0] for row in rows if row[-1]]
-    if troubled:
-        say(f"lab: not all up ({', '.join(troubled)}). Type: ./runbook lab up")
+    incomplete = [row[0] for row in rows if row[-1]]
+    if incomplete:
+        say(f"lab: not all up ({', '.join(incomplete)}). Type: ./runbook lab up")
     else:
         say(f"lab: up. To look around: ssh -F {home}/ssh_config lab1")
-    return not troubled
+    return not incomplete
 
 
 def host_row(
@@ -347,25 +351,25 @@ def host_row(
     probes: Mapping[str, Probe],
     references: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """Return a host's line of the table: name, address, state, engine, containers running, trouble."""
-    probe = probes.get(host.name, Probe(trouble="not asked"))
+    """Return a host's line of the table: name, address, state, engine, containers running, error."""
+    probe = probes.get(host.name, Probe(error="not asked"))
     lacking = [name for name in host.images if references[name] not in probe.images]
-    trouble = _machine_trouble(host.name, observed, wanted) or probe.trouble
-    if not trouble and lacking:
-        trouble = f"lacks images: {', '.join(lacking)}"
-    counted = "unknown" if probe.trouble else str(probe.running)
-    return (host.name, host.address, _state(observed, host.name), probe.engine or "unknown", counted, trouble)
+    error = _machine_error(host.name, observed, wanted) or probe.error
+    if not error and lacking:
+        error = f"lacks images: {', '.join(lacking)}"
+    counted = "unknown" if probe.error else str(probe.running)
+    return (host.name, host.address, _state(observed, host.name), probe.engine or "unknown", counted, error)
 
 
 def outside_row(
-    outside: Outside, observed: Mapping[str, Observed], wanted: Mapping[str, Machine], trouble: str
+    outside: Outside, observed: Mapping[str, Observed], wanted: Mapping[str, Machine], error: str
 ) -> tuple[str, ...]:
     """Return its line of the table. It is no host: it has no engine and no ssh."""
-    found = _machine_trouble(outside.name, observed, wanted) or trouble
+    found = _machine_error(outside.name, observed, wanted) or error
     return (outside.name, outside.address, _state(observed, outside.name), "-", "-", found)
 
 
-def _machine_trouble(name: str, observed: Mapping[str, Observed], wanted: Mapping[str, Machine]) -> str:
+def _machine_error(name: str, observed: Mapping[str, Observed], wanted: Mapping[str, Machine]) -> str:
     if name not in observed:
         return "is not there"
     if name not in wanted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,9 +53,14 @@ class Observed:
     networks: tuple[str, ...]
 
 
+def volume_of(name: str) -> str:
+    """Return the volume that holds the images and containers of a lab host's engine."""
+    return f"{NETWORK}-{name}"
+
+
 def build_host(name: str, address: str, image: str, identity: str) -> Machine:
     """Return a lab host: systemd, sshd and an engine of its own."""
-    volume = f"{NETWORK}-{name}"
+    volume = volume_of(name)
     mount = f"type=volume,source={volume},destination=/var/lib/docker,volume-label={LABEL}"
     return Machine(name, address, image, (*HOST_OPTIONS, "--mount", mount), (), volume, identity)
 
@@ -146,6 +151,21 @@ def ensure_machine(machine: Machine, observed: Observed | None, files: bytes) ->
             case "unpause" | "start":
                 run(["docker", verb, machine.name])
     return verbs
+
+
+def select_unwanted(wanted: Sequence[Machine], observed: Mapping[str, Observed]) -> list[str]:
+    """Return the machines of an older lab, which may have an address that a wanted one needs.
+
+    What merely runs from an image of the lab has its label too, but no specification: a benchmark's hosts stay.
+    """
+    names = {machine.name for machine in wanted}
+    return sorted(name for name, machine in observed.items() if machine.specification and name not in names)
+
+
+def remove_unwanted(name: str) -> None:
+    """Remove a machine of an older lab with the volume of its engine."""
+    remove_machine(name)
+    run(["docker", "volume", "rm", "--force", volume_of(name)])
 
 
 def remove_machine(name: str) -> None:

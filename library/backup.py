@@ -17,34 +17,10 @@ description:
 requirements:
   - restic 0.17 or newer on the host, the Docker SDK, the docker client
 options:
-  repository:
-    description: The repository's address as this host reaches it, as restic takes it, without a password.
-    type: str
-    required: true
-  password_path:
-    description: File with the repository's password, mode 0400.
-    type: path
-    required: true
-  credentials_path:
-    description: File with C(NAME=value) lines for the way to the repository, mode 0400. Empty for none.
-    type: str
-    default: ""
   project_name:
     description: Compose project of the database and MLflow.
     type: str
     required: true
-  database_service:
-    description: Compose service of the database.
-    type: str
-    default: timescaledb
-  mlflow_service:
-    description: Compose service of MLflow.
-    type: str
-    default: mlflow
-  superuser:
-    description: The database's superuser, who needs no password on the socket in the container.
-    type: str
-    default: postgres
   trading_database:
     description: Name of the trading database.
     type: str
@@ -53,10 +29,6 @@ options:
     description: Name of MLflow's database.
     type: str
     default: mlflow
-  artifacts_path:
-    description: Where MLflow's artifacts are in its container.
-    type: str
-    default: /mlartifacts
   scratch_path:
     description: Directory for what is staged, this module's alone.
     type: path
@@ -73,7 +45,7 @@ options:
     description: Bound for the whole backup.
     type: int
     default: 3600
-extends_documentation_fragment: engine
+extends_documentation_fragment: [backup_repository, backup_source, engine]
 attributes:
   check_mode:
     support: full
@@ -120,20 +92,19 @@ record:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.backup.postgres import SOURCE_ARGUMENTS
+from ansible.module_utils.trading_ops.backup.restic import REPOSITORY_ARGUMENTS
 from ansible.module_utils.trading_ops.backup.take import back_up_this_host
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.outcome import EXIT_CODES
+from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
-    "repository": {"type": "str", "required": True},
-    "password_path": {"type": "path", "required": True, "no_log": False},
-    "credentials_path": {"type": "str", "default": ""},
+    **REPOSITORY_ARGUMENTS,
+    **SOURCE_ARGUMENTS,
     "project_name": {"type": "str", "required": True},
-    "database_service": {"type": "str", "default": "timescaledb"},
-    "mlflow_service": {"type": "str", "default": "mlflow"},
-    "superuser": {"type": "str", "default": "postgres"},
     "trading_database": {"type": "str", "default": "trading"},
     "mlflow_database": {"type": "str", "default": "mlflow"},
-    "artifacts_path": {"type": "str", "default": "/mlartifacts"},
     "scratch_path": {"type": "path", "default": "/var/lib/trading-core-backup"},
     "reserve_bytes": {"type": "int", "default": 1_000_000_000},
     "host": {"type": "str", "required": True},
@@ -144,11 +115,8 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    result = back_up_this_host(module.params, module.check_mode)
     # One that took no set has to go on record as well; only where another is at work there was none.
-    if result["outcome"] != "locked":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, back_up_this_host(module.params, module.check_mode), good=EXIT_CODES.keys() - {"locked"})
 
 
 if __name__ == "__main__":

@@ -12,18 +12,6 @@ description:
 requirements:
   - restic 0.17 or newer on the host
 options:
-  repository:
-    description: The repository's address as this host reaches it, without a password.
-    type: str
-    required: true
-  password_path:
-    description: File with the repository's password, mode 0400.
-    type: path
-    required: true
-  credentials_path:
-    description: File with C(NAME=value) lines for the way to the repository, mode 0400. Empty for none.
-    type: str
-    default: ""
   user:
     description: Account that runs restic, so that what it writes is the server's; empty for the module's own.
     type: str
@@ -32,6 +20,7 @@ options:
     description: How old the newest set may be. With 0 a repository that opens is enough, also one without a set.
     type: int
     default: 93600
+extends_documentation_fragment: backup_repository
 attributes:
   check_mode:
     support: full
@@ -72,13 +61,12 @@ newest_age_seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.backup.restic import REPOSITORY_ARGUMENTS
 from ansible.module_utils.trading_ops.backup.sets import list_backups
 from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
-    "repository": {"type": "str", "required": True},
-    "password_path": {"type": "path", "required": True, "no_log": False},
-    "credentials_path": {"type": "str", "default": ""},
+    **REPOSITORY_ARGUMENTS,
     "user": {"type": "str", "default": ""},
     "age_limit_seconds": {"type": "int", "default": 93_600},
 }
@@ -86,8 +74,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    result = list_backups(module.params, module.check_mode)
-    finish(module, result)
+    finish(module, list_backups(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -14,18 +14,6 @@ description:
 requirements:
   - restic 0.17 or newer on the host
 options:
-  repository:
-    description: The repository's address as this host reaches it, without a password.
-    type: str
-    required: true
-  password_path:
-    description: File with the repository's password, mode 0400.
-    type: path
-    required: true
-  credentials_path:
-    description: File with C(NAME=value) lines for the way to the repository, mode 0400. Empty for none.
-    type: str
-    default: ""
   user:
     description: Account that runs restic, so that what it writes is the server's; empty for the module's own.
     type: str
@@ -38,6 +26,7 @@ options:
     description: Bound for the whole run.
     type: int
     default: 14400
+extends_documentation_fragment: backup_repository
 attributes:
   check_mode:
     support: full
@@ -79,13 +68,12 @@ newest_age_seconds:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.backup.restic import REPOSITORY_ARGUMENTS
 from ansible.module_utils.trading_ops.backup.sets import prune_backups
 from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
-    "repository": {"type": "str", "required": True},
-    "password_path": {"type": "path", "required": True, "no_log": False},
-    "credentials_path": {"type": "str", "default": ""},
+    **REPOSITORY_ARGUMENTS,
     "user": {"type": "str", "default": ""},
     "keep_within": {"type": "str", "required": True},
     "timeout_seconds": {"type": "int", "default": 14_400},
@@ -94,8 +82,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    result = prune_backups(module.params, module.check_mode)
-    finish(module, result)
+    finish(module, prune_backups(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -118,8 +118,8 @@ def ask(wanted: Wanted, method: str, path: str, is_authorised: bool) -> int | No
     address, _, port = wanted.listen.rpartition(":")
     request = urllib.request.Request(f"http://{address or '127.0.0.1'}:{port}{path}", method=method)
     if is_authorised:
-        words = f"{wanted.client}:{wanted.client_password}".encode()
-        request.add_header("Authorization", f"Basic {base64.b64encode(words).decode()}")
+        credentials = f"{wanted.client}:{wanted.client_password}".encode()
+        request.add_header("Authorization", f"Basic {base64.b64encode(credentials).decode()}")
     # No proxy of the environment stands between this host and itself.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -123,6 +123,8 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.outcome import EXIT_CODES
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.release.gate import Facts, judge
 
 ARGUMENT_SPEC = {
@@ -145,7 +147,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     lists = {name: tuple(module.params[name]) for name in ("demands", "hosts", "database_hosts")}
-    module.exit_json(**judge(Facts(**(module.params | lists))))
+    finish(module, judge(Facts(**(module.params | lists))), good=EXIT_CODES)
 
 
 if __name__ == "__main__":

@@ -53,31 +53,21 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
-from ansible.module_utils.trading_ops.release.git import (
-    GIT_SECONDS,
-    HOST_ENVIRONMENT,
-    Repository,
-    RepositoryError,
-    owner_of,
-)
+from ansible.module_utils.trading_ops.core.result import finish
+from ansible.module_utils.trading_ops.host.programs import LocalPrograms
+from ansible.module_utils.trading_ops.release.git import GIT_SECONDS, HOST_ENVIRONMENT
+from ansible.module_utils.trading_ops.release.source import observe_checkout
 
 ARGUMENT_SPEC = {"root_path": {"type": "path", "required": True}}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    root = Path(module.params["root_path"])
-    result = {"changed": False, "outcome": "proven", "next_command": "", "revision": "", "modified": []}
-    try:
-        repository = Repository(LocalPrograms(HOST_ENVIRONMENT, time.monotonic, GIT_SECONDS, owner_of(root)), root)
-        result |= {"revision": repository.head(), "modified": list(repository.modified())}
-    except (RepositoryError, ProgramError) as error:
-        words = f"{root} is no Git checkout that could be read: {error}"
-        look = f"git -C {root} status (on the host)"
-        module.fail_json(msg=words, **result | {"outcome": "unknown", "summary": words, "next_command": look})
-    changed = f", changed here: {', '.join(result['modified'])}" if result["modified"] else ""
-    module.exit_json(summary=f"{root} is at {result['revision'][:10]}{changed}", **result)
+
+    def programs_of(owner: str) -> LocalPrograms:
+        return LocalPrograms(HOST_ENVIRONMENT, time.monotonic, GIT_SECONDS, owner)
+
+    finish(module, observe_checkout(Path(module.params["root_path"]), programs_of))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ module: release
 short_description: Bring a host to a release and prove it
 description:
   - Checks a revision of AI_TRADING_CORE out in O(root_path), and brings to it what runs of the feed stack and of the
-    trading stacks, or what somebody started and nobody stopped. What is stopped takes it at its next start.
+    trading stacks, or what an operator started and no one stopped. What is stopped takes it at its next start.
   - Services that Compose would recreate are recreated, ones that only have changed files mounted are started again.
   - Never starts, recreates or restarts a bot. Refused where a bot runs that the release would touch, where it would
     touch the feed while O(running_bots) run anywhere, and where it would change a file that was changed on the host.
@@ -215,7 +215,7 @@ from ansible.module_utils.trading_ops.compose.request import Tools
 from ansible.module_utils.trading_ops.compose.services import ensure_services
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
-from ansible.module_utils.trading_ops.core.result import finish
+from ansible.module_utils.trading_ops.core.result import build_result, finish
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
 from ansible.module_utils.trading_ops.release.ensure import ensure_release
@@ -247,7 +247,7 @@ ARGUMENT_SPEC = {
     "why": {"type": "str", "default": "not given"},
     **ENGINE_ARGUMENTS,
 }
-LOOK_SECONDS = 300
+OBSERVE_SECONDS = 300
 
 
 def main() -> None:
@@ -257,9 +257,9 @@ def main() -> None:
     try:
         owner = owner_of(root)
     except ProgramError as error:
-        module.fail_json(msg=str(error), outcome="failed", summary=str(error), next_command="")
+        finish(module, build_result("failed", str(error)))
     # One limit for all of git and docker, from now on: three stacks and the restarts have their own in between.
-    seconds = LOOK_SECONDS + 4 * params["timeout_seconds"]
+    seconds = OBSERVE_SECONDS + 4 * params["timeout_seconds"]
     host = Host(
         repository=Repository(LocalPrograms(HOST_ENVIRONMENT, time.monotonic, seconds, owner), root),
         images=DockerImages(LocalPrograms({}, time.monotonic, seconds), params["docker_url"]),

@@ -82,9 +82,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
-from ansible.module_utils.trading_ops.core.result import finish
+from ansible.module_utils.trading_ops.core.result import build_result, finish
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
-from ansible.module_utils.trading_ops.release.fetch import ensure_fetched
+from ansible.module_utils.trading_ops.release.fetch import Wanted, ensure_fetched
 from ansible.module_utils.trading_ops.release.git import HOST_ENVIRONMENT, Repository, owner_of
 from ansible.module_utils.trading_ops.release.images import DockerImages
 
@@ -105,15 +105,13 @@ def main() -> None:
     try:
         owner = owner_of(root)
     except ProgramError as error:
-        module.fail_json(msg=str(error), outcome="failed", summary=str(error), next_command="")
+        finish(module, build_result("failed", str(error)))
     repository = Repository(LocalPrograms(HOST_ENVIRONMENT, time.monotonic, seconds, owner), root)
     images = DockerImages(LocalPrograms({}, time.monotonic, seconds), params["docker_url"])
     bundle_path = Path(params["bundle_path"]) if params["bundle_path"] else None
     pins = [str(pin) for pin in params["pins"].values()]
-    result = ensure_fetched(
-        repository, images, params["revision"], bundle_path, params["references"], pins, module.check_mode
-    )
-    finish(module, result)
+    wanted = Wanted(params["revision"], bundle_path, params["references"], pins)
+    finish(module, ensure_fetched(repository, images, wanted, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.outcome import GOOD
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.release.log import observe
 
 ARGUMENT_SPEC = {
@@ -79,9 +81,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     result = observe(Path(module.params["state_path"]), module.params["release_id"])
-    if result["outcome"] == "refused":
-        module.fail_json(msg=result["summary"], **result)
-    module.exit_json(**result)
+    finish(module, result, good=GOOD | {"unknown"})
 
 
 if __name__ == "__main__":

@@ -22,34 +22,10 @@ options:
     description: The same id once more.
     type: str
     required: true
-  repository:
-    description: The repository's address as this host reaches it, without a password.
-    type: str
-    required: true
-  password_path:
-    description: File with the repository's password, mode 0400.
-    type: path
-    required: true
-  credentials_path:
-    description: File with C(NAME=value) lines for the way to the repository, mode 0400. Empty for none.
-    type: str
-    default: ""
   project_name:
     description: Compose project of the database, which runs, and of MLflow, which is made and does not run.
     type: str
     required: true
-  database_service:
-    description: Compose service of the database.
-    type: str
-    default: timescaledb
-  mlflow_service:
-    description: Compose service of MLflow.
-    type: str
-    default: mlflow
-  superuser:
-    description: The database's superuser, who needs no password on the socket in the container.
-    type: str
-    default: postgres
   trading_database:
     description: Database that the trading database is restored into; made where it is missing.
     type: str
@@ -58,10 +34,6 @@ options:
     description: Database that MLflow's is restored into; made where it is missing.
     type: str
     default: mlflow
-  artifacts_path:
-    description: Where MLflow's artifacts are in its container.
-    type: str
-    default: /mlartifacts
   scratch_path:
     description: Directory in which the set is staged.
     type: path
@@ -74,7 +46,7 @@ options:
     description: Bound for the whole restore.
     type: int
     default: 14400
-extends_documentation_fragment: engine
+extends_documentation_fragment: [backup_repository, backup_source, engine]
 attributes:
   check_mode:
     support: full
@@ -110,6 +82,8 @@ next_command:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.backup.postgres import SOURCE_ARGUMENTS
+from ansible.module_utils.trading_ops.backup.restic import REPOSITORY_ARGUMENTS
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.restore.real import restore_this_host
@@ -117,16 +91,11 @@ from ansible.module_utils.trading_ops.restore.real import restore_this_host
 ARGUMENT_SPEC = {
     "set": {"type": "str", "required": True},
     "confirm_restore": {"type": "str", "required": True},
-    "repository": {"type": "str", "required": True},
-    "password_path": {"type": "path", "required": True, "no_log": False},
-    "credentials_path": {"type": "str", "default": ""},
+    **REPOSITORY_ARGUMENTS,
+    **SOURCE_ARGUMENTS,
     "project_name": {"type": "str", "required": True},
-    "database_service": {"type": "str", "default": "timescaledb"},
-    "mlflow_service": {"type": "str", "default": "mlflow"},
-    "superuser": {"type": "str", "default": "postgres"},
     "trading_database": {"type": "str", "default": "trading"},
     "mlflow_database": {"type": "str", "default": "mlflow"},
-    "artifacts_path": {"type": "str", "default": "/mlartifacts"},
     "scratch_path": {"type": "path", "default": "/var/lib/trading-core-backup"},
     "reserve_bytes": {"type": "int", "default": 1_000_000_000},
     "timeout_seconds": {"type": "int", "default": 14_400},
@@ -136,8 +105,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    result = restore_this_host(module.params, module.check_mode)
-    finish(module, result)
+    finish(module, restore_this_host(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

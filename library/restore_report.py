@@ -78,8 +78,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     path = Path(params["reports_path"])
-    result = write_report(params["result"], params["records"], path, draw_history, module.check_mode)
-    finish(module, result)
+    finish(module, write_report(params["result"], params["records"], path, draw_history, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -283,6 +283,8 @@ lines:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.outcome import GOOD
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.connection_end import interrupted_with_connection
 from ansible.module_utils.trading_ops.restore.trial import run_restore_test
 
@@ -329,9 +331,7 @@ def main() -> None:
     with interrupted_with_connection():
         result = run_restore_test(module.params, module.check_mode)
     # A test that found a fault has done its work: the verdict is red, and the report is still written.
-    if result["outcome"] in {"proven", "planned", "failed"}:
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result, good=GOOD | {"failed"})
 
 
 if __name__ == "__main__":

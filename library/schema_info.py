@@ -65,6 +65,8 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.backup.schema import observe
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.outcome import EXIT_CODES
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms
 
@@ -83,7 +85,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     docker_url = module.params["docker_url"]
     programs = LocalPrograms({"DOCKER_HOST": docker_url}, time.monotonic, ASK_SECONDS)
-    module.exit_json(**observe(module.params, lambda: docker_engine(docker_url), programs))
+    finish(module, observe(module.params, lambda: docker_engine(docker_url), programs), good=EXIT_CODES)
 
 
 if __name__ == "__main__":

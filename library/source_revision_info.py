@@ -79,6 +79,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms
 from ansible.module_utils.trading_ops.release.git import GIT_SECONDS, Repository
 from ansible.module_utils.trading_ops.release.source import observe
@@ -95,10 +96,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     repository = Repository(LocalPrograms({}, time.monotonic, GIT_SECONDS), Path(params["path"]))
-    result = observe(repository, params["revision"], params["bases"], params["folders"])
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, observe(repository, params["revision"], params["bases"], params["folders"]))
 
 
 if __name__ == "__main__":

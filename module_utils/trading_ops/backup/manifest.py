@@ -20,7 +20,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -132,7 +132,6 @@ def is_id(text: str) -> bool:
 
 def render_manifest(manifest: Manifest) -> str:
     """Return the text of the file."""
-    databases = {name: _database_fields(item) for name, item in manifest.databases.items()}
     fields = {
         "format": FORMAT,
         "id": manifest.id,
@@ -140,7 +139,7 @@ def render_manifest(manifest: Manifest) -> str:
         "started_at": manifest.started_at,
         "finished_at": manifest.finished_at,
         "versions": dict(manifest.versions),
-        "databases": databases,
+        "databases": {name: _database_fields(item) for name, item in manifest.databases.items()},
         "roles": _dump_fields(manifest.roles),
         "artifacts": {"files": {name: _facts_fields(facts) for name, facts in sorted(manifest.artifacts.items())}},
     }
@@ -150,20 +149,20 @@ def render_manifest(manifest: Manifest) -> str:
 def parse_manifest(text: str) -> Manifest:
     """Return the set that the text describes. Raises ManifestError for anything that is not wholly understood."""
     try:
-        said = parse_json(text)
-        if said["format"] != FORMAT:
-            raise ManifestError(f"The manifest has format {said['format']!r}; this version reads {FORMAT}.")
-        if not is_id(said["id"]) or set(said["databases"]) != set(DATABASES):
+        fields = parse_json(text)
+        if fields["format"] != FORMAT:
+            raise ManifestError(f"The manifest has format {fields['format']!r}; this version reads {FORMAT}.")
+        if not is_id(fields["id"]) or set(fields["databases"]) != set(DATABASES):
             raise ValueError("id or databases are not a set's")
         return Manifest(
-            id=said["id"],
-            host=_text(said["host"]),
-            started_at=_time(said["started_at"]),
-            finished_at=_time(said["finished_at"]),
-            versions=_texts(said["versions"]),
-            databases={name: _parse_database(name, said["databases"][name]) for name in DATABASES},
-            roles=_parse_dump(said["roles"]),
-            artifacts={_relative(name): _parse_facts(item) for name, item in said["artifacts"]["files"].items()},
+            id=fields["id"],
+            host=_text(fields["host"]),
+            started_at=_time(fields["started_at"]),
+            finished_at=_time(fields["finished_at"]),
+            versions=_texts(fields["versions"]),
+            databases={name: _parse_database(name, fields["databases"][name]) for name in DATABASES},
+            roles=_parse_dump(fields["roles"]),
+            artifacts={_relative(name): _parse_facts(item) for name, item in fields["artifacts"]["files"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(f"The manifest is damaged: {type(error).__name__}: {error}.") from error
@@ -191,7 +190,7 @@ def observe_files(folder: Path) -> dict[str, FileFacts]:
 
 
 def file_differences(expected: Mapping[str, FileFacts], seen: Mapping[str, FileFacts]) -> tuple[str, ...]:
-    """Return in words which files are missing, changed or strangers; empty where all are as expected."""
+    """Return as text which files are missing, changed or unexpected; empty where all are as expected."""
     found = [f"{name} is missing" for name in expected if name not in seen]
     for name, facts in seen.items():
         wanted = expected.get(name)
@@ -205,39 +204,26 @@ def file_differences(expected: Mapping[str, FileFacts], seen: Mapping[str, FileF
 
 
 def _database_fields(database: Database) -> dict[str, Any]:
-    tables = {
-        title: {
-            "rows": table.rows,
-            "checksum": table.checksum,
-            "hypertable": table.is_hypertable,
-            "chunks": table.chunks,
-        }
-        for title, table in database.tables.items()
-    }
     fields: dict[str, Any] = {
         "dump": _dump_fields(database.dump),
         "snapshot_at": database.snapshot_at,
         "extensions": dict(database.extensions),
-        "tables": tables,
+        "tables": {title: _table_fields(table) for title, table in database.tables.items()},
         "newest": dict(database.newest),
     }
     if database.registry:
-        models = [
-            {"name": item.name, "version": item.version, "aliases": list(item.aliases), "run_id": item.run_id}
-            for item in database.registry.models
-        ]
-        fields |= {"experiments": database.registry.experiments, "runs": database.registry.runs, "models": models}
+        fields |= asdict(database.registry)
     return fields
 
 
-def _parse_database(name: str, said: Mapping[str, Any]) -> Database:
+def _parse_database(name: str, fields: Mapping[str, Any]) -> Database:
     return Database(
-        dump=_parse_dump(said["dump"]),
-        snapshot_at=_time(said["snapshot_at"]),
-        extensions=_texts(said["extensions"]),
-        tables={_text(title): _parse_table(item) for title, item in said["tables"].items()},
-        newest=_texts(said["newest"]),
-        registry=parse_registry(said) if name == MLFLOW else None,
+        dump=_parse_dump(fields["dump"]),
+        snapshot_at=_time(fields["snapshot_at"]),
+        extensions=_texts(fields["extensions"]),
+        tables={_text(title): _parse_table(item) for title, item in fields["tables"].items()},
+        newest=_texts(fields["newest"]),
+        registry=parse_registry(fields) if name == MLFLOW else None,
     )
 
 
@@ -245,21 +231,21 @@ def _table_fields(table: Table) -> dict[str, Any]:
     return {"rows": table.rows, "checksum": table.checksum, "hypertable": table.is_hypertable, "chunks": table.chunks}
 
 
-def _parse_table(said: Mapping[str, Any]) -> Table:
-    if not isinstance(said["hypertable"], bool) or not _CHECKSUM.fullmatch(said["checksum"]):
+def _parse_table(fields: Mapping[str, Any]) -> Table:
+    if not isinstance(fields["hypertable"], bool) or not _CHECKSUM.fullmatch(fields["checksum"]):
         raise ValueError("not the numbers of a table")
-    return Table(_count(said["rows"]), said["checksum"], said["hypertable"], _count(said["chunks"]))
+    return Table(_count(fields["rows"]), fields["checksum"], fields["hypertable"], _count(fields["chunks"]))
 
 
-def parse_registry(said: Mapping[str, Any]) -> Registry:
+def parse_registry(fields: Mapping[str, Any]) -> Registry:
     """Return what MLflow's tables say is there. Raises ValueError, KeyError, TypeError."""
     models = [
         ModelVersion(
             _text(item["name"]), _count(item["version"]), _list_of_texts(item["aliases"]), _text(item["run_id"])
         )
-        for item in said["models"]
+        for item in fields["models"]
     ]
-    return Registry(_count(said["experiments"]), _count(said["runs"]), tuple(models))
+    return Registry(_count(fields["experiments"]), _count(fields["runs"]), tuple(models))
 
 
 def _dump_fields(dump: Dump) -> dict[str, Any]:
@@ -267,17 +253,17 @@ def _dump_fields(dump: Dump) -> dict[str, Any]:
 
 
 def _facts_fields(facts: FileFacts) -> dict[str, Any]:
-    return {"bytes": facts.bytes, "sha256": facts.sha256}
+    return asdict(facts)
 
 
-def _parse_dump(said: Mapping[str, Any]) -> Dump:
-    return Dump(_relative(said["file"]), _parse_facts(said))
+def _parse_dump(fields: Mapping[str, Any]) -> Dump:
+    return Dump(_relative(fields["file"]), _parse_facts(fields))
 
 
-def _parse_facts(said: Mapping[str, Any]) -> FileFacts:
-    if not _SHA256.fullmatch(said["sha256"]):
+def _parse_facts(fields: Mapping[str, Any]) -> FileFacts:
+    if not _SHA256.fullmatch(fields["sha256"]):
         raise ValueError("no SHA-256")
-    return FileFacts(_count(said["bytes"]), said["sha256"])
+    return FileFacts(_count(fields["bytes"]), fields["sha256"])
 
 
 def _relative(name: Any) -> str:

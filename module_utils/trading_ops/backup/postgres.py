@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ..host.engine import Engine
 from ..host.programs import Ended, ProgramError, Programs
@@ -13,7 +13,15 @@ from .checksums import SESSION_SQL, Ask
 
 _MARK: Final = "-- trading-core: end of the answer"
 _LOCK_WAIT_MILLISECONDS: Final = 60_000
-"""A dump waits for no other session's lock longer than this, and so holds up nobody that queues behind it."""
+"""A dump waits for no other session's lock longer than this, and so holds up no one that queues behind it."""
+
+SOURCE_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
+    "database_service": {"type": "str", "default": "timescaledb"},
+    "mlflow_service": {"type": "str", "default": "mlflow"},
+    "superuser": {"type": "str", "default": "postgres"},
+    "artifacts_path": {"type": "str", "default": "/mlartifacts"},
+}
+"""Options of a module that backs up or restores, documented in playbooks/doc_fragments/backup_source.py."""
 
 
 @dataclass(frozen=True)
@@ -88,5 +96,7 @@ def find_container(engine: Engine, project: str, service: str) -> str:
 def ended_well(what: str, ended: Ended) -> None:
     """Raise ProgramError where a client program did not end with 0."""
     if ended.code != 0:
-        words = [line for line in ended.stderr.splitlines() if "error" in line.lower() or "fatal" in line.lower()]
-        raise ProgramError(f"{what} ended with {ended.code}: {(words or ended.stderr.splitlines() or ['no word'])[-1]}")
+        errors = [line for line in ended.stderr.splitlines() if "error" in line.lower() or "fatal" in line.lower()]
+        raise ProgramError(
+            f"{what} ended with {ended.code}: {(errors or ended.stderr.splitlines() or ['no word'])[-1]}"
+        )

@@ -21,7 +21,7 @@ from .manifest import MANIFEST_FILE, is_id
 TAG: Final = "trading-core"
 SET_TAG: Final = "set="
 LOCK_WAIT: Final = "2m"
-EXIT_WORDS: Final[Mapping[int, str]] = {
+EXIT_MEANINGS: Final[Mapping[int, str]] = {
     3: "could not read all of its source",
     10: "there is no repository at that address",
     11: "another run holds the repository's lock",
@@ -30,7 +30,14 @@ EXIT_WORDS: Final[Mapping[int, str]] = {
 LOCKED: Final = 11
 NO_REPOSITORY: Final = 10
 WRONG_PASSWORD: Final = 12
-_LONGEST_WORDS: Final = 120
+_LONGEST_LINE: Final = 120
+
+REPOSITORY_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
+    "repository": {"type": "str", "required": True},
+    "password_path": {"type": "path", "required": True, "no_log": False},
+    "credentials_path": {"type": "str", "default": ""},
+}
+"""Options of a module that opens a repository, documented in playbooks/doc_fragments/backup_repository.py."""
 
 
 class ResticError(Exception):
@@ -59,7 +66,7 @@ class Repository:
 
     @property
     def shown(self) -> str:
-        """Return the address without a password that somebody wrote into it."""
+        """Return the address without a password that was written into it."""
         scheme, separator, rest = self.address.partition("://")
         return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else self.address
 
@@ -78,7 +85,7 @@ class BackupSet:
 def build_repository(
     address: str, password_path: Path, credentials_path: Path | None, cache_path: Path | None
 ) -> Repository:
-    """Return the repository with what its files say. ValueError where one is missing, or somebody else may read it."""
+    """Return the repository with what its files say. ValueError where one is missing, or others may read it."""
     if not address:
         raise ValueError("no repository is named (trading_core_backup_repository)")
     _demand_private(password_path)
@@ -90,6 +97,12 @@ def build_repository(
         except ValueError as error:
             raise ValueError(f"{credentials_path}: {error}") from error
     return Repository(address, password_path, environment, cache_path)
+
+
+def repository_of(params: Mapping[str, Any], cache_path: Path | None = None) -> Repository:
+    """Return the repository that the options `REPOSITORY_ARGUMENTS` name. ValueError, OSError as build_repository."""
+    credentials_path = Path(params["credentials_path"]) if params["credentials_path"] else None
+    return build_repository(params["repository"], Path(params["password_path"]), credentials_path, cache_path)
 
 
 def restic_argv(repository: Repository, argv: Sequence[str]) -> list[str]:
@@ -109,9 +122,9 @@ def ask_restic(programs: Programs, repository: Repository, argv: Sequence[str], 
 def check_end(repository: Repository, what: str, ended: Ended) -> None:
     """Raise ResticError for any exit code but 0."""
     if ended.code != 0:
-        meaning = EXIT_WORDS.get(ended.code, "")
-        words = f"restic {what} on {repository.shown} ended with {ended.code}: {meaning}"
-        raise ResticError(f"{words}{' — ' if meaning else ''}{_explained(ended)}.", ended.code)
+        meaning = EXIT_MEANINGS.get(ended.code, "")
+        text = f"restic {what} on {repository.shown} ended with {ended.code}: {meaning}"
+        raise ResticError(f"{text}{' — ' if meaning else ''}{_explained(ended)}.", ended.code)
 
 
 def remove_stale_locks(programs: Programs, repository: Repository) -> None:
@@ -145,7 +158,7 @@ def list_sets(programs: Programs, repository: Repository) -> tuple[BackupSet, ..
 def parse_sets(stdout: str) -> tuple[BackupSet, ...]:
     """Return the sets in a list of snapshots, oldest first. ValueError where a snapshot is not understood.
 
-    A snapshot that carries the tag and no set's id is nobody's set, and an error: somebody else writes there.
+    A snapshot that carries the tag and no set's id is no set of ours, and an error: something else writes there.
     """
     listed = parse_json(stdout)
     if not isinstance(listed, list):
@@ -216,10 +229,12 @@ def _demand_private(path: Path) -> None:
     try:
         seen = path.stat()
     except OSError as error:
-        raise ValueError(f"{path} cannot be looked at: {error} (fix: ./runbook backup_setup)") from error
+        raise ValueError(f"{path} cannot be read: {error} (fix: ./runbook backup_setup)") from error
     is_ours = seen.st_uid in {0, os.geteuid()}
     if not stat.S_ISREG(seen.st_mode) or not is_ours or stat.S_IMODE(seen.st_mode) & 0o077 or not seen.st_size:
-        raise ValueError(f"{path} is a file with a secret, mode 0400, and nobody else's (fix: ./runbook backup_setup)")
+        raise ValueError(
+            f"{path} is a file with a secret, mode 0400, and its owner's alone (fix: ./runbook backup_setup)"
+        )
 
 
 def _parse_set(item: Mapping[str, Any]) -> BackupSet:
@@ -241,21 +256,21 @@ def _moment(text: str) -> datetime:
 
 
 def _explained(ended: Ended) -> str:
-    """Return restic's own words: how it ended, and the first thing it complained of, which names the file."""
-    words = [_plain(line.strip()) for line in ended.stderr.splitlines() if line.strip()]
-    ends = [line for line in words if line.startswith("Fatal: ")]
+    """Return restic's own explanation: how it ended, and the first thing it complained of, which names the file."""
+    lines = [_plain(line.strip()) for line in ended.stderr.splitlines() if line.strip()]
+    ends = [line for line in lines if line.startswith("Fatal: ")]
     end = ends[-1].removeprefix("Fatal: ") if ends else said(ended)
-    first = words[0] if words and words[0] not in ends else ""
-    if len(first) > _LONGEST_WORDS:
-        first = f"{first[: _LONGEST_WORDS // 2]} … {first[-_LONGEST_WORDS // 2 :]}"  # the file, and the cause
+    first = lines[0] if lines and lines[0] not in ends else ""
+    if len(first) > _LONGEST_LINE:
+        first = f"{first[: _LONGEST_LINE // 2]} … {first[-_LONGEST_LINE // 2 :]}"  # the file, and the cause
     return f"{end.rstrip('.')} ({first})" if first and first != end else end.rstrip(".")
 
 
 def _plain(line: str) -> str:
     """Return a line of stderr as text: with --json it is an object."""
     try:
-        told = parse_json(line)
-        message = told.get("message") or told["error"]["message"]
+        fields = parse_json(line)
+        message = fields.get("message") or fields["error"]["message"]
     except (ValueError, AttributeError, KeyError, TypeError):
         return line
     return str(message).strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..core.result import build_result
 from ..host.engine import Engine, EngineError
 from ..host.programs import ProgramError, Programs
 from .postgres import Server, find_container, session
@@ -18,24 +19,14 @@ def observe(params: Mapping[str, Any], connect: Callable[[], Engine], programs: 
         with session(programs, Server(container, params["superuser"]), params["database"]) as (ask, _):
             version = parse_version(ask(params["query"].strip().rstrip(";")))
     except (EngineError, ProgramError, ValueError) as error:
-        words = f"the schema of {where} is not known: {error}"
-        return _result("unknown", words, None, "docker ps -a (on the host)")
-    return _result("proven", f"{where} has schema {version}", version)
+        text = f"the schema of {where} is not known: {error}"
+        return build_result("unknown", text, next_command="docker ps -a (on the host)", version=None)
+    return build_result("proven", f"{where} has schema {version}", version=version)
 
 
 def parse_version(lines: Sequence[str]) -> int:
     """Return the version from the answer. ValueError for anything but one whole number."""
-    said = [line.strip() for line in lines if line.strip()]
-    if len(said) != 1 or not said[0].isdecimal():
-        raise ValueError(f"one whole number was expected, seen: {', '.join(said)[:80] or 'nothing'}")
-    return int(said[0])
-
-
-def _result(outcome: str, summary: str, version: int | None, next_command: str = "") -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "version": version,
-    }
+    found = [line.strip() for line in lines if line.strip()]
+    if len(found) != 1 or not found[0].isdecimal():
+        raise ValueError(f"one whole number was expected, seen: {', '.join(found)[:80] or 'nothing'}")
+    return int(found[0])

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import fsync_directory
+from ..core.result import OperationError, build_result
 from ..host.programs import ProgramError, Programs, checked
 from . import restic
 from .restic import Repository, ResticError
@@ -42,14 +43,6 @@ _ANSWERS: Final = (
 
 Asked about a piece of data that does not exist: a server that does let remove would have nothing to remove.
 """
-
-
-class ServerError(Exception):
-    """The server is not what it should be: a sentence and the outcome (`refused` or `failed`)."""
-
-    def __init__(self, sentence: str, outcome: str = "failed") -> None:
-        super().__init__(sentence)
-        self.outcome = outcome
 
 
 @dataclass(frozen=True)
@@ -103,7 +96,7 @@ class _File:
             return True
 
     def write(self) -> None:
-        """Put it in its place in one step; nobody else can read it on the way there."""
+        """Put it in its place in one step; no one else can read it on the way there."""
         self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".trading-core-")
         try:
@@ -124,23 +117,21 @@ def ensure_server(wanted: Wanted, host: ServerHost, dry_run: bool) -> dict[str, 
     done: list[str] = []
     try:
         _ensure(wanted, host, dry_run, done)
-    except ServerError as error:
+    except OperationError as error:
         return _result(error.outcome, str(error), done)
     except (ResticError, ProgramError, OSError) as error:
         return _result("failed", f"{str(error).rstrip('.')}.", done)
-    words = ", ".join(done) or "nothing to do"
+    text = ", ".join(done) or "nothing to do"
     if dry_run:
-        return _result("planned", f"would do: {words}" if done else words, done)
-    return _result("proven", f"{ACCOUNT} on {wanted.listen} is append-only and has the repository; done: {words}", done)
+        return _result("planned", f"would do: {text}" if done else text, done)
+    return _result("proven", f"{ACCOUNT} on {wanted.listen} is append-only and has the repository; done: {text}", done)
 
 
 def _ensure(wanted: Wanted, host: ServerHost, dry_run: bool, done: list[str]) -> None:
     ids = host.ids()
     if ids is None:
-        raise ServerError("restic-rest-server is not installed (fix: apt-get install restic-rest-server)", "refused")
-    for words in (wanted.client_password, wanted.repository_password):
-        if words and (len(words) < SHORTEST_PASSWORD or not words.isascii() or not words.isprintable()):
-            raise ServerError(f"A password has {SHORTEST_PASSWORD} printable ASCII characters or more.", "refused")
+        raise OperationError("restic-rest-server is not installed (fix: apt-get install restic-rest-server)", "refused")
+    _demand_strong(wanted)
     uid, gid = ids
     files = [
         _File(host.settings_path, render_settings(wanted, host.users_path), 0o644, os.geteuid(), os.getegid()),
@@ -150,7 +141,7 @@ def _ensure(wanted: Wanted, host: ServerHost, dry_run: bool, done: list[str]) ->
     is_new = not (wanted.repository_path / "config").exists()
     has_key = wanted.key_path.exists()
     if not (has_key and not is_new) and not wanted.repository_password:
-        raise ServerError(
+        raise OperationError(
             "There is no repository or no key to it, and no password was given (from the vault).", "refused"
         )
     done += [f"wrote {file.path}" for file in differing]
@@ -178,6 +169,12 @@ def _ensure(wanted: Wanted, host: ServerHost, dry_run: bool, done: list[str]) ->
     _prove(wanted, host)
 
 
+def _demand_strong(wanted: Wanted) -> None:
+    for password in (wanted.client_password, wanted.repository_password):
+        if password and (len(password) < SHORTEST_PASSWORD or not password.isascii() or not password.isprintable()):
+            raise OperationError(f"A password has {SHORTEST_PASSWORD} printable ASCII characters or more.", "refused")
+
+
 def render_settings(wanted: Wanted, users_path: Path) -> str:
     """Return the settings that the package's unit reads."""
     return (
@@ -195,7 +192,7 @@ def _render_users(wanted: Wanted, host: ServerHost) -> str:
         return f"{wanted.client}:{{SHA}}{digest.decode()}\n"
     present = host.users_path.read_text(encoding="utf-8") if host.users_path.exists() else ""
     if not any(line.startswith(f"{wanted.client}:") for line in present.splitlines()):
-        raise ServerError(
+        raise OperationError(
             f"{wanted.client} has no password on the server, and none was given (from the vault).", "refused"
         )
     return present
@@ -243,7 +240,7 @@ def _ensure_running(host: ServerHost, is_changed: bool, done: list[str]) -> None
 
 
 def _prove(wanted: Wanted, host: ServerHost) -> None:
-    """Raise ServerError unless the server answers as an append-only one does."""
+    """Raise OperationError unless the server answers as an append-only one does."""
     expected = [item for item in _ANSWERS if wanted.client_password or not item[2]]
     end = host.clock() + START_SECONDS
     while host.ask("GET", f"/{wanted.client}/config", False) is None and host.clock() < end:
@@ -251,14 +248,10 @@ def _prove(wanted: Wanted, host: ServerHost) -> None:
     for method, path, is_authorised, status, or_else in expected:
         seen = host.ask(method, f"/{wanted.client}/{path}", is_authorised)
         if seen != status:
-            raise ServerError(f"The server {or_else}: {method} {path} was answered with {seen}, not {status}.")
+            raise OperationError(f"The server {or_else}: {method} {path} was answered with {seen}, not {status}.")
 
 
 def _result(outcome: str, summary: str, done: Sequence[str]) -> dict[str, Any]:
     fix = "journalctl -u restic-rest-server -n 50 (on the host)" if outcome == "failed" else ""
-    return {
-        "changed": bool(done) and outcome in {"proven", "planned"},
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": fix,
-    }
+    changed = bool(done) and outcome in {"proven", "planned"}
+    return build_result(outcome, summary, changed=changed, next_command=fix)

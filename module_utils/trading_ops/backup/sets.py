@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc
+from ..core.result import build_result
 from ..host.programs import LocalPrograms, ProgramError, Programs
 from . import restic
 from .restic import BackupSet, Repository, ResticError
@@ -26,19 +26,19 @@ _SHOWN: Final = 10
 def list_backups(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
     """Return the result of the module `backup_info`. Never raises."""
 
-    def look(repository: Repository, programs: Programs) -> dict[str, Any]:
+    def observe(repository: Repository, programs: Programs) -> dict[str, Any]:
         return observe_sets(repository, programs, datetime.now(UTC), params["age_limit_seconds"])
 
-    return _with_repository(params, LIST_SECONDS, look)
+    return _with_repository(params, LIST_SECONDS, observe)
 
 
 def check_backups(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
     """Return the result of the module `backup_check_info`. Never raises."""
 
-    def look(repository: Repository, programs: Programs) -> dict[str, Any]:
+    def observe(repository: Repository, programs: Programs) -> dict[str, Any]:
         return check_data(repository, programs, datetime.now(UTC), params["subsets"], time.monotonic, dry_run)
 
-    return _with_repository(params, params["timeout_seconds"], look)
+    return _with_repository(params, params["timeout_seconds"], observe)
 
 
 def prune_backups(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
@@ -53,14 +53,11 @@ def prune_backups(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
 def _with_repository(
     params: Mapping[str, Any], timeout_seconds: float, work: Callable[[Repository, Programs], dict[str, Any]]
 ) -> dict[str, Any]:
-    credentials_path = Path(params["credentials_path"]) if params["credentials_path"] else None
     try:
-        # Without a cache: what is looked at is the repository itself, and another account leaves nothing behind.
-        repository = restic.build_repository(
-            params["repository"], Path(params["password_path"]), credentials_path, None
-        )
+        # Without a cache: what is checked is the repository itself, and another account leaves nothing behind.
+        repository = restic.repository_of(params)
     except (ValueError, OSError) as error:
-        return _result("refused", f"{error}.", (), "./runbook backup_setup")
+        return _result("refused", f"{error}.", next_command="./runbook backup_setup")
     return work(repository, LocalPrograms({}, time.monotonic, timeout_seconds, params["user"]))
 
 
@@ -72,16 +69,16 @@ def observe_sets(repository: Repository, programs: Programs, now: datetime, age_
     try:
         sets = restic.list_sets(programs, repository)
     except (ResticError, ProgramError, ValueError) as error:
-        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), "")
+        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.")
     if not sets:
-        words = f"{repository.shown} opens and has no set"
-        return _result("failed" if age_limit_seconds else "proven", words, (), "./runbook backup")
+        text = f"{repository.shown} opens and has no set"
+        return _result("failed" if age_limit_seconds else "proven", text, next_command="./runbook backup")
     age = (now - sets[-1].at).total_seconds()
-    words = f"{len(sets)} sets in {repository.shown}, the newest {sets[-1].id}, {_hours(age)} old"
+    text = f"{len(sets)} sets in {repository.shown}, the newest {sets[-1].id}, {_hours(age)} old"
     if not age_limit_seconds or -LATEST_CLOCK.total_seconds() <= age <= age_limit_seconds:
-        return _result("proven", words, sets, "", age)
+        return _result("proven", text, sets, age=age)
     return _result(
-        "failed", f"{words}, where at most {_hours(age_limit_seconds)} are allowed", sets, "./runbook backup", age
+        "failed", f"{text}, where at most {_hours(age_limit_seconds)} are allowed", sets, "./runbook backup", age=age
     )
 
 
@@ -101,10 +98,10 @@ def check_data(
         sets = restic.list_sets(programs, repository)
     except (ResticError, ProgramError, ValueError) as error:
         fix = "runbooks/Backup_And_Restore.md 3.4" if isinstance(error, ResticError) and error.code == 1 else ""
-        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), fix)
+        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", next_command=fix)
     took = f"{clock() - begun:.1f} s"
-    words = f"{repository.shown} is whole: {len(sets)} sets, data part {part} of {subsets} read in {took}"
-    return _result("proven", words, sets, "")
+    text = f"{repository.shown} is whole: {len(sets)} sets, data part {part} of {subsets} read in {took}"
+    return _result("proven", text, sets)
 
 
 def ensure_pruned(
@@ -117,37 +114,43 @@ def ensure_pruned(
     that one that is added meanwhile changes nothing. Never raises.
     """
     if not KEEP_WITHIN.fullmatch(keep_within) or not re.search("[1-9]", keep_within):
-        return _result("usage", f"How long to keep is a time like 90d, not {keep_within!r}.", (), "")
+        return _result("usage", f"How long to keep is a time like 90d, not {keep_within!r}.")
     try:
         before = restic.list_sets(programs, repository)
         future = [item for item in before if item.at > now + LATEST_CLOCK]
         if future:
-            words = f"{future[-1].id} of {future[-1].host} is from the future ({format_utc(future[-1].at)})"
-            return _result("refused", f"Nothing was forgotten: {words}.", before, "runbooks/Backup_And_Restore.md 3.5")
+            text = f"{future[-1].id} of {future[-1].host} is from the future ({format_utc(future[-1].at)})"
+            return _result("refused", f"Nothing was forgotten: {text}.", before, "runbooks/Backup_And_Restore.md 3.5")
         old = _plan(repository, programs, keep_within)
-        if strange := set(old) - _may_go(before):
-            words = (
-                f"restic would forget {', '.join(sorted(strange))}: the newest set of a host, or none of those listed"
-            )
-            return _result("refused", f"Nothing was forgotten: {words}.", before, "./runbook backup_prune")
+        if unexpected := set(old) - _may_go(before):
+            names = ", ".join(sorted(unexpected))
+            text = f"restic would forget {names}: the newest set of a host, or none of those listed"
+            return _result("refused", f"Nothing was forgotten: {text}.", before, "./runbook backup_prune")
         if dry_run:
-            words = f"would forget {len(old)} of {len(before)} sets ({keep_within} before the newest of each host)"
-            return _result("planned", words, before, "") | {"changed": bool(old)}
+            text = f"would forget {len(old)} of {len(before)} sets ({keep_within} before the newest of each host)"
+            return _result("planned", text, before, changed=bool(old))
         if old:
             restic.remove_stale_locks(programs, repository)
             restic.ask_restic(programs, repository, ["forget", *old, "--prune"])
         after = restic.list_sets(programs, repository)
     except (ResticError, ProgramError, ValueError) as error:
-        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", (), "./runbook backup_check")
-    there = {item.snapshot_id for item in after}
-    if lost := [item.id for item in _newest_by_host(before) if item.snapshot_id not in there]:
-        return _result("failed", f"The newest set of a host is gone: {', '.join(lost)}.", after, "")
+        return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", next_command="./runbook backup_check")
+    return _pruned(before, after, old, keep_within)
+
+
+def _pruned(
+    before: Sequence[BackupSet], after: Sequence[BackupSet], old: Sequence[str], keep_within: str
+) -> dict[str, Any]:
+    """Return the module result of what is left in the repository after `old` were forgotten."""
+    left = {item.snapshot_id for item in after}
+    if lost := [item.id for item in _newest_by_host(before) if item.snapshot_id not in left]:
+        return _result("failed", f"The newest set of a host is gone: {', '.join(lost)}.", after)
     # restic 0.18 ends with 0 also where the repository did not let it remove a snapshot.
-    if stayed := there & set(old):
-        return _result("failed", f"{len(stayed)} sets that are too old could not be removed.", after, "")
+    if stayed := left & set(old):
+        return _result("failed", f"{len(stayed)} sets that are too old could not be removed.", after)
     gone = len(before) - len(after)
-    words = f"{len(after)} sets kept, {gone} forgotten ({keep_within} before the newest of each host)"
-    return _result("proven", words, after, "") | {"changed": gone > 0}
+    text = f"{len(after)} sets kept, {gone} forgotten ({keep_within} before the newest of each host)"
+    return _result("proven", text, after, changed=gone > 0)
 
 
 def _plan(repository: Repository, programs: Programs, keep_within: str) -> list[str]:
@@ -173,15 +176,19 @@ def _hours(seconds: float) -> str:
 
 
 def _result(
-    outcome: str, summary: str, sets: Sequence[BackupSet], next_command: str, age: float | None = None
+    outcome: str,
+    summary: str,
+    sets: Sequence[BackupSet] = (),
+    next_command: str = "",
+    age: float | None = None,
+    changed: bool = False,
 ) -> dict[str, Any]:
-    lines = [f"{item.id}  {item.host}  {item.bytes / 1_000_000:.1f} MB" for item in sets]
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "sets": [asdict(item) | {"at": format_utc(item.at)} for item in sets],
-        "newest_age_seconds": age,
-        "lines": lines[-_SHOWN:],
-    }
+    return build_result(
+        outcome,
+        summary,
+        changed=changed,
+        next_command=next_command,
+        sets=[asdict(item) | {"at": format_utc(item.at)} for item in sets],
+        newest_age_seconds=age,
+        lines=[f"{item.id}  {item.host}  {item.bytes / 1_000_000:.1f} MB" for item in sets[-_SHOWN:]],
+    )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc, utc_now
+from ..core.result import OperationError, build_result
 from ..core.strict_json import parse_json
 from ..host.engine import Engine, EngineError, docker_engine
 from ..host.programs import LocalPrograms, ProgramError, Programs, checked
@@ -47,7 +48,7 @@ from .restic import Repository, ResticError
 
 LOCK_FILE: Final = ".backup.lock"
 CACHE: Final = "restic-cache"
-LOOK_EVERY_BYTES: Final = 64 << 20
+CHECK_EVERY_BYTES: Final = 64 << 20
 
 SIZES_SQL: Final = (
     "SELECT jsonb_build_object('bytes', coalesce(sum(pg_database_size(datname)), 0), 'names', jsonb_agg(datname)) "
@@ -66,15 +67,6 @@ SELECT jsonb_build_object(
 """MLflow's tables; a version that was deleted stays in its table under a stage of its own (mlflow 3)."""
 
 _MLFLOW_VERSION: Final = "import importlib.metadata as m; print(m.version('mlflow'))"
-
-
-class BackupError(Exception):
-    """There is no new set: a sentence, the outcome (`refused`, `unknown`, `locked`, `failed`) and the next command."""
-
-    def __init__(self, sentence: str, outcome: str = "failed", next_command: str = "") -> None:
-        super().__init__(sentence)
-        self.outcome = outcome
-        self.next_command = next_command
 
 
 @dataclass(frozen=True)
@@ -107,7 +99,7 @@ class Ports:
 
 @dataclass
 class _Run:
-    """What a run has found out so far: this much is told whatever becomes of it."""
+    """What a run has found out so far: this much is reported however it ends."""
 
     started_at: str
     phases: dict[str, float] = field(default_factory=dict)
@@ -118,14 +110,8 @@ class _Run:
 def back_up_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
     """Return the module result of a backup of this host, `params` as the module `backup` takes them. Never raises."""
     scratch_path = Path(params["scratch_path"])
-    credentials_path = Path(params["credentials_path"]) if params["credentials_path"] else None
     try:
-        repository = restic.build_repository(
-            params["repository"],
-            Path(params["password_path"]),
-            credentials_path,
-            None if dry_run else scratch_path / CACHE,
-        )
+        repository = restic.repository_of(params, None if dry_run else scratch_path / CACHE)
     except (ValueError, OSError) as error:
         now = utc_now()
         return _result("refused", f"No new set: {error}.", _Run(now), now, "./runbook backup_setup")
@@ -156,16 +142,15 @@ def back_up_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any
 def ensure_backup(request: Request, ports: Ports, dry_run: bool) -> dict[str, Any]:
     """Return the module result of taking a set and seeing it in the repository. Never raises for what can go wrong."""
     run = _Run(format_utc(ports.now()))
-    outcome, words, next_command = _told(request, ports, run, dry_run)
-    return _result(outcome, words, run, format_utc(ports.now()), next_command)
+    outcome, summary, next_command = _outcome(request, ports, run, dry_run)
+    return _result(outcome, summary, run, format_utc(ports.now()), next_command)
 
 
-def _told(request: Request, ports: Ports, run: _Run, dry_run: bool) -> tuple[str, str, str]:
+def _outcome(request: Request, ports: Ports, run: _Run, dry_run: bool) -> tuple[str, str, str]:
     """Return outcome, sentence and next command of a backup."""
     try:
-        words = _backup(request, ports, run, dry_run)
-        return ("planned" if dry_run else "proven"), words, ""
-    except BackupError as error:
+        return "planned" if dry_run else "proven", _backup(request, ports, run, dry_run), ""
+    except OperationError as error:
         return error.outcome, str(error), error.next_command
     except ResticError as error:
         return error.outcome, f"No new set. {error}", "./runbook backup_check"
@@ -230,7 +215,7 @@ def _take(request: Request, ports: Ports, run: _Run, server: Server, registry: s
 def _dump_database(
     request: Request, ports: Ports, server: Server, name: str, folder: Path
 ) -> tuple[Database, dict[str, str]]:
-    """Return a database as it was dumped, and the versions its server told."""
+    """Return a database as it was dumped, and the versions its server reports."""
     database = request.database_names[name]
     path = folder / f"{name}.dump"
     with postgres.session(ports.programs, server, database) as (ask, end), ThreadPoolExecutor(1) as pool:
@@ -244,7 +229,7 @@ def _dump_database(
             raise
         content, registry = counting.result()
     if not content.tables:
-        raise BackupError(f"Database {database} has no table: there is nothing to back up, and something is wrong.")
+        raise OperationError(f"Database {database} has no table: there is nothing to back up, and something is wrong.")
     versions = {"postgresql": snapshot["server"]}
     if name == TRADING:
         versions["timescaledb"] = content.extensions.get("timescaledb", "")
@@ -284,13 +269,13 @@ def _save(request: Request, ports: Ports, argv: list[str], path: Path) -> FileFa
             file.write(piece)
             seen.update(piece)
             before, sizes[0] = sizes[0], sizes[0] + len(piece)
-            if before // LOOK_EVERY_BYTES != sizes[0] // LOOK_EVERY_BYTES:
+            if before // CHECK_EVERY_BYTES != sizes[0] // CHECK_EVERY_BYTES:
                 _demand_space(request, ports, 0)
 
         ended = ports.programs.stream(argv, take)
     postgres.ended_well(argv[3], ended)
     if not sizes[0]:
-        raise BackupError(f"{argv[3]} ended with 0 and wrote nothing.")
+        raise OperationError(f"{argv[3]} ended with 0 and wrote nothing.")
     return FileFacts(sizes[0], seen.hexdigest())
 
 
@@ -303,16 +288,16 @@ def _copy_artifacts(request: Request, ports: Ports, registry: str, folder: Path)
 
 
 def _prove(request: Request, ports: Ports, manifest: Manifest, text: str, snapshot_id: str) -> None:
-    """Raise BackupError unless the repository itself shows every file in its size, and gives the manifest back."""
+    """Raise OperationError unless the repository itself shows every file in its size, and gives the manifest back."""
     listed = restic.parse_files(
         restic.ask_restic(ports.programs, request.repository, ["ls", "--json", snapshot_id]).stdout
     )
     expected = {name: facts.bytes for name, facts in manifest.files.items()} | {MANIFEST_FILE: len(text.encode())}
     if listed != expected:
         wrong = sorted(name for name in listed.keys() | expected.keys() if listed.get(name) != expected.get(name))
-        raise BackupError(f"Snapshot {snapshot_id[:8]} does not hold what was staged: {', '.join(wrong[:3])}.")
+        raise OperationError(f"Snapshot {snapshot_id[:8]} does not hold what was staged: {', '.join(wrong[:3])}.")
     if restic.read_manifest(ports.programs, request.repository, snapshot_id) != text:
-        raise BackupError(f"Snapshot {snapshot_id[:8]} gives another manifest back than was stored.")
+        raise OperationError(f"Snapshot {snapshot_id[:8]} gives another manifest back than was stored.")
 
 
 def _open_repository(request: Request, ports: Ports, dry_run: bool) -> None:
@@ -321,33 +306,33 @@ def _open_repository(request: Request, ports: Ports, dry_run: bool) -> None:
         restic.ask_restic(ports.programs, request.repository, ["cat", "config"])
     except ResticError as error:
         if error.code == restic.NO_REPOSITORY:
-            raise BackupError(str(error), "refused", "./runbook backup_setup") from error
+            raise OperationError(str(error), "refused", "./runbook backup_setup") from error
         raise
     if not dry_run:
         restic.remove_stale_locks(ports.programs, request.repository)
 
 
 def _needed_bytes(request: Request, ports: Ports, server: Server, registry: str) -> int:
-    """Return how much a set may take. BackupError where a database is not there."""
+    """Return how much a set may take. OperationError where a database is not there."""
     names = sorted(request.database_names.values())
     quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
     with postgres.session(ports.programs, server, "postgres") as (ask, _):
         (line,) = ask(SIZES_SQL.format(names=quoted))
     seen = parse_json(line)
     if sorted(seen["names"] or ()) != names:
-        raise BackupError(f"Databases {', '.join(names)} were expected, there: {seen['names']}.", "refused")
+        raise OperationError(f"Databases {', '.join(names)} were expected, there: {seen['names']}.", "refused")
     argv = postgres.exec_argv(registry, ["du", "-sk", request.artifacts_path])
     kilobytes = checked("du of the artifacts", ports.programs.run(argv)).stdout.split()[:1]
     if not kilobytes or not kilobytes[0].isdigit():
-        raise BackupError(f"The size of {request.artifacts_path} in MLflow's container is not known.", "unknown")
+        raise OperationError(f"The size of {request.artifacts_path} in MLflow's container is not known.", "unknown")
     return int(seen["bytes"]) + int(kilobytes[0]) * 1024
 
 
 def _demand_space(request: Request, ports: Ports, needed: int) -> None:
-    """Raise BackupError unless the disk has `needed` bytes and the reserve: a backup must not stop what it protects."""
+    """Raise OperationError unless the disk has `needed` bytes and the reserve: a backup must not stop the database."""
     free = ports.free_bytes(request.scratch_path if request.scratch_path.exists() else Path("/"))
     if free < needed + request.reserve_bytes:
-        raise BackupError(
+        raise OperationError(
             f"{request.scratch_path} has {_megabytes(free)} free; a set takes up to {_megabytes(needed)}, and "
             f"{_megabytes(request.reserve_bytes)} stay free for the database.",
             "refused",
@@ -378,7 +363,7 @@ def _scratch(request: Request, dry_run: bool) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise BackupError(f"Another backup is at work in {request.scratch_path}.", "locked") from error
+            raise OperationError(f"Another backup is at work in {request.scratch_path}.", "locked") from error
         _empty(request.scratch_path)
         try:
             yield
@@ -403,30 +388,21 @@ def _timed(run: _Run, ports: Ports, phase: str) -> Iterator[None]:
 
 def _result(outcome: str, summary: str, run: _Run, now: str, next_command: str = "") -> dict[str, Any]:
     manifest = run.manifest
+    set_id = manifest.id if manifest else ""
     size = sum(facts.bytes for facts in manifest.files.values()) if manifest else 0
-    return {
-        "changed": run.snapshot_id != "" or outcome == "planned",
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "set": {
-            "id": manifest.id if manifest else "",
-            "snapshot_id": run.snapshot_id,
-            "bytes": size,
-            "rows": manifest.rows if manifest else 0,
-            "snapshot_at": {name: item.snapshot_at for name, item in manifest.databases.items()} if manifest else {},
-        },
-        "phases": run.phases,
-        "record": {
-            "outcome": outcome,
-            "summary": summary,
-            "set": manifest.id if manifest else "",
-            "bytes": size,
-            "started_at": run.started_at,
-            "finished_at": now,
-        },
-        "lines": [f"{phase}: {seconds:.1f} s" for phase, seconds in run.phases.items()] if manifest else [],
-    }
+    taken = {name: item.snapshot_at for name, item in manifest.databases.items()} if manifest else {}
+    rows = manifest.rows if manifest else 0
+    ended = {"outcome": outcome, "summary": summary, "set": set_id, "bytes": size}
+    return build_result(
+        outcome,
+        summary,
+        changed=run.snapshot_id != "" or outcome == "planned",
+        next_command=next_command,
+        set={"id": set_id, "snapshot_id": run.snapshot_id, "bytes": size, "rows": rows, "snapshot_at": taken},
+        phases=run.phases,
+        record={**ended, "started_at": run.started_at, "finished_at": now},
+        lines=[f"{phase}: {seconds:.1f} s" for phase, seconds in run.phases.items()] if manifest else [],
+    )
 
 
 def _megabytes(size: int) -> str:

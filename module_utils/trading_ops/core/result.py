@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, NoReturn, Protocol
 
 from .outcome import GOOD
@@ -34,10 +35,10 @@ def build_result(
     return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": next_command, **fields}
 
 
-def finish(module: Ends, result: dict[str, Any]) -> NoReturn:
-    """End the module: as good for an outcome in GOOD, as failed for any other. `warnings` are said, not returned."""
+def finish(module: Ends, result: dict[str, Any], good: Container[str] = GOOD) -> NoReturn:
+    """End the module: as good for an outcome in `good`, as failed for any other. `warnings` are said, not returned."""
     for warning in result.pop("warnings", ()):
         module.warn(warning)
-    if result["outcome"] in GOOD:
+    if result["outcome"] in good:
         module.exit_json(**result)
     module.fail_json(msg=result["summary"], **result)

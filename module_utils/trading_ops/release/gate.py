@@ -1,5 +1,6 @@
-"""Whether anything may be deployed, from what every host said. Starts from the hosts that owe a word, never from the
-words that came. A decision on plain values.
+"""Whether anything may be deployed, from what every host reported. A decision on plain values.
+
+Starts from the hosts that have to report, never from the reports that came.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..core.result import build_result
 from .pause import LIFT_COMMAND, Pause, backlog_item
 
 DEMANDS: Final = ("incidents", "latch", "pause", "parity", "backup", "named")
@@ -15,8 +17,8 @@ DEMANDS: Final = ("incidents", "latch", "pause", "parity", "backup", "named")
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Why nothing is deployed, and the command that helps."""
+class Refusal:
+    """Why nothing is deployed, as a sentence, and the command that helps."""
 
     sentence: str
     next_command: str
@@ -25,7 +27,7 @@ class Trouble:
 @dataclass(frozen=True)
 class Facts:
     """What was seen. `hosts` are those with stacks; a mapping goes from host to a module's result, and a host that
-    is missing in one said nothing. `releases` and `incidents` are results from the control host.
+    is missing in one reported nothing. `releases` and `incidents` are results from the control host.
     """
 
     demands: tuple[str, ...]
@@ -49,39 +51,38 @@ def judge(facts: Facts) -> dict[str, Any]:
     `pause_reason` is given where parity is off, and deploys have to be paused for it.
     """
     unknown = [
-        Trouble(f"what runs on {host} is not known: {_words(facts.bots.get(host))}", "./runbook status")
+        Refusal(f"what runs on {host} is not known: {_summary_of(facts.bots.get(host))}", "./runbook status")
         for host in facts.hosts
         if facts.bots.get(host, {}).get("outcome") != "proven"
     ]
     if not facts.hosts:
-        unknown.append(Trouble("no host has a stack, so there is nothing to deploy to", "./runbook list"))
+        unknown.append(Refusal("no host has a stack, so there is nothing to deploy to", "./runbook list"))
     if unknown_demands := sorted(set(facts.demands) - set(DEMANDS)):
-        unknown.append(Trouble(f"nobody knows the demand {', '.join(unknown_demands)}", ""))
+        unknown.append(Refusal(f"no gate knows the demand {', '.join(unknown_demands)}", ""))
     bots = running_bots(facts)
     off, unseen = parity(facts, bots) if "parity" in facts.demands else ([], [])
-    troubles = [
+    refusals = [
         *unknown,
         *(_incidents(facts) if "incidents" in facts.demands else ()),
         *(_latches(facts) if "latch" in facts.demands else ()),
         *(_pause(facts) if "pause" in facts.demands else ()),
-        *(Trouble(f"parity is off: {sentence}", LIFT_COMMAND) for sentence in off),
-        *(Trouble(f"parity is not known: {sentence}", "./runbook checks") for sentence in unseen),
+        *(Refusal(f"parity is off: {sentence}", LIFT_COMMAND) for sentence in off),
+        *(Refusal(f"parity is not known: {sentence}", "./runbook checks") for sentence in unseen),
         *(_backups(facts) if "backup" in facts.demands else ()),
         *(_named(facts) if "named" in facts.demands else ()),
         *_restore_set(facts),
     ]
     reason = "; ".join(off)
     names = [f"{host}/{bot['name']}" for host, bot in bots]
-    return {
-        "changed": False,
-        "outcome": "refused" if troubles else "proven",
-        "summary": _summary(troubles, names),
-        "next_command": next((trouble.next_command for trouble in troubles if trouble.next_command), ""),
-        "running_bots": names,
-        "schema_versions": schema_versions(facts),
-        "pause_reason": reason,
-        "lines": list(_backlog(facts)) if not reason else [],
-    }
+    return build_result(
+        "refused" if refusals else "proven",
+        _summary(refusals, names),
+        next_command=next((refusal.next_command for refusal in refusals if refusal.next_command), ""),
+        running_bots=names,
+        schema_versions=schema_versions(facts),
+        pause_reason=reason,
+        lines=list(_backlog(facts)) if not reason else [],
+    )
 
 
 def running_bots(facts: Facts) -> list[tuple[str, Mapping[str, Any]]]:
@@ -99,7 +100,7 @@ def schema_versions(facts: Facts) -> list[int | None]:
 
 
 def parity(facts: Facts, bots: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[list[str], list[str]]:
-    """Return where parity is off, and of which bots that run nobody knows it. A bot that does not run says nothing."""
+    """Return where parity is off, and of which running bots it is not known. A bot that does not run says nothing."""
     checks = [check for seen in facts.metrics.values() for check in seen.get("checks") or ()]
     series = [(check, each) for check in checks for each in check.get("series") or ()]
     off = [
@@ -122,29 +123,29 @@ def _is_of(series: Mapping[str, Any], host: str, bot: Mapping[str, Any]) -> bool
     return bool(labels.get("host", host) == host and labels.get("mode", bot.get("mode")) == bot.get("mode"))
 
 
-def _incidents(facts: Facts) -> list[Trouble]:
+def _incidents(facts: Facts) -> list[Refusal]:
     seen = facts.incidents
     if seen.get("outcome") != "proven":
-        words = f"whether an incident is open is not known: {_words(seen)}"
-        return [Trouble(words, str(seen.get("next_command") or "./runbook incident_info"))]
+        text = f"whether an incident is open is not known: {_summary_of(seen)}"
+        return [Refusal(text, str(seen.get("next_command") or "./runbook incident_info"))]
     opened = list(seen.get("open") or ())
     if not opened:
         return []
     close = f'./runbook incident_close -e incident_id={opened[0]} -e cause="…" -e actions="…"'
-    return [Trouble(f"an incident is open: {', '.join(opened)}", close)]
+    return [Refusal(f"an incident is open: {', '.join(opened)}", close)]
 
 
-def _named(facts: Facts) -> list[Trouble]:
+def _named(facts: Facts) -> list[Refusal]:
     """Return that an open incident has to be named: what happens belongs on its timeline, and after its evidence."""
     opened = list(facts.incidents.get("open") or ())
     if not opened or facts.incident_id in opened:
         return []
     return [
-        Trouble(f"an incident is open, and this has to name it: -e incident_id={opened[0]}", "./runbook incident_info")
+        Refusal(f"an incident is open, and this has to name it: -e incident_id={opened[0]}", "./runbook incident_info")
     ]
 
 
-def _latches(facts: Facts) -> list[Trouble]:
+def _latches(facts: Facts) -> list[Refusal]:
     found = []
     for host in facts.hosts:
         latch = facts.bots.get(host, {}).get("latch") or {}
@@ -152,32 +153,33 @@ def _latches(facts: Facts) -> list[Trouble]:
             continue
         ids = list(latch.get("incident_ids") or ())
         fix = f"./runbook halt_release -e incident_id={ids[0]}" if ids else "./runbook status"
-        found.append(Trouble(f"{host} is halted" if latch else f"nobody knows whether {host} is halted", fix))
+        found.append(Refusal(f"{host} is halted" if latch else f"whether {host} is halted is not known", fix))
     return found
 
 
-def _pause(facts: Facts) -> list[Trouble]:
+def _pause(facts: Facts) -> list[Refusal]:
     if facts.releases.get("outcome") not in {"proven", "unknown"}:
-        return [Trouble("whether deploys are paused is not known", "./runbook releases")]
+        return [Refusal("whether deploys are paused is not known", "./runbook releases")]
     pause = facts.releases.get("pause") or {}
-    return [Trouble(str(pause["sentence"]).rstrip("."), LIFT_COMMAND)] if pause else []
+    return [Refusal(str(pause["sentence"]).rstrip("."), LIFT_COMMAND)] if pause else []
 
 
-def _backups(facts: Facts) -> list[Trouble]:
-    bad = [host for host in facts.database_hosts if facts.backups.get(host, {}).get("outcome") != "proven"]
+def _backups(facts: Facts) -> list[Refusal]:
+    seen = {host: facts.backups.get(host, {}) for host in facts.database_hosts}
     return [
-        Trouble(f"no good backup is young enough, by {host}: {_words(facts.backups.get(host))}", "./runbook backup")
-        for host in bad
+        Refusal(f"no good backup is young enough, by {host}: {_summary_of(backup)}", "./runbook backup")
+        for host, backup in seen.items()
+        if backup.get("outcome") != "proven"
     ]
 
 
-def _restore_set(facts: Facts) -> list[Trouble]:
+def _restore_set(facts: Facts) -> list[Refusal]:
     if not facts.restore_set:
         return []
     sets = {str(each.get("id")) for seen in facts.backups.values() for each in seen.get("sets") or ()}
     if facts.restore_set in sets:
         return []
-    return [Trouble(f"no backup {facts.restore_set} is in the repository", "./runbook backup_info")]
+    return [Refusal(f"no backup {facts.restore_set} is in the repository", "./runbook backup_info")]
 
 
 def _backlog(facts: Facts) -> tuple[str, ...]:
@@ -189,9 +191,9 @@ def _backlog(facts: Facts) -> tuple[str, ...]:
     return backlog_item(Pause(**fields), facts.tracker_url)
 
 
-def _summary(troubles: Sequence[Trouble], names: Sequence[str]) -> str:
-    if troubles:
-        return f"{'; '.join(trouble.sentence.rstrip('.') for trouble in troubles)}. Nothing was changed."
+def _summary(refusals: Sequence[Refusal], names: Sequence[str]) -> str:
+    if refusals:
+        return f"{'; '.join(refusal.sentence.rstrip('.') for refusal in refusals)}. Nothing was changed."
     running = f"bots run: {', '.join(names)}" if names else "no bot runs"
     return f"nothing forbids it; {running}"
 
@@ -200,5 +202,5 @@ def _labels(series: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in series["labels"].items()) or "the estate"
 
 
-def _words(seen: Mapping[str, Any] | None) -> str:
-    return str((seen or {}).get("summary") or "it said nothing").rstrip(".")
+def _summary_of(seen: Mapping[str, Any] | None) -> str:
+    return str((seen or {}).get("summary") or "no answer").rstrip(".")

@@ -1,6 +1,6 @@
 """A Git repository, asked through git itself: which revision it is at, what differs, and how another one comes into it.
 
-Hooks of the repository are never run, and looking never writes: not even the index that `git status` likes to refresh.
+Hooks of the repository are never run, and reading never writes: not even the index that `git status` likes to refresh.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Revision:
 
 
 class Repository:
-    """The repository at `path`, over programs that run as anyone who may write it."""
+    """The repository at `path`, over programs that run as an account that may write it."""
 
     def __init__(self, programs: Programs, path: Path) -> None:
         self._programs, self.path = programs, path
@@ -109,8 +109,8 @@ class Repository:
     def changes(self, base: str, name: str) -> dict[str, str]:
         """Return what differs between two revisions: path -> name of its content in the second, GONE for removed."""
         raw = self._ask("diff", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", base, name, "--")
-        words = raw.split("\0")
-        return {path: meta.split()[3] for meta, path in zip(words[::2], words[1::2], strict=False) if meta}
+        fields = raw.split("\0")
+        return {path: meta.split()[3] for meta, path in zip(fields[::2], fields[1::2], strict=False) if meta}
 
     def texts(self, name: str, folders: Sequence[str]) -> dict[str, str]:
         """Return the text of all YAML and env files below the folders of a revision, by path."""
@@ -138,29 +138,29 @@ class Repository:
         if not self.has(name) or self._ask("rev-parse", f"{RELEASE_REFS}/{name}").strip() != name:
             raise RepositoryError(f"The bundle does not hold {name}.")
 
-    def switch(self, name: str, same: Sequence[str], keep: Sequence[str] = ()) -> None:
+    def switch(self, name: str, already_target: Sequence[str], preserved: Sequence[str] = ()) -> None:
         """Check a revision out. Files that were changed here stay as they are; where both changed git refuses.
 
-        `same` are files that were changed here into what the revision holds: they count as taken over. `keep` stay as
+        `already_target` were changed here into what the revision holds: they count as taken over. `preserved` stay as
         they are though the revision changes them, and count as changed here.
         """
-        if same:
-            self._ask("add", "--", *same)
+        if already_target:
+            self._ask("add", "--", *already_target)
         self._ask("update-ref", f"{RELEASE_REFS}/{name}", name)
-        if keep:
+        if preserved:
             # What the index has from the revision already is not written: a bot may read the file at any moment.
-            self._ask("reset", "--quiet", name, "--", *keep)
+            self._ask("reset", "--quiet", name, "--", *preserved)
         self._ask("-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", name, "--")
 
     def _ask(self, *arguments: str) -> str:
         ended = self._run(*arguments)
         if ended.code != 0:
-            words = " ".join((ended.stderr or ended.stdout).split())
-            raise RepositoryError(f"git {arguments[0]} in {self.path} ended with {ended.code}: {words[:300]}.")
+            text = " ".join((ended.stderr or ended.stdout).split())
+            raise RepositoryError(f"git {arguments[0]} in {self.path} ended with {ended.code}: {text[:300]}.")
         return ended.stdout
 
     def _run(self, *arguments: str) -> Ended:
-        # From there: anyone who it runs as may not read the folder that this process was started in.
+        # From there: the account it runs as may not read the folder that this process was started in.
         return self._programs.run([*_GIT, "-C", str(self.path), *arguments], cwd=self.path)
 
     def _tool(self, *arguments: str) -> None:
@@ -173,4 +173,4 @@ def owner_of(path: Path) -> str:
         owner = path.stat().st_uid
         return "" if owner == os.geteuid() else pwd.getpwuid(owner).pw_name
     except (OSError, KeyError) as error:
-        raise ProgramError(f"Whose {path} is cannot be told: {error}.") from error
+        raise ProgramError(f"The owner of {path} is not known: {error}.") from error

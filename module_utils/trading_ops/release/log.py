@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ..core.clock import format_utc
 from ..core.durable import append_durably, bounded
+from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
 from . import pause as deploy_pause
 
@@ -97,12 +98,12 @@ def observe(state_path: Path, release_id: str) -> dict[str, Any]:
         chosen = find_release(log, release_id) if release_id else None
     except ReleaseError as error:
         return _result("refused", str(error), Log(()), pause, None, "./runbook releases")
-    words = f"{len(log.releases)} releases on record"
+    text = f"{len(log.releases)} releases on record"
     if log.current:
-        words += f", {log.current['id']} ({log.current['revision'][:10]}) runs since {log.current['at']}"
-    words += f"; {pause.sentence()}" if pause else "; deploys are not paused"
-    words += "".join(f"; DAMAGED: {defect}" for defect in log.defects)
-    return _result("unknown" if log.defects else "proven", words, log, pause, chosen)
+        text += f", {log.current['id']} ({log.current['revision'][:10]}) runs since {log.current['at']}"
+    text += f"; {pause.sentence()}" if pause else "; deploys are not paused"
+    text += "".join(f"; DAMAGED: {defect}" for defect in log.defects)
+    return _result("unknown" if log.defects else "proven", text, log, pause, chosen)
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def build_ran(params: Mapping[str, Any]) -> Ran:
 
 
 def summarise_gate(gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what is kept of the looks at the feed: every one of them has to have passed. None is no pass."""
+    """Return what is kept of the gates of the feed: each has to have passed. None is no pass."""
     seen = [gate for gate in gates if "outcome" in gate]
     if not seen:
         return {"outcome": "not asked"}
@@ -171,18 +172,18 @@ def ensure_recorded(state_path: Path, ran: Ran, now: datetime, dry_run: bool) ->
         return _recorded("failed", f"The release is not on record: {error}", [], f"ls -la {state_path} (on the host)")
     if not lines:
         return _recorded("planned" if dry_run else "proven", "nothing was released, so nothing is recorded", [])
-    words = "; ".join(f"{line['id']} {line['result'].replace('_', ' ')} ({line['revision'][:10]})" for line in lines)
+    text = "; ".join(f"{line['id']} {line['result'].replace('_', ' ')} ({line['revision'][:10]})" for line in lines)
     if dry_run:
-        return _recorded("planned", f"would record: {words}", lines)
+        return _recorded("planned", f"would record: {text}", lines)
     if lines[-1] not in log.releases:
         return _recorded("failed", f"{state_path / RELEASES_FILE} does not hold what was written to it.", [])
-    return _recorded("proven", f"on record: {words}", lines)
+    return _recorded("proven", f"on record: {text}", lines)
 
 
 def build_records(ran: Ran, log: Log, now: datetime) -> list[dict[str, Any]]:
     """Return the lines to add: what was found, where it is not on record, and what this run did."""
     if not ran.hosts:
-        raise ReleaseError("no host said what it runs.")
+        raise ReleaseError("no host reported what it runs.")
     before = _merged(ran.hosts, "revision_before", "images_before", "config_before")
     after = _merged(ran.hosts, "revision", "images", "config")
     wanted = {str(seen["revision"]) for seen in ran.hosts.values()}
@@ -256,9 +257,9 @@ def describe(release: Mapping[str, Any]) -> tuple[str, str]:
     gate = release["gate"].get("outcome", "not asked") if isinstance(release["gate"], dict) else "not asked"
     pins = release["images"].values() if isinstance(release["images"], dict) else ()
     images = [re.sub(r"^(?:.*/)?([^/]+@sha256:[0-9a-f]{12}).*", r"\1", str(pin)) for pin in pins]
-    words = f"{release['id']}  {release['result'].replace('_', ' '):<11}  {str(release['revision'])[:10]}  gate: {gate}"
+    text = f"{release['id']}  {release['result'].replace('_', ' '):<11}  {str(release['revision'])[:10]}  gate: {gate}"
     return (
-        f"{words}  {release['by']}: {release.get('reason', '')}".rstrip(": "),
+        f"{text}  {release['by']}: {release.get('reason', '')}".rstrip(": "),
         f"images: {', '.join(dict.fromkeys(images)) or 'not known'}",
     )
 
@@ -273,17 +274,16 @@ def _result(
 ) -> dict[str, Any]:
     current = log.current
     marks = [("*" if current and release["id"] == current["id"] else " ", release) for release in log.releases[-SHOWN:]]
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "releases": list(log.releases),
-        "release": dict(chosen or {}),
-        "current": current["id"] if current else "",
-        "pause": deploy_pause.as_dict(pause),
-        "lines": [line for mark, release in marks for line in _marked(mark, release)],
-    }
+    return build_result(
+        outcome,
+        summary,
+        next_command=next_command,
+        releases=list(log.releases),
+        release=dict(chosen or {}),
+        current=current["id"] if current else "",
+        pause=deploy_pause.as_dict(pause),
+        lines=[line for mark, release in marks for line in _marked(mark, release)],
+    )
 
 
 def _marked(mark: str, release: Mapping[str, Any]) -> tuple[str, str]:
@@ -292,10 +292,6 @@ def _marked(mark: str, release: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _recorded(outcome: str, summary: str, lines: Sequence[Mapping[str, Any]], next_command: str = "") -> dict[str, Any]:
-    return {
-        "changed": bool(lines) and outcome in {"proven", "planned"},
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "releases": [dict(line) for line in lines],
-    }
+    changed = bool(lines) and outcome in {"proven", "planned"}
+    releases = [dict(line) for line in lines]
+    return build_result(outcome, summary, changed=changed, next_command=next_command, releases=releases)

@@ -1,4 +1,4 @@
-"""See what a host runs, and plan what a release changes of it; nothing here changes a host.
+"""Observe what a host runs, and plan what a release changes of it; nothing here changes a host.
 
 The plan is made from the release's own files before they are on the host: Compose reads them from a scratch folder as
 if they lay in the checkout.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -17,9 +17,10 @@ from ..compose.config import ComposeError, Project, Service, read_services
 from ..core.bots import PROJECT_LABEL
 from ..host.engine import Engine
 from ..state import desired as desired_state
+from .gate import Refusal
 from .git import GONE, Repository, RepositoryError
 from .images import Image, Images, PinError, disagreements, find_pinned, format_pin, parse_pin, settle
-from .plan import Refusal, Rules, Seen, StackPlan, parse_seen, plan_stack, select_up
+from .plan import ObservedStack, Seen, StackPlan, parse_seen, plan_stack
 from .request import Host, Request, Stack
 
 SCHEMA_FILE: Final = "schema.yml"
@@ -32,29 +33,76 @@ _SCHEMA: Final = re.compile(r"^schema_supported_max:\s*([0-9]{1,9})\s*(?:#.*)?$"
 
 
 @dataclass(frozen=True)
-class Planned:
-    """What was seen and what follows from it. `same` are files that were changed here into what the release holds,
-    `keep` those it changes and that stay as they are, `kept` all that stay as they were changed here. `missing` are
-    services without an image here, `needed` the references of those of them that are `up`: to run.
+class Files:
+    """The checkout as it is, and what the release changes of it: path -> name of the new content.
+
+    `modified` were changed on this host, `already_target` of them into what the release holds. `preserved` stay as
+    they are although the release changes them, and `changes` are without them.
     """
 
     before: str
-    kept: tuple[str, ...]
-    same: tuple[str, ...]
-    keep: tuple[str, ...]
-    config: tuple[str, ...]
-    hashes: Mapping[str, str]
-    hashes_before: Mapping[str, str]
+    modified: tuple[str, ...]
+    changes: Mapping[str, str]
+    texts: Mapping[str, str]
+    already_target: tuple[str, ...]
+    preserved: tuple[str, ...]
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Return the files whose content changes."""
+        return tuple(path for path in sorted(self.changes) if path not in self.already_target)
+
+    @property
+    def unchanged_local(self) -> tuple[str, ...]:
+        """Return the files that were changed on this host and stay as they are."""
+        return tuple(sorted({path for path in self.modified if path not in self.already_target} | set(self.preserved)))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What was observed and what follows from it. `images` is the image of each service by the release, empty for one
+    that is not on this host; `images_before` those of before.
+    """
+
+    files: Files
+    observed: tuple[ObservedStack, ...]
+    stacks: tuple[tuple[Stack, StackPlan], ...]
     images: Mapping[str, str]
     images_before: Mapping[str, str]
-    references: tuple[str, ...]
-    missing: tuple[str, ...]
-    needed: tuple[str, ...]
-    up: tuple[str, ...]
-    stacks: tuple[tuple[Stack, StackPlan], ...]
     refusals: tuple[Refusal, ...]
     schema_supported_max: int | None
-    feed_runs: bool
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """Return the services by the release that have a container here or are to run, by `project/service`."""
+        return {key: service for stack in self.observed for key, service in stack.used(stack.services).items()}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        return {key: service.config_hash for key, service in self.services.items()}
+
+    @property
+    def hashes_before(self) -> dict[str, str]:
+        used = (stack.used(stack.present) for stack in self.observed)
+        return {key: service.config_hash for services in used for key, service in services.items()}
+
+    @property
+    def config(self) -> tuple[str, ...]:
+        """Return the files with sizes and limits that change."""
+        return tuple(path for path in self.files.changed if path.startswith(CONFIG_FOLDER))
+
+    @property
+    def without_image(self) -> tuple[str, ...]:
+        """Return the services whose image is not on this host."""
+        return tuple(key for key, pin in self.images.items() if not pin)
+
+    @property
+    def to_run_without_image(self) -> list[str]:
+        return sorted(_to_run(self.observed) & set(self.without_image))
+
+    @property
+    def feed_runs(self) -> bool:
+        return any(stack.rules.feed_service in stack.to_run for stack in self.observed)
 
     def differs(self, key: str) -> bool:
         """Return whether a service is another one by the release."""
@@ -63,29 +111,71 @@ class Planned:
 
     def changes(self, revision: str) -> bool:
         """Return whether anything on the host becomes different."""
-        return self.before != revision or any(move.changes for _, plan in self.stacks for move in plan.moves)
+        return self.files.before != revision or any(move.changes for _, plan in self.stacks for move in plan.moves)
 
 
 def observe_and_plan(request: Request, host: Host, engine: Engine) -> Planned:
     """Return what the host is at and what the release changes. Writes nothing but a scratch folder."""
-    repository, images = host.repository, _Remembered(host.images)
+    images = _Remembered(host.images)
+    files = observe_files(request, host.repository)
+    refusals = _conflicts(host.repository, files)
+    desired, error = desired_state.read_quietly(request.state_path)
+    if error:
+        refusals.append(Refusal(error.rstrip("."), f"ls -la {request.state_path} (on the host)"))
+    stacks = _observe_stacks(request, host, engine, files.texts, desired)
+    to_run = _to_run(stacks)
+    pinned = {key: pin for stack in stacks for key in stack.used(stack.services) if (pin := request.pins.get(key))}
+    # A reference stands for one image: for what runs, or is to run. What is stopped takes that at its next start.
+    settled = settle(pinned, to_run)
+    pins = {key: pin for stack in stacks for key, pin in _pins(stack, settled, images).items()}
+    # By their real paths, as the mounts are: one reached over a link must not look like another.
+    root = host.repository.path.resolve()
+    changed = {str(root / path) for path in files.changed}
+    plans = [plan_stack(stack, changed, _image_ids(images, stack.services, settled)) for stack in stacks]
+    refusals += [
+        Refusal(f"{stack.name}: {item.sentence}", item.next_command)
+        for stack, plan in zip(stacks, plans, strict=True)
+        for item in plan.refusals
+    ]
+    supported = request.schema_supported_max
+    if supported is None:
+        supported = read_supported_max(request.stacks, files.texts)
+    refusals += [item for stack in stacks for item in _moved_references(stack, request)]
+    refusals += schema_refusals(request, supported)
+    refusals += _disagreements(request, pins, [pin for key, pin in pinned.items() if key in to_run])
+    return Planned(
+        files,
+        stacks,
+        tuple(zip(request.stacks, plans, strict=True)),
+        pins,
+        _images_before(stacks, images),
+        tuple(refusals),
+        supported,
+    )
+
+
+def observe_files(request: Request, repository: Repository) -> Files:
+    """Return the checkout as it is, and what the release changes of it."""
     before, modified = repository.head(), repository.modified()
     changes, texts = _release_files(request, repository, before)
-    same = tuple(path for path in sorted(changes) if repository.blob(path) == changes[path] != GONE)
-    # By their real paths, as the mounts below: one reached over a link must not look like another.
-    root = repository.path.resolve()
-    keep = tuple(path for path in request.keep if path in changes and path not in same)
-    changes = {path: name for path, name in changes.items() if path not in keep}
-    changed = {str(root / path) for path in changes if path not in same}
-    refusals = _conflicts(repository, changes, modified, same)
-    desired, trouble = desired_state.read_quietly(request.state_path)
-    if trouble:
-        refusals.append(Refusal(trouble.rstrip("."), f"ls -la {request.state_path} (on the host)"))
+    already_target = tuple(path for path in sorted(changes) if repository.blob(path) == changes[path] != GONE)
+    preserved = tuple(path for path in request.keep if path in changes and path not in already_target)
+    changes = {path: name for path, name in changes.items() if path not in preserved}
+    return Files(before, modified, changes, texts, already_target, preserved)
+
+
+def _observe_stacks(
+    request: Request,
+    host: Host,
+    engine: Engine,
+    texts: Mapping[str, str],
+    desired: Mapping[str, Mapping[str, str]],
+) -> tuple[ObservedStack, ...]:
     with tempfile.TemporaryDirectory(prefix="trading-core-release-") as scratch:
         _write_texts(Path(scratch), texts)
-        looks = [
-            _Look(
-                stack,
+        return tuple(
+            ObservedStack(
+                stack.name,
                 observe_stack(engine, stack.name),
                 read_stack(request, host, stack, Path(scratch), texts),
                 read_stack(request, host, stack, None, texts),
@@ -93,121 +183,32 @@ def observe_and_plan(request: Request, host: Host, engine: Engine) -> Planned:
                 request.rules,
             )
             for stack in request.stacks
-        ]
-    up = {f"{look.stack.name}/{name}" for look in looks for name in look.up}
-    pinned = {key: pin for look in looks for key, pin in look.pinned(request).items()}
-    # A reference stands for one image: for what runs, or is to run. What is stopped takes that at its next start.
-    settled = settle(pinned, up)
-    plans = [
-        plan_stack(
-            look.services,
-            look.present,
-            look.seen,
-            look.started,
-            changed,
-            _image_ids(images, look.services, settled),
-            request.rules,
         )
-        for look in looks
+
+
+def _to_run(stacks: Sequence[ObservedStack]) -> set[str]:
+    return {f"{stack.name}/{name}" for stack in stacks for name in stack.to_run}
+
+
+def _pins(stack: ObservedStack, settled: Mapping[str, str], images: Images) -> dict[str, str]:
+    """Return the image of each service by the release, empty for one that has to be brought here."""
+    return {
+        key: settled.get(_plain(service)) or _pin(images, service.image, "")
+        for key, service in stack.used(stack.services).items()
+    }
+
+
+def _moved_references(stack: ObservedStack, request: Request) -> list[Refusal]:
+    """Return services that would not run the image that is pinned, since something outside of Git names another."""
+    return [
+        Refusal(f"{key} ran {parse_pin(pin).reference}, and the host's .env files now say {service.image}", "")
+        for key, service in stack.used(stack.services).items()
+        if (pin := request.pins.get(key)) and parse_pin(pin).reference != _plain(service)
     ]
-    supported = request.schema_supported_max
-    if supported is None:
-        supported = read_supported_max(request.stacks, texts)
-    pins = {key: pin for look in looks for key, pin in look.pins(settled, images).items()}
-    refusals += [
-        Refusal(f"{look.stack.name}: {item.sentence}", item.next_command)
-        for look, plan in zip(looks, plans, strict=True)
-        for item in plan.refusals
-    ]
-    refusals += [item for look in looks for item in look.moved_references(request)]
-    refusals += schema_refusals(request, supported)
-    refusals += _disagreements(request, pins, {key: pin for key, pin in pinned.items() if key in up})
-    return Planned(
-        before=before,
-        kept=tuple(sorted({path for path in modified if path not in same} | set(keep))),
-        same=tuple(path for path in same if path in modified),
-        keep=keep,
-        config=tuple(path for path in sorted(changes) if path not in same and path.startswith(CONFIG_FOLDER)),
-        hashes={key: one for look in looks for key, one in look.hashes(look.services).items()},
-        hashes_before={key: one for look in looks for key, one in look.hashes(look.present).items()},
-        images=pins,
-        images_before=_images_before(looks, images),
-        references=tuple(sorted({item.image for look in looks for item in look.there(look.services).values()})),
-        missing=tuple(key for key, pin in pins.items() if not pin),
-        needed=tuple(
-            sorted(
-                {
-                    service.image
-                    for look in looks
-                    for key, service in look.there(look.services).items()
-                    if key in up and not pins[key]
-                }
-            )
-        ),
-        up=tuple(sorted(up)),
-        stacks=tuple((look.stack, plan) for look, plan in zip(looks, plans, strict=True)),
-        refusals=tuple(refusals),
-        schema_supported_max=supported,
-        feed_runs=any(request.rules.feed_service in look.up for look in looks),
-    )
-
-
-@dataclass(frozen=True)
-class _Look:
-    """One stack: its containers, its services by the release and by the checkout as it is, and what was started."""
-
-    stack: Stack
-    seen: Sequence[Seen]
-    services: Mapping[str, Service]
-    present: Mapping[str, Service]
-    started: Collection[str]
-    rules: Rules
-
-    @property
-    def up(self) -> tuple[str, ...]:
-        """Return the services that are to run."""
-        return select_up(self.services, self.seen, self.started, self.rules)
-
-    def there(self, services: Mapping[str, Service]) -> dict[str, Service]:
-        """Return those of the services that the host has to do with, by `project/service`."""
-        names = {item.container.service for item in self.seen if not item.container.one_off} | set(self.up)
-        return {f"{self.stack.name}/{name}": services[name] for name in sorted(names) if name in services}
-
-    def hashes(self, services: Mapping[str, Service]) -> dict[str, str]:
-        return {key: service.config_hash for key, service in self.there(services).items()}
-
-    def pinned(self, request: Request) -> dict[str, str]:
-        """Return the image of each service that the release pins."""
-        return {key: pin for key in self.there(self.services) if (pin := request.pins.get(key))}
-
-    def pins(self, settled: Mapping[str, str], images: Images) -> dict[str, str]:
-        """Return the image of each service by the release, empty for one that has to be brought here."""
-        return {
-            key: settled.get(_plain(service)) or _pin(images, service.image, "")
-            for key, service in self.there(self.services).items()
-        }
-
-    def pins_before(self, images: Images) -> dict[str, str]:
-        """Return the image that each service runs, or that a start would take."""
-        return {
-            key: _pin(images, service.image, _running_id(self.seen, service))
-            for key, service in self.there(self.present).items()
-        }
-
-    def moved_references(self, request: Request) -> list[Refusal]:
-        """Return services that would not run the image that is pinned, since something outside of Git names another."""
-        return [
-            Refusal(
-                f"{key} ran {parse_pin(pin).reference}, and the host's .env files now say {service.image}",
-                "",
-            )
-            for key, service in self.there(self.services).items()
-            if (pin := request.pins.get(key)) and parse_pin(pin).reference != _plain(service)
-        ]
 
 
 class _Remembered:
-    """Images that are asked for once: looking changes none of them."""
+    """Images that are asked for once: observing changes none of them."""
 
     def __init__(self, images: Images) -> None:
         self._images, self._found = images, dict[str, Image | None]()
@@ -218,14 +219,14 @@ class _Remembered:
         return self._found[reference]
 
     def pull(self, reference: str) -> None:
-        raise PinError(f"Looking never pulls {reference}.")
+        raise PinError(f"Observing never pulls {reference}.")
 
     def tag(self, image_id: str, reference: str) -> None:
-        raise PinError(f"Looking never tags {reference}.")
+        raise PinError(f"Observing never tags {reference}.")
 
 
 def _started(desired: Mapping[str, Mapping[str, str]], stack: Stack) -> set[str]:
-    """Return the services of a stack that somebody started and nobody stopped since."""
+    """Return the services of a stack that an operator started and no one stopped since."""
     wanted = {key.rpartition("/") for key, entry in desired.items() if entry.get("state") == "started"}
     return {service for project, _, service in wanted if project == stack.name}
 
@@ -244,16 +245,14 @@ def schema_refusals(request: Request, supported: int | None) -> list[Refusal]:
         return []
     known = [version for version in request.schema_versions if version is not None]
     if len(known) < len(request.schema_versions):
-        words = "which schema the database has is not known, so nothing tells whether this release can work with it"
-        return [Refusal(words, "docker ps -a (on each paper host; start its database)")]
+        text = "which schema the database has is not known, so nothing tells whether this release can work with it"
+        return [Refusal(text, "docker ps -a (on each paper host; start its database)")]
     if supported is None:
         where = f"{SCHEMA_FILE} beside the trading stack's compose file"
         return [Refusal(f"the release does not say which schema it supports ({where})", "")]
     if max(known) > supported:
-        words = f"the database has schema {max(known)}, and the release supports at most {supported}"
-        return [
-            Refusal(words, "./runbook backup_info (then name the set that is to be restored: -e restore_set=SET-…)")
-        ]
+        text = f"the database has schema {max(known)}, and the release supports at most {supported}"
+        return [Refusal(text, "./runbook backup_info (then name the set that is to be restored: -e restore_set=SET-…)")]
     return []
 
 
@@ -280,17 +279,16 @@ def _release_files(
     return repository.changes(before, request.revision), repository.texts(request.revision, folders)
 
 
-def _conflicts(
-    repository: Repository, changes: Mapping[str, str], modified: Sequence[str], same: Sequence[str]
-) -> list[Refusal]:
-    """Return what was changed on this host, and would be changed by the release too: nobody's work is thrown away."""
-    both = sorted(set(changes) & set(modified) - set(same))
-    tracked = repository.tracked(sorted(changes))
-    strange = [path for path in sorted(changes) if path not in tracked and (repository.path / path).exists()]
-    look = f"git -C {repository.path} diff"
+def _conflicts(repository: Repository, files: Files) -> list[Refusal]:
+    """Return what was changed on this host, and would be changed by the release too: no one's work is thrown away."""
+    both = sorted(set(files.changed) & set(files.modified))
+    paths = sorted(files.changes)
+    tracked = repository.tracked(paths)
+    untracked = [path for path in paths if path not in tracked and (repository.path / path).exists()]
+    diff = f"git -C {repository.path} diff"
     return [
         *(
-            Refusal(f"{path} was changed on this host, and the release changes it too", f"{look} {path} (on the host)")
+            Refusal(f"{path} was changed on this host, and the release changes it too", f"{diff} {path} (on the host)")
             for path in both
         ),
         *(
@@ -298,7 +296,7 @@ def _conflicts(
                 f"{path} is on this host without Git, and the release brings one",
                 f"ls -la {repository.path / path} (on the host)",
             )
-            for path in strange
+            for path in untracked
         ),
     ]
 
@@ -327,25 +325,33 @@ def _write_texts(scratch: Path, texts: Mapping[str, str]) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _images_before(looks: Sequence[_Look], images: Images) -> dict[str, str]:
-    """Return the image of each service that has one; what does not run has that of what runs from its reference."""
-    pins = {key: pin for look in looks for key, pin in look.pins_before(images).items() if pin}
-    running = {
-        key for look in looks for key, service in look.there(look.present).items() if _running_id(look.seen, service)
-    }
+def _images_before(stacks: Sequence[ObservedStack], images: Images) -> dict[str, str]:
+    """Return the image of each service that has one: the one it runs, or that a start would take.
+
+    What does not run has that of what runs from its reference.
+    """
+    pins: dict[str, str] = {}
+    running = set()
+    for stack in stacks:
+        for key, service in stack.used(stack.present).items():
+            running_id = _running_id(stack.seen, service)
+            if running_id:
+                running.add(key)
+            if pin := _pin(images, service.image, running_id):
+                pins[key] = pin
     settled = settle(pins, running)
     return {key: pin if key in running else settled[parse_pin(pin).reference] for key, pin in pins.items()}
 
 
-def _disagreements(request: Request, pins: Mapping[str, str], up: Mapping[str, str]) -> list[Refusal]:
-    """Return the references that would have to stand for two images. `up`: what is pinned of what is to run.
+def _disagreements(request: Request, pins: Mapping[str, str], to_run: Sequence[str]) -> list[Refusal]:
+    """Return the references that would have to stand for two images. `to_run`: the pins of what is to run.
 
     Pins on record are what ran on this host: other hosts ran what they ran.
     """
     if request.pins:
         return [
             Refusal(f"{reference} ran as more than one image, and only one of them can come back under it", "")
-            for reference in disagreements(up.values())
+            for reference in disagreements(to_run)
         ]
     return [
         Refusal(f"{reference} is another image on another host: load the same one everywhere, or name it by digest", "")

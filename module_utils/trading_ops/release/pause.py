@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ..core.durable import bounded, fsync_directory, write_durably
+from ..core.result import build_result
 from ..state import audit
 
 PAUSE_FILE: Final = "deploy_pause.json"
@@ -37,7 +38,7 @@ class Pause:
     damaged: str = ""
 
     def sentence(self) -> str:
-        """Return in words why nothing is deployed."""
+        """Return as a sentence why nothing is deployed."""
         if self.damaged:
             return f"The pause of deploys is damaged ({self.damaged}) and counts as one."
         return f"Deploys are paused since {self.since} by {self.by} ({self.source}): {self.reason}."
@@ -49,12 +50,12 @@ def read(text: str | None) -> Pause | None:
         return None
     try:
         fields = json.loads(text)
-        words = {name: fields[name] for name in ("since", "by", "reason", "source")}
+        texts = {name: fields[name] for name in ("since", "by", "reason", "source")}
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         return _damaged("empty" if not text.strip() else f"{type(error).__name__}: {error}")
-    if not all(isinstance(word, str) and word for word in words.values()):
+    if not all(isinstance(text, str) and text for text in texts.values()):
         return _damaged("a field is empty or no text")
-    return Pause(**words)
+    return Pause(**texts)
 
 
 def read_pause(state_path: Path) -> Pause | None:
@@ -85,27 +86,30 @@ def ensure_paused(state_path: Path, wanted: Pause, tracker_url: str, dry_run: bo
                 write_durably(state_path / PAUSE_FILE, _format(wanted))
             if held is wanted or (wanted.reason, wanted.source) != (held.reason, held.source):
                 # After the pause: a log that cannot be written must not keep deploys going.
-                said = {"reason": wanted.reason, "source": wanted.source}
-                warnings.extend(audit.record_quietly(state_path, "deploys paused", wanted.by, wanted.since, **said))
+                facts = {"reason": wanted.reason, "source": wanted.source}
+                warnings.extend(audit.record_quietly(state_path, "deploys paused", wanted.by, wanted.since, **facts))
             return held
 
     try:
         if not dry_run:
             kept = bounded(pause, DISK_SECONDS)
     except OSError as error:
-        return _result("failed", f"Deploys could not be paused: {error}.", f"ls -la {state_path} (on the host)")
+        return _result(
+            "failed", f"Deploys could not be paused: {error}.", next_command=f"ls -la {state_path} (on the host)"
+        )
     if not dry_run and read_pause(state_path) != kept:
         return _result("failed", f"{state_path / PAUSE_FILE} does not hold what was written to it.")
     changed = kept is wanted
-    words = f"would pause deploys: {wanted.reason}" if dry_run and changed else kept.sentence()
-    item = backlog_item(kept, tracker_url)
-    return _result("planned" if dry_run else "proven", words, "", changed, kept, item, warnings)
+    text = f"would pause deploys: {wanted.reason}" if dry_run and changed else kept.sentence()
+    lines = list(backlog_item(kept, tracker_url))
+    outcome = "planned" if dry_run else "proven"
+    return _result(outcome, text, kept, changed=changed, lines=lines, warnings=warnings)
 
 
 def ensure_resumed(state_path: Path, reason: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of deploys not being paused. Who lifted it, and why, is written down first."""
     if not reason.strip():
-        return _result("usage", "Anyone who lifts a pause says why, in words.")
+        return _result("usage", "Lifting a pause needs a reason, in words.")
     present = read_pause(state_path)
     if present is None:
         return _result("planned" if dry_run else "proven", "Deploys are not paused.")
@@ -125,7 +129,9 @@ def ensure_resumed(state_path: Path, reason: str, by: str, now: str, dry_run: bo
     try:
         lifted = bounded(lift, DISK_SECONDS)
     except OSError as error:
-        return _result("failed", f"The pause could not be lifted: {error}.", f"ls -la {state_path} (on the host)")
+        return _result(
+            "failed", f"The pause could not be lifted: {error}.", next_command=f"ls -la {state_path} (on the host)"
+        )
     if lifted is None:
         return _result("proven", "Deploys are not paused.")
     return _result("proven", f"Deploys go on. Lifted: {lifted.sentence()}", changed=True)
@@ -166,27 +172,11 @@ def _locked(state_path: Path) -> Iterator[None]:
 
 
 def _damaged(why: str) -> Pause:
-    return Pause("an unknown time", "somebody", "not known", "not known", damaged=why)
+    return Pause("an unknown time", "not known", "not known", "not known", damaged=why)
 
 
-def _result(
-    outcome: str,
-    summary: str,
-    next_command: str = "",
-    changed: bool = False,
-    pause: Pause | None = None,
-    lines: Sequence[str] = (),
-    warnings: Sequence[str] = (),
-) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "pause": as_dict(pause),
-        "lines": list(lines),
-        "warnings": list(warnings),
-    }
+def _result(outcome: str, summary: str, pause: Pause | None = None, **more: Any) -> dict[str, Any]:
+    return build_result(outcome, summary, **{"pause": as_dict(pause), "lines": [], "warnings": []} | more)
 
 
 def as_dict(pause: Pause | None) -> dict[str, Any]:

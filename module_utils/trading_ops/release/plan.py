@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ..compose.config import ComposeError, Service
 from ..compose.plan import Container, Step, parse_container, plan, select_expected
+from .gate import Refusal
 
 MOVES: Final = frozenset({"recreate", "restart", "create", "start", "unpause", "none", "later"})
 """What happens to a service. `later`: it does not run, and takes the release when it is started."""
@@ -52,21 +53,13 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why a release is not done, as a sentence, and the command that helps."""
-
-    sentence: str
-    next_command: str
-
-
-@dataclass(frozen=True)
 class StackPlan:
-    """What a release does to one stack. `up` are the services that are to run, `touched` those of them that are brought
-    up as configured, `restart` the ids of containers to stop before that; with one of `refusals` nothing is done.
+    """What a release does to one stack. `to_run` are the services that are to run, `touched` those of them that are
+    started as configured, `restart` the ids of containers to stop before that; with one of `refusals` nothing is done.
     """
 
     moves: tuple[Move, ...]
-    up: tuple[str, ...]
+    to_run: tuple[str, ...]
     touched: tuple[str, ...]
     restart: tuple[str, ...]
     refusals: tuple[Refusal, ...]
@@ -95,92 +88,90 @@ def parse_seen(described: Mapping[str, Any]) -> Seen:
         raise ComposeError(f"The engine's description of a container is incomplete: {error!r}.", "unknown") from error
 
 
-def select_up(
-    services: Collection[str], seen: Sequence[Seen], desired: Collection[str], rules: Rules
-) -> tuple[str, ...]:
-    """Return the services that are to run: those that do, and those that somebody started. Never a bot."""
-    wanted = {item.container.service for item in seen if not item.container.one_off and item.runs} | set(desired)
-    return tuple(sorted(name for name in wanted if name in services and not rules.is_bot(name)))
+@dataclass(frozen=True)
+class ObservedStack:
+    """One stack: its containers, its services by the release, and those of the checkout as it is, in the same profiles.
+
+    What runs beside these belongs to no one here. started: services that an operator started and no one stopped since,
+    so that one that crashed is not left stopped.
+    """
+
+    name: str
+    seen: Sequence[Seen]
+    services: Mapping[str, Service]
+    present: Mapping[str, Service]
+    started: Collection[str]
+    rules: Rules
+
+    @property
+    def own(self) -> list[Seen]:
+        """Return the containers of services; one-offs are none of them."""
+        return [item for item in self.seen if not item.container.one_off]
+
+    @property
+    def to_run(self) -> tuple[str, ...]:
+        """Return the services that are to run: those that do, and those that an operator started. Never a bot."""
+        wanted = {item.container.service for item in self.own if item.runs} | set(self.started)
+        return tuple(sorted(name for name in wanted if name in self.services and not self.rules.is_bot(name)))
+
+    def used(self, services: Mapping[str, Service]) -> dict[str, Service]:
+        """Return those of the services that have a container here or are to run, by `project/service`."""
+        names = {item.container.service for item in self.own} | set(self.to_run)
+        return {f"{self.name}/{name}": services[name] for name in sorted(names) if name in services}
 
 
-def plan_stack(
-    services: Mapping[str, Service],
-    known: Collection[str],
-    seen: Sequence[Seen],
-    desired: Collection[str],
-    changed: Collection[str],
-    image_id: Callable[[str], str | None],
-    rules: Rules,
-) -> StackPlan:
-    """Return what bringing to `services` what runs, or is to run, does.
+def plan_stack(stack: ObservedStack, changed: Collection[str], image_id: Callable[[str], str | None]) -> StackPlan:
+    """Return what it does to bring to the release what runs, or is to run.
 
-    known: services of the checkout as it is, in the same profiles; what runs beside them is nobody's here.
-    desired: services that somebody has started and nobody stopped since, so that one that crashed is not left down.
     changed: absolute paths on the host whose content changes with the release.
     """
-    own = [item for item in seen if not item.container.one_off]
-    running = [item for item in seen if item.runs]
-    up = select_up(services, seen, desired, rules)
 
     def moves_of(names: Sequence[str]) -> dict[str, Move]:
-        expected = select_expected(services, names, "started", image_id)
-        steps = plan(expected, [item.container for item in own], names, restart_policy="")
-        return {step.expected.service: _move(step, own, changed) for step in steps}
+        expected = select_expected(stack.services, names, "started", image_id)
+        steps = plan(expected, [item.container for item in stack.own], names, restart_policy="")
+        return {step.expected.service: _move(step, stack.own, changed) for step in steps}
 
-    everything = moves_of(up)
-    touched = tuple(name for name in up if everything[name].changes)
+    to_run = stack.to_run
+    everything = moves_of(to_run)
+    touched = tuple(name for name in to_run if everything[name].changes)
     # Compose is asked for these alone: else it would run one-shots again that only others need.
-    moves = {name: Move(name, "none") for name in up} | moves_of(touched)
-    later = {item.container.service for item in own} & set(services) - set(moves)
+    moves = {name: Move(name, "none") for name in to_run} | moves_of(touched)
+    later = {item.container.service for item in stack.own} & set(stack.services) - set(moves)
+    restarted = {name for name, move in moves.items() if move.action == "restart"}
     return StackPlan(
         moves=(*moves.values(), *(Move(name, "later") for name in sorted(later))),
-        up=up,
+        to_run=to_run,
         touched=touched,
-        restart=tuple(
-            item.container.id
-            for item in own
-            if item.runs and (move := moves.get(item.container.service)) and move.action == "restart"
-        ),
+        restart=tuple(item.container.id for item in stack.own if item.runs and item.container.service in restarted),
         refusals=(
-            *_of_services(services, known, running, moves, rules),
-            *_of_bots(services, running, changed, image_id, rules),
-            *_of_the_feed(moves, rules),
+            *_of_services(stack, moves),
+            *_of_bots(stack, changed, image_id),
+            *_of_the_feed(moves, stack.rules),
         ),
     )
 
 
-def _of_services(
-    services: Mapping[str, Service],
-    known: Collection[str],
-    running: Sequence[Seen],
-    moves: Mapping[str, Move],
-    rules: Rules,
-) -> list[Refusal]:
-    gone = [item.container.name for item in running if item.container.service in set(known) - set(services)]
-    pulled_in = [name for name, move in moves.items() if rules.is_bot(name) and move.changes]
+def _of_services(stack: ObservedStack, moves: Mapping[str, Move]) -> list[Refusal]:
+    gone = set(stack.present) - set(stack.services)
+    left = [item.container.name for item in stack.seen if item.runs and item.container.service in gone]
+    pulled_in = [name for name, move in moves.items() if stack.rules.is_bot(name) and move.changes]
     return [
         *(
             Refusal(f"{name} runs, and the release has no such service", f"docker stop {name} (on the host)")
-            for name in gone
+            for name in left
         ),
         *(Refusal(f"something depends on {name}, and bots only start through bot_start", "") for name in pulled_in),
     ]
 
 
-def _of_bots(
-    services: Mapping[str, Service],
-    running: Sequence[Seen],
-    changed: Collection[str],
-    image_id: Callable[[str], str | None],
-    rules: Rules,
-) -> list[Refusal]:
+def _of_bots(stack: ObservedStack, changed: Collection[str], image_id: Callable[[str], str | None]) -> list[Refusal]:
     """Return what a release would do to bots that run here: another configuration or image, or files under them."""
     found = []
-    for item in running:
+    for item in stack.seen:
         one = item.container
-        wanted = services.get(one.service)
-        if wanted is None or not rules.is_bot(one.service):
-            continue  # a service that is gone has been told already
+        wanted = stack.services.get(one.service)
+        if not item.runs or wanted is None or not stack.rules.is_bot(one.service):
+            continue  # a service that is gone has been reported already
         if one.config_hash != wanted.config_hash:
             found.append(f"{one.name} runs and would be recreated: its configuration changes")
         elif one.image_id != image_id(wanted.image):

@@ -1,4 +1,4 @@
-"""What is asked of a host that is to run a release, and what it takes to look and to act there."""
+"""What is asked of a host that is to run a release, and what it takes to observe and to act there."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def check_set(manifest: Manifest, files: Mapping[str, FileFacts], wanted_id: str
             found.append(Failure("dump_truncated", f"{name} has {seen.bytes} of {wanted.bytes} bytes"))
         elif seen != wanted:
             found.append(Failure(_named(kind, "changed"), f"{name} is not the file that the manifest describes"))
-    strangers = sorted(files.keys() - manifest.files.keys())
-    found += [Failure("artifact_unexpected", f"{name} is not in the manifest") for name in strangers]
+    unexpected = sorted(files.keys() - manifest.files.keys())
+    found += [Failure("artifact_unexpected", f"{name} is not in the manifest") for name in unexpected]
     return found
 
 
@@ -49,7 +49,7 @@ def recovery_point_seconds(manifest: Manifest, now: datetime) -> float:
 
 
 def check_age(manifest: Manifest, now: datetime, limit_seconds: float) -> list[Failure]:
-    """Return whether the data are too old, or from the future, which nobody can tell the age of."""
+    """Return whether the data are too old, or from the future, which has no age."""
     age = recovery_point_seconds(manifest, now)
     # Written so that what is not between the two never passes.
     if -60 <= age <= limit_seconds:
@@ -72,8 +72,8 @@ def check_content(name: str, wanted: Database, seen: Content) -> list[Failure]:
         return [*found, Failure("empty_database", f"{name}: 0 of {_rows(wanted.tables)} rows are there")]
     for title, table in wanted.tables.items():
         found += _check_table(f"{name}: {title}", table, seen.tables.get(title))
-    strangers = sorted(seen.tables.keys() - wanted.tables.keys())
-    return found + [Failure("table_unexpected", f"{name}: {title} is not in the manifest") for title in strangers]
+    unexpected = sorted(seen.tables.keys() - wanted.tables.keys())
+    return found + [Failure("table_unexpected", f"{name}: {title} is not in the manifest") for title in unexpected]
 
 
 def _check_table(title: str, wanted: Table, seen: Table | None) -> list[Failure]:

@@ -75,14 +75,19 @@ def check_workers(target: Target) -> None:
         raise fault("workers_on", f"timescaledb.max_background_workers is {workers}, not 0")
 
 
+def feed_roles(programs: Programs, server: Server, roles: Path) -> str:
+    """Return why not all roles of the backup are on the server, empty where they are. May raise ProgramError."""
+    argv = ["psql", "--no-psqlrc", "--quiet", f"--username={server.user}", "--dbname=postgres"]
+    done = programs.feed(exec_argv(server.container, argv, is_fed=True), roles)
+    # Not stopped at the first error: a superuser is always there already. Nothing else may be.
+    errors = [line for line in done.stderr.splitlines() if "ERROR" in line and not _ROLE_IS_THERE.search(line)]
+    return (errors or [said(done)])[0] if done.code != 0 or errors else ""
+
+
 def restore_roles(target: Target, roles: Path, secret: str) -> None:
     """Make the roles that the backup knows, each with the password `secret`: it holds none. Raises RestoreFault."""
-    argv = ["psql", "--no-psqlrc", "--quiet", f"--username={target.server.user}", "--dbname=postgres"]
-    done = target.programs.feed(exec_argv(target.server.container, argv, is_fed=True), roles)
-    # Not stopped at the first error: a superuser is always there already. Nothing else may be.
-    troubles = [line for line in done.stderr.splitlines() if "ERROR" in line and not _ROLE_IS_THERE.search(line)]
-    if done.code != 0 or troubles:
-        raise fault("roles_damaged", f"the roles could not be made: {(troubles or [said(done)])[0]}")
+    if error := feed_roles(target.programs, target.server, roles):
+        raise fault("roles_damaged", f"the roles could not be made: {error}")
     target.ask(
         "postgres",
         "DO $do$ DECLARE item name; BEGIN "
@@ -106,7 +111,7 @@ def restore_database(target: Target, name: str, wanted: Database, dump: Path) ->
     if done.code != 0:
         raise _restore_fault(name, done)
     if version is not None:
-        _end(target, name)
+        _switch(target, name, "post_restore", "off")
 
 
 def check_dump(target: Target, name: str, dump: Path) -> str:
@@ -123,7 +128,7 @@ def check_dump(target: Target, name: str, dump: Path) -> str:
 
 
 def _begin(target: Target, name: str, version: str) -> None:
-    # The version is a file's word: only what the server itself lists comes into a statement.
+    # The version comes from a file: only what the server itself lists comes into a statement.
     known = target.ask("postgres", f"SELECT version FROM pg_available_extension_versions WHERE name = '{TIMESCALEDB}'")
     if version not in known:
         raise fault("extension_version", f"the backup has TimescaleDB {version}, this server has {', '.join(known)}")
@@ -131,20 +136,16 @@ def _begin(target: Target, name: str, version: str) -> None:
     _switch(target, name, "pre_restore", "on")
 
 
-def _end(target: Target, name: str) -> None:
-    _switch(target, name, "post_restore", "off")
-
-
 def _switch(target: Target, name: str, what: str, restoring: str) -> None:
     """Call one of the pair, and see in a new session what it has left. Raises RestoreFault."""
-    trouble = ""
+    problem = ""
     try:
         target.ask(name, f"SELECT timescaledb_{what}()")
     except ProgramError as error:
-        trouble = str(error)
+        problem = str(error)
     seen = target.value(name, "SHOW timescaledb.restoring")
-    if trouble or seen != restoring:
-        raise fault(f"{what}_failed", f"{name}: timescaledb.restoring is {seen}. {trouble}")
+    if problem or seen != restoring:
+        raise fault(f"{what}_failed", f"{name}: timescaledb.restoring is {seen}. {problem}")
 
 
 def observe_content(target: Target, name: str) -> Content:
@@ -177,7 +178,7 @@ def check_insert(target: Target, name: str) -> int:
 
 def _restore_fault(name: str, done: Ended) -> RestoreFault:
     lines = [line.strip() for line in done.stderr.splitlines() if "error" in line.lower()]
-    words = (lines or [said(done)])[0][:300]
+    text = f"{name}: {(lines or [said(done)])[0][:300]}"
     if _NO_ROOM.search(done.stderr):
-        return fault("no_room", f"{name}: {words}")
-    return fault("dump_truncated" if _TRUNCATED.search(done.stderr) else "restore_failed", f"{name}: {words}")
+        return fault("no_room", text)
+    return fault("dump_truncated" if _TRUNCATED.search(done.stderr) else "restore_failed", text)

@@ -82,7 +82,7 @@ _ORDER: Final = {name: place for place, name in enumerate(FAULTS)}
 
 @dataclass(frozen=True)
 class Failure:
-    """One fault that was found, with what was seen, in words."""
+    """One fault that was found, with what was seen, as text."""
 
     name: str
     detail: str

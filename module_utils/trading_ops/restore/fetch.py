@@ -17,7 +17,7 @@ Fetch = Callable[[Programs, str, Path], None]
 
 _BY_CODE: Final = {10: "repository_missing", 11: "repository_locked", 12: "wrong_password"}
 
-_BY_WORDS: Final = (
+_BY_TEXT: Final = (
     ("no_room", re.compile(r"no space left|disk quota exceeded", re.IGNORECASE)),
     ("repository_away", re.compile(r"connection refused|no route to host|no such host|i/o timeout|unreachable", re.I)),
     ("pack_missing", re.compile(r"does not exist|no such file|not found|404", re.IGNORECASE)),
@@ -58,6 +58,6 @@ def fetch_from_folder(source: Path) -> Fetch:
 
 def repository_fault(error: ResticError) -> RestoreFault:
     """Return the fault that an end of restic stands for."""
-    words = str(error)
-    by_words = next((name for name, pattern in _BY_WORDS if pattern.search(words)), "repository_damaged")
-    return fault(_BY_CODE.get(error.code, by_words), words)
+    text = str(error)
+    by_text = next((name for name, pattern in _BY_TEXT if pattern.search(text)), "repository_damaged")
+    return fault(_BY_CODE.get(error.code, by_text), text)

@@ -53,16 +53,16 @@ def _dangers(document: Mapping[str, Any], project: str, scratch: PurePosixPath, 
         yield f"the project is named {document.get('name')!r}, not {project!r} as a throw-away one"
     if project in present.projects:
         yield f"a project {project} is there already"
-    said = {key: value for key, value in document.items() if not key.startswith("x-")}  # read by nobody
-    yield from _unknown_keys("the file", said, DOCUMENT_KEYS)
+    read = {key: value for key, value in document.items() if not key.startswith("x-")}  # x- is read by nothing
+    yield from _unknown_keys("the file", read, DOCUMENT_KEYS)
     networks, volumes = document.get("networks") or {}, document.get("volumes") or {}
     yield from _network_dangers(networks, project, present)
     yield from _volume_dangers(volumes, project, present)
     if not document.get("services"):
         yield "it has no service"
     for name, service in (document.get("services") or {}).items():
-        for words in _service_dangers(service, networks, volumes, scratch):
-            yield f"service {name}: {words}"
+        for danger in _service_dangers(service, networks, volumes, scratch):
+            yield f"service {name}: {danger}"
 
 
 def _network_dangers(networks: Mapping[str, Any], project: str, present: Present) -> Iterator[str]:
@@ -102,12 +102,12 @@ def _service_dangers(
     labels, environment = service.get("labels") or {}, service.get("environment") or {}
     if labels.get(RESTORE_TEST_LABEL) != "true":
         yield f"it lacks the label {RESTORE_TEST_LABEL}, so a stop would count it and nothing would remove it"
-    for where, said in (
+    for where, mode in (
         (f"label {MODE_LABEL}", labels.get(MODE_LABEL)),
         (MODE_VARIABLE, environment.get(MODE_VARIABLE)),
     ):
-        if said not in {None, "paper"}:
-            yield f"{where} says {said!r}, not paper"
+        if mode not in {None, "paper"}:
+            yield f"{where} says {mode!r}, not paper"
     if set(service.get("networks") or ()) != set(networks):
         yield "it is not on the project's network alone"
     if service.get("restart") != "no":
@@ -131,8 +131,8 @@ def _mount_dangers(volume: Mapping[str, Any], volumes: Mapping[str, Any], scratc
 
 
 def _unknown_keys(what: str, settings: Mapping[str, Any], allowed: frozenset[str]) -> Iterator[str]:
-    if strange := sorted(key for key, value in settings.items() if key not in allowed and value not in (None, [], {})):
-        yield f"{what} says {', '.join(strange)}, which a restore test has no use for".strip()
+    if unknown := sorted(key for key, value in settings.items() if key not in allowed and value not in (None, [], {})):
+        yield f"{what} says {', '.join(unknown)}, which a restore test has no use for".strip()
 
 
 def find_leaks(
@@ -140,7 +140,7 @@ def find_leaks(
 ) -> list[str]:
     """Return what the engine says of a project that was started and that contradicts its isolation.
 
-    containers, networks: the engine's own descriptions (`docker inspect`). Nothing to look at is a leak too.
+    containers, networks: the engine's own descriptions (`docker inspect`). Nothing to inspect is a leak too.
     """
     found = []
     names = {network.get("Name") for network in networks}

@@ -47,7 +47,7 @@ class Thing:
 
     @property
     def is_leftover(self) -> bool:
-        """Return whether it is a restore test's by label and by name: one alone may be somebody's mistake."""
+        """Return whether it is a restore test's by label and by name: one alone may be a mistake."""
         return self.is_of_a_test and bool(PROJECT.fullmatch(self.project))
 
 
@@ -90,7 +90,7 @@ def remove_all(docker: Docker, scratch_root: Path) -> list[str]:
     for thing in [thing for thing in observe_things(docker) if thing.is_leftover]:
         try:
             docker((*_REMOVE[thing.kind], thing.key))
-        except ProgramError as error:  # one that stays is no reason to leave the others; the look below names it
+        except ProgramError as error:  # one that stays is no reason to leave the others; the check below names it
             refusals.append(str(error))
             continue
         removed.append(f"{thing.kind} {thing.name}")

@@ -1,6 +1,6 @@
 """One restore test at a time on a host: a lock that the kernel frees with the last process of the run that holds it.
 
-Not the lease: a test takes longer than anybody should wait for a start, and a lease outlives a run that was killed.
+Not the lease: a test takes longer than a start should have to wait, and a lease outlives a run that was killed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final
 LOCK_FILE: Final = "restore_test.lock"
 
 _LEASHED: Final = ("setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
-"""A program ends with the run that began it, also where that run is killed. The shell looks whether that was before the
-kernel knew of this; its `$0` is the run's process."""
+"""A program ends with the run that began it, also where that run is killed. The shell checks whether that was before
+the kernel knew of this; its `$0` is the run's process."""
 
 
 class RestoreTestLocked(Exception):
@@ -25,17 +25,17 @@ class RestoreTestLocked(Exception):
 
 
 @contextmanager
-def hold(path: Path, words: str) -> Iterator[int]:
-    """Give the lock's descriptor; `words` say who holds it. Raises RestoreTestLocked, OSError."""
+def hold(path: Path, holder: str) -> Iterator[int]:
+    """Give the lock's descriptor; `holder` says who holds it. Raises RestoreTestLocked, OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            raise RestoreTestLocked(file.read().strip() or "a run that has not said yet who it is") from error
+            raise RestoreTestLocked(file.read().strip() or "a run that has not named itself yet") from error
         file.truncate(0)
-        file.write(words + "\n")
+        file.write(holder + "\n")
         file.flush()
         yield file.fileno()
 

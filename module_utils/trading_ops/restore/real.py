@@ -1,7 +1,7 @@
 """The real restore: a named set into empty databases and an empty artifact folder, and every row compared.
 
-Nothing here can drop, empty or overwrite. What is not empty, or has anybody connected, is refused. What failed half-way
-is left as it is, and said to be unusable.
+Nothing here can drop, empty or overwrite. What is not empty, or has a session, is refused. What failed half-way is left
+as it is, and reported to be unusable.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import shutil
 import tarfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from ..backup import postgres, restic
-from ..backup.checksums import ChecksumError, build_tables_sql, differences, measure
+from ..backup.checksums import Ask, ChecksumError, build_tables_sql, differences, measure
 from ..backup.manifest import (
     ARTIFACTS,
     DATABASES,
@@ -35,11 +36,12 @@ from ..backup.manifest import (
 )
 from ..backup.postgres import Server
 from ..backup.restic import BackupSet, Repository, ResticError
+from ..core.result import OperationError, build_result
 from ..host.engine import Engine, EngineError, docker_engine
 from ..host.programs import LocalPrograms, ProgramError, Programs, checked
+from .compare import TIMESCALEDB
+from .database import feed_roles
 
-TIMESCALEDB: Final = "timescaledb"
-_ROLE_IS_THERE: Final = re.compile(r'ERROR:\s+role "[^"]*" already exists')
 _LONGEST_LIST: Final = 1 << 20
 
 TARGET_SQL: Final = """
@@ -47,15 +49,6 @@ SELECT jsonb_build_object('sessions', (SELECT count(*) FROM pg_stat_activity WHE
 FROM pg_database d WHERE d.datname = {name}"""
 VERSIONS_SQL: Final = "SELECT version FROM pg_available_extension_versions WHERE name = 'timescaledb'"
 INSTALLED_SQL: Final = "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
-
-
-class RestoreError(Exception):
-    """Nothing usable was restored: a sentence, the outcome (`usage`, `refused` or `failed`) and the next command."""
-
-    def __init__(self, sentence: str, outcome: str = "failed", next_command: str = "") -> None:
-        super().__init__(sentence)
-        self.outcome = outcome
-        self.next_command = next_command
 
 
 @dataclass(frozen=True)
@@ -85,6 +78,20 @@ class Ports:
     chown: Callable[[Path, int, int], None] = os.chown
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a set goes: the database server, and MLflow's container."""
+
+    request: Request
+    ports: Ports
+    server: Server
+    registry: str
+
+    def ask(self, database: str) -> AbstractContextManager[tuple[Ask, Callable[[], None]]]:
+        """Give a session with a database, as postgres.session does."""
+        return postgres.session(self.ports.programs, self.server, database)
+
+
 @dataclass
 class _Run:
     """How far it came: what was begun is no longer empty."""
@@ -94,13 +101,10 @@ class _Run:
 
 def restore_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
     """Return the module result of a restore on this host, `params` as the module `restore` takes them. Never raises."""
-    credentials_path = Path(params["credentials_path"]) if params["credentials_path"] else None
     try:
-        repository = restic.build_repository(
-            params["repository"], Path(params["password_path"]), credentials_path, None
-        )
+        repository = restic.repository_of(params)
     except (ValueError, OSError) as error:
-        return _result("refused", f"Nothing was restored: {error}.", next_command="./runbook backup_setup")
+        return build_result("refused", f"Nothing was restored: {error}.", next_command="./runbook backup_setup")
     request = Request(
         set_id=params["set"],
         confirmed=params["confirm_restore"],
@@ -127,8 +131,8 @@ def ensure_restored(request: Request, ports: Ports, dry_run: bool) -> dict[str, 
     """Return the module result of restoring a set and comparing all of it. Never raises for what can go wrong."""
     run = _Run()
     try:
-        return _result("planned" if dry_run else "proven", _restore(request, ports, run, dry_run), changed=True)
-    except RestoreError as error:
+        return build_result("planned" if dry_run else "proven", _restore(request, ports, run, dry_run), changed=True)
+    except OperationError as error:
         return _failed(error.outcome, str(error), run, error.next_command)
     except ResticError as error:
         return _failed(error.outcome, str(error), run, "./runbook backup_check")
@@ -140,16 +144,16 @@ def ensure_restored(request: Request, ports: Ports, dry_run: bool) -> dict[str, 
 
 def _restore(request: Request, ports: Ports, run: _Run, dry_run: bool) -> str:
     if not is_id(request.set_id) or request.confirmed != request.set_id:
-        raise RestoreError(
+        raise OperationError(
             "A restore names its set twice: -e set=SET-… -e confirm_restore=SET-… with the same id.",
             "usage",
             "./runbook backup_info",
         )
     engine = ports.engine()
     server = Server(postgres.find_container(engine, request.project, request.database_service), request.superuser)
-    registry = _find_registry(engine, request)
+    place = _Place(request, ports, server, _find_registry(engine, request))
     found = restic.newest_set(restic.list_sets(ports.programs, request.repository), request.set_id)
-    owner = _demand_empty(request, ports, server, registry)
+    owner = _demand_empty(place)
     _demand_space(request, ports, found)
     where = ", ".join(f"{role} into {name}" for role, name in request.targets.items())
     if dry_run:
@@ -159,11 +163,16 @@ def _restore(request: Request, ports: Ports, run: _Run, dry_run: bool) -> str:
     folder.mkdir(mode=0o700, parents=True)
     try:
         manifest = _fetch(request, ports, found, folder)
-        _demand_version(request, ports, server, manifest)
-        _restore_roles(ports, server, folder / manifest.roles.file, run)
+        _demand_version(place, manifest)
+        run.begun.append("roles")
+        # Passwords are in no backup: a new role has none until it is given one.
+        if error := feed_roles(ports.programs, server, folder / manifest.roles.file):
+            raise OperationError(f"The roles could not be made: {error}.")
         for role in DATABASES:
-            _restore_database(request, ports, server, role, manifest.databases[role], folder, run)
-        _restore_artifacts(request, ports, registry, manifest, folder, owner, run)
+            run.begun.append(f"database {request.targets[role]}")
+            _restore_database(place, role, manifest.databases[role], folder)
+        run.begun.append(ARTIFACTS)
+        _restore_artifacts(place, manifest, folder, owner)
     finally:
         shutil.rmtree(folder)
     tables = sum(len(database.tables) for database in manifest.databases.values())
@@ -181,7 +190,7 @@ def _find_registry(engine: Engine, request: Request) -> str:
     found = engine.containers(labels)
     if len(found) != 1 or found[0].get("State") not in {"created", "exited"}:
         seen = ", ".join(str(item.get("State")) for item in found) or "none"
-        raise RestoreError(
+        raise OperationError(
             f"MLflow's container has to be made and not to run ({request.project}/{request.mlflow_service}: {seen}).",
             "refused",
             "docker compose create mlflow (on the host; runbooks/Backup_And_Restore.md 4)",
@@ -189,26 +198,26 @@ def _find_registry(engine: Engine, request: Request) -> str:
     return str(found[0]["Id"])
 
 
-def _demand_empty(request: Request, ports: Ports, server: Server, registry: str) -> tuple[int, int]:
-    """Return whose the artifact folder is. RestoreError unless each target is missing, or empty and nobody's."""
-    for name in request.targets.values():
-        with postgres.session(ports.programs, server, "postgres") as (ask, _):
+def _demand_empty(place: _Place) -> tuple[int, int]:
+    """Return whose the artifact folder is. OperationError unless each target is missing, or empty without a session."""
+    for name in place.request.targets.values():
+        with place.ask("postgres") as (ask, _):
             lines = ask(TARGET_SQL.format(name=_literal(name)))
         if not lines:
             continue
         if lines != ['{"sessions": 0}']:
-            raise RestoreError(f"Somebody is connected to database {name}: {lines[0]}.", "refused")
-        with postgres.session(ports.programs, server, name) as (ask, _):
+            raise OperationError(f"Database {name} has sessions: {lines[0]}.", "refused")
+        with place.ask(name) as (ask, _):
             tables = ask(build_tables_sql(has_timescaledb=False))
         if tables:
-            raise RestoreError(f"Database {name} is not empty: it has {len(tables)} tables.", "refused")
-    return _owner_of_empty(ports, registry, request.artifacts_path)
+            raise OperationError(f"Database {name} is not empty: it has {len(tables)} tables.", "refused")
+    return _owner_of_empty(place.ports, place.registry, place.request.artifacts_path)
 
 
 def _owner_of_empty(ports: Ports, container: str, path: str) -> tuple[int, int]:
-    """Return user and group of a folder in a container that need not run. RestoreError where a file is in it."""
+    """Return user and group of a folder in a container that need not run. OperationError where a file is in it."""
     pieces: list[bytes] = []
-    not_empty = RestoreError(f"{path} in MLflow's container is not empty.", "refused")
+    not_empty = OperationError(f"{path} in MLflow's container is not empty.", "refused")
 
     def take(piece: bytes) -> None:
         pieces.append(piece)
@@ -220,9 +229,9 @@ def _owner_of_empty(ports: Ports, container: str, path: str) -> tuple[int, int]:
         with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as listed:
             members = listed.getmembers()
     except tarfile.TarError as error:
-        raise RestoreError(f"{path} in MLflow's container could not be looked at: {error}.") from error
+        raise OperationError(f"{path} in MLflow's container could not be read: {error}.") from error
     if not members:
-        raise RestoreError(f"{path} in MLflow's container could not be looked at: docker cp said nothing of it.")
+        raise OperationError(f"{path} in MLflow's container could not be read: docker cp listed nothing.")
     if any(not member.isdir() for member in members):
         raise not_empty
     return members[0].uid, members[0].gid
@@ -233,7 +242,7 @@ def _demand_space(request: Request, ports: Ports, found: BackupSet) -> None:
     needed = 2 * found.bytes + request.reserve_bytes
     free = ports.free_bytes(request.scratch_path if request.scratch_path.exists() else Path("/"))
     if free < needed:
-        raise RestoreError(
+        raise OperationError(
             f"{request.scratch_path} has {free / 1e6:.1f} MB free, {needed / 1e6:.1f} MB are needed.",
             "refused",
             "df -h",
@@ -248,106 +257,88 @@ def _fetch(request: Request, ports: Ports, found: BackupSet, folder: Path) -> Ma
     del seen[MANIFEST_FILE]
     wrong = file_differences(manifest.files, seen)
     if wrong or manifest.id != found.id:
-        raise RestoreError(f"{found.id} is damaged: {'; '.join(wrong[:3]) or f'it says to be {manifest.id}'}.")
+        raise OperationError(f"{found.id} is damaged: {'; '.join(wrong[:3]) or f'it says to be {manifest.id}'}.")
     return manifest
 
 
-def _demand_version(request: Request, ports: Ports, server: Server, manifest: Manifest) -> None:
-    """Raise RestoreError unless each target can have, or has, the TimescaleDB that its database was backed up with."""
-    for role, name in request.targets.items():
+def _demand_version(place: _Place, manifest: Manifest) -> None:
+    """Raise OperationError unless each target can have, or has, the TimescaleDB that its backup was taken with."""
+    for role, name in place.request.targets.items():
         version = manifest.databases[role].extensions.get(TIMESCALEDB)
         if version is None:
             continue
-        with postgres.session(ports.programs, server, "postgres") as (ask, _):
-            known, is_there = ask(VERSIONS_SQL), bool(ask(TARGET_SQL.format(name=_literal(name))))
+        with place.ask("postgres") as (ask, _):
+            known, exists = ask(VERSIONS_SQL), bool(ask(TARGET_SQL.format(name=_literal(name))))
         if version not in known:
-            raise RestoreError(f"The server has no TimescaleDB {version}, which {role} was backed up with.", "refused")
-        installed = _installed_version(ports, server, name) if is_there else ""
+            raise OperationError(
+                f"The server has no TimescaleDB {version}, which {role} was backed up with.", "refused"
+            )
+        installed = _installed_version(place, name) if exists else ""
         if installed not in {"", version}:
-            raise RestoreError(f"Database {name} has TimescaleDB {installed}, not {version}.", "refused")
+            raise OperationError(f"Database {name} has TimescaleDB {installed}, not {version}.", "refused")
 
 
-def _installed_version(ports: Ports, server: Server, name: str) -> str:
-    with postgres.session(ports.programs, server, name) as (ask, _):
+def _installed_version(place: _Place, name: str) -> str:
+    with place.ask(name) as (ask, _):
         return "".join(ask(INSTALLED_SQL))
 
 
-def _restore_roles(ports: Ports, server: Server, path: Path, run: _Run) -> None:
-    """Make the roles that are missing. Passwords are in no backup: a new role has none until somebody gives it one."""
-    argv = ["psql", "--no-psqlrc", "--quiet", f"--username={server.user}", "--dbname=postgres"]
-    run.begun.append("roles")
-    ended = ports.programs.feed(postgres.exec_argv(server.container, argv, is_fed=True), path)
-    wrong = [line for line in ended.stderr.splitlines() if "ERROR" in line and not _ROLE_IS_THERE.search(line)]
-    if ended.code != 0 or wrong:
-        raise RestoreError(f"The roles could not be made: {(wrong or [ended.stderr])[0]}.")
-
-
-def _restore_database(
-    request: Request, ports: Ports, server: Server, role: str, wanted: Database, folder: Path, run: _Run
-) -> None:
-    name, dump = request.targets[role], folder / wanted.dump.file
+def _restore_database(place: _Place, role: str, wanted: Database, folder: Path) -> None:
+    name, dump = place.request.targets[role], folder / wanted.dump.file
     version = wanted.extensions.get(TIMESCALEDB)
-    run.begun.append(f"database {name}")
-    with postgres.session(ports.programs, server, "postgres") as (ask, _):
+    with place.ask("postgres") as (ask, _):
         if not ask(TARGET_SQL.format(name=_literal(name))):
-            owner = _owner(ports, server, dump)
+            owner = _owner(place, dump)
             ask(f"CREATE DATABASE {_identifier(name)} TEMPLATE template0" + (f" OWNER {owner}" if owner else ""))
     if version:
-        if not _installed_version(ports, server, name):
-            with postgres.session(ports.programs, server, name) as (ask, _):
+        if not _installed_version(place, name):
+            with place.ask(name) as (ask, _):
                 ask("SET search_path = public")
                 ask(f"CREATE EXTENSION timescaledb VERSION {_literal(version)}")
-        _switch(ports, server, name, "pre_restore", "on")
-    postgres.ended_well("pg_restore", ports.programs.feed(postgres.restore_argv(server, name), dump))
+        _switch(place, name, "pre_restore", "on")
+    ended = place.ports.programs.feed(postgres.restore_argv(place.server, name), dump)
+    postgres.ended_well("pg_restore", ended)
     if version:
-        _switch(ports, server, name, "post_restore", "off")
-    with postgres.session(ports.programs, server, name) as (ask, _):
+        _switch(place, name, "post_restore", "off")
+    with place.ask(name) as (ask, _):
         wrong = differences(wanted.tables, measure(ask).tables)
         if wrong:
-            raise RestoreError(f"{name} is not what was backed up: {'; '.join(wrong[:3])}.")
+            raise OperationError(f"{name} is not what was backed up: {'; '.join(wrong[:3])}.")
         ask("ANALYZE")  # a restored database has no statistics, and plans as if it were empty
 
 
-def _switch(ports: Ports, server: Server, name: str, what: str, restoring: str) -> None:
+def _switch(place: _Place, name: str, what: str, restoring: str) -> None:
     """Call one of TimescaleDB's pair, and see in a new session what it left."""
-    with postgres.session(ports.programs, server, name) as (ask, _):
+    with place.ask(name) as (ask, _):
         ask("SET search_path = public")
         ask(f"SELECT timescaledb_{what}()")
-    with postgres.session(ports.programs, server, name) as (ask, _):
+    with place.ask(name) as (ask, _):
         if (seen := ask("SHOW timescaledb.restoring")) != [restoring]:
-            raise RestoreError(f"After timescaledb_{what}() {name} has timescaledb.restoring {seen}.")
+            raise OperationError(f"After timescaledb_{what}() {name} has timescaledb.restoring {seen}.")
 
 
-def _owner(ports: Ports, server: Server, dump: Path) -> str:
-    """Return the quoted owner of the database that a dump was made of, empty where the dump does not tell."""
-    argv = postgres.exec_argv(server.container, ["pg_restore", "--list", "--create"], is_fed=True)
-    listed = checked("pg_restore --list", ports.programs.feed(argv, dump)).stdout
+def _owner(place: _Place, dump: Path) -> str:
+    """Return the quoted owner of the database that a dump was made of, empty where the dump does not say."""
+    argv = postgres.exec_argv(place.server.container, ["pg_restore", "--list", "--create"], is_fed=True)
+    listed = checked("pg_restore --list", place.ports.programs.feed(argv, dump)).stdout
     found = re.search(r"^\d+; 1262 \d+ DATABASE - \S+ (\S+)$", listed, re.MULTILINE)
     return _identifier(found[1]) if found else ""
 
 
-def _restore_artifacts(
-    request: Request,
-    ports: Ports,
-    registry: str,
-    manifest: Manifest,
-    folder: Path,
-    owner: tuple[int, int],
-    run: _Run,
-) -> None:
+def _restore_artifacts(place: _Place, manifest: Manifest, folder: Path, owner: tuple[int, int]) -> None:
     """Copy the artifacts into MLflow's container, out of it again, and compare."""
-    run.begun.append(ARTIFACTS)
+    programs = place.ports.programs
     source, back = folder / ARTIFACTS, folder / "read-back"
     source.mkdir(exist_ok=True)  # restic keeps no empty folder of a set without artifacts
-    place = f"{registry}:{request.artifacts_path}/."
+    inside = f"{place.registry}:{place.request.artifacts_path}/."
     # Copied with their numbers, and MLflow does not run as root. `--archive` would look its name up on this host.
     for item in (source, *source.rglob("*")):
-        ports.chown(item, *owner)
-    checked("docker cp", ports.programs.run(["docker", "cp", f"{source}/.", place]))
-    checked("docker cp", ports.programs.run(["docker", "cp", place, str(back)]))
+        place.ports.chown(item, *owner)
+    checked("docker cp", programs.run(["docker", "cp", f"{source}/.", inside]))
+    checked("docker cp", programs.run(["docker", "cp", inside, str(back)]))
     wrong = file_differences(manifest.artifacts, observe_files(back))
     if wrong:
-        raise RestoreError(f"The artifacts are not what was backed up: {'; '.join(wrong[:3])}.")
+        raise OperationError(f"The artifacts are not what was backed up: {'; '.join(wrong[:3])}.")
 
 
 def _identifier(name: str) -> str:
@@ -359,12 +350,8 @@ def _literal(text: str) -> str:
 
 
 def _failed(outcome: str, sentence: str, run: _Run, next_command: str = "") -> dict[str, Any]:
-    words = sentence.rstrip(".")
+    text = sentence.rstrip(".")
     if run.begun:
         left = f"Begun and not usable: {', '.join(run.begun)}. Remove that by hand before the next try"
-        return _result("failed", f"{words}. {left}.", changed=True, next_command="runbooks/Backup_And_Restore.md 4")
-    return _result(outcome, f"Nothing was restored. {words}.", next_command=next_command)
-
-
-def _result(outcome: str, summary: str, changed: bool = False, next_command: str = "") -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": next_command}
+        return build_result("failed", f"{text}. {left}.", changed=True, next_command="runbooks/Backup_And_Restore.md 4")
+    return build_result(outcome, f"Nothing was restored. {text}.", next_command=next_command)

@@ -35,7 +35,7 @@ def list_registry(client: Any) -> dict[str, Any]:
 
 
 def predict(load_model: Any, table: Any, name: str, alias: str, features: Mapping[str, float]) -> dict[str, Any]:
-    """Return the model's answer to one row of features, or in words why there is none."""
+    """Return the model's answer to one row of features, or as text why there is none."""
     try:
         answer = load_model(f"models:/{name}@{alias}").predict(table([dict(features)]))
         return {"prediction": [float(value) for value in answer], "error": ""}
@@ -54,7 +54,7 @@ def _all_pages(search: Any, **arguments: Any) -> list[Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Print what the server lists and what the model says."""
+    """Print what the server lists and what the model predicts."""
     url, name, alias, features = arguments
     mlflow, pyfunc, pandas = map(import_module, ("mlflow", "mlflow.pyfunc", "pandas"))
     mlflow.set_tracking_uri(url)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.clock import parse_utc
+from ..core.result import build_result
 from ..report.page import html_table, markdown_table, page, plain, seconds, write_files
 
 Draw = Callable[[Sequence[Mapping[str, Any]]], str]
@@ -24,71 +25,63 @@ def report_id(record: Mapping[str, Any]) -> str:
     return f"restore_test_{parse_utc(record['finished_at']):%Y%m%d-%H%M%S}"
 
 
-def build_tables(record: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, ...]]]]:
+Rows = list[tuple[str, ...]]
+
+
+def build_tables(record: Mapping[str, Any]) -> list[tuple[str, Rows]]:
     """Return what a report says: titles with tables, the first row of each being its head."""
-    failures, compared, checks = (_listed(record.get(key)) for key in ("failures", "comparison", "checks"))
+    compared = [
+        {**table, "equal": "equal" if table.get("is_equal") is True else "NOT EQUAL"}
+        for table in _listed(record.get("comparison"))
+    ]
     phases, versions, model, bot = (_mapping(record.get(key)) for key in ("phases", "versions", "model", "bot"))
-    failed = ("name", "kind", "detail", "what_to_do")
+    watched = [("watched", seconds(bot["seconds"]))] if "seconds" in bot else []
+    written = [(f"rows written to {plain(name)}", plain(rows)) for name, rows in _mapping(bot.get("rows")).items()]
+    failures, checks = _listed(record.get("failures")), _listed(record.get("checks"))
     return [
-        (
-            "Verdict",
-            [
-                ("what", "seen"),
-                (
-                    "outcome",
-                    "GOOD" if record.get("outcome") == "proven" else f"NOT GOOD ({plain(record.get('outcome'))})",
-                ),
-                ("backup set", plain(record.get("set"))),
-                ("begun", plain(record.get("started_at"))),
-                ("ended", plain(record.get("finished_at"))),
-                ("by", plain(record.get("by"))),
-                ("recovery point (RPO)", seconds(record.get("rpo_seconds"))),
-                ("recovery time (RTO)", seconds(record.get("rto_seconds"))),
-                ("tables compared, all rows", plain(record.get("tables"))),
-                ("rows compared", plain(record.get("rows"))),
-                ("size in bytes", plain(record.get("bytes"))),
-                ("SHA-256 of the set's manifest", plain(record.get("manifest_sha256"))),
-            ],
-        ),
+        ("Verdict", _verdict(record)),
         (
             "Failures",
             [
                 ("name", "kind", "what was seen", "what to do"),
-                *(tuple(plain(failure.get(key)) for key in failed) for failure in failures),
+                *_columns(failures, "name", "kind", "detail", "what_to_do"),
             ],
         ),
         (
             "Tables",
             [
                 ("database", "table", "rows in the manifest", "rows and checksum"),
-                *(
-                    (
-                        *(plain(table.get(key)) for key in ("database", "table", "rows")),
-                        "equal" if table.get("is_equal") is True else "NOT EQUAL",
-                    )
-                    for table in compared
-                ),
+                *_columns(compared, "database", "table", "rows", "equal"),
             ],
         ),
         ("Model", [("what", "seen"), *((plain(name), plain(value)) for name, value in model.items())]),
-        (
-            "Bot on the restored data",
-            [
-                ("what", "seen"),
-                *([("watched", seconds(bot["seconds"]))] if "seconds" in bot else []),
-                *((f"rows written to {plain(name)}", plain(rows)) for name, rows in _mapping(bot.get("rows")).items()),
-            ],
-        ),
-        (
-            "Checks",
-            [
-                ("check", "outcome", "value"),
-                *(tuple(plain(check.get(key)) for key in ("id", "outcome", "value")) for check in checks),
-            ],
-        ),
+        ("Bot on the restored data", [("what", "seen"), *watched, *written]),
+        ("Checks", [("check", "outcome", "value"), *_columns(checks, "id", "outcome", "value")]),
         ("Phases", [("phase", "took"), *((plain(name), seconds(value)) for name, value in phases.items())]),
         ("Versions", [("what", "version"), *((plain(name), plain(value)) for name, value in versions.items())]),
     ]
+
+
+def _verdict(record: Mapping[str, Any]) -> Rows:
+    outcome = record.get("outcome")
+    return [
+        ("what", "seen"),
+        ("outcome", "GOOD" if outcome == "proven" else f"NOT GOOD ({plain(outcome)})"),
+        ("backup set", plain(record.get("set"))),
+        ("begun", plain(record.get("started_at"))),
+        ("ended", plain(record.get("finished_at"))),
+        ("by", plain(record.get("by"))),
+        ("recovery point (RPO)", seconds(record.get("rpo_seconds"))),
+        ("recovery time (RTO)", seconds(record.get("rto_seconds"))),
+        ("tables compared, all rows", plain(record.get("tables"))),
+        ("rows compared", plain(record.get("rows"))),
+        ("size in bytes", plain(record.get("bytes"))),
+        ("SHA-256 of the set's manifest", plain(record.get("manifest_sha256"))),
+    ]
+
+
+def _columns(items: Sequence[Mapping[str, Any]], *keys: str) -> Rows:
+    return [tuple(plain(item.get(key)) for key in keys) for item in items]
 
 
 def render_markdown(record: Mapping[str, Any]) -> str:
@@ -151,8 +144,8 @@ def write_report(
     except OSError as error:
         return _result("failed", f"The report could not be written: {error}", False, str(path / name))
     digest = hashlib.sha256((path / name / "report.json").read_bytes()).hexdigest()
-    words = f"report in {path / name}, SHA-256 of report.json {digest[:12]}; {len(sources)} tests in the index"
-    return _result("proven", words, changed, str(path / name))
+    text = f"report in {path / name}, SHA-256 of report.json {digest[:12]}; {len(sources)} tests in the index"
+    return _result("proven", text, changed, str(path / name))
 
 
 def _names(record: Mapping[str, Any]) -> str:
@@ -169,4 +162,4 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _result(outcome: str, summary: str, changed: bool, path: str) -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": "", "report_path": path}
+    return build_result(outcome, summary, changed=changed, report_path=path)

@@ -62,7 +62,28 @@ def parse_request(params: Mapping[str, Any]) -> Request:
     checks = select_checks(parse_checks(params["checks"]), select)
     if not checks or not params["bot_tables"]:
         raise ValueError("No check, or no table that the bot has to write, is left: a test of nothing is no test.")
-    layout = Layout(
+    return Request(
+        layout=_parse_layout(params),
+        scratch_path=Path(params["scratch_path"]),
+        state_path=Path(params["state_path"]),
+        docker_url=params["docker_url"],
+        set_id=params["set"],
+        by=params["by"],
+        model=_parse_model(params),
+        bot_tables=tuple(params["bot_tables"]),
+        bot_seconds=params["bot_seconds"],
+        checks=checks,
+        select=select,
+        limits=Limits(scrape_interval_seconds=params["scrape_interval_seconds"]),
+        checks_timeout_seconds=params["checks_timeout_seconds"],
+        start_timeout_seconds=params["start_timeout_seconds"],
+        age_limit_seconds=params["age_limit_seconds"],
+        timeout_seconds=params["timeout_seconds"],
+    )
+
+
+def _parse_layout(params: Mapping[str, Any]) -> Layout:
+    return Layout(
         project_src=Path(params["project_src"]),
         tree=tuple(params["tree"]),
         files=tuple(params["files"]),
@@ -74,28 +95,13 @@ def parse_request(params: Mapping[str, Any]) -> Request:
         prometheus=params["prometheus_service"],
         superuser=params["superuser"],
     )
-    model = Model(
+
+
+def _parse_model(params: Mapping[str, Any]) -> Model:
+    return Model(
         service=params["model_service"],
         registry_url=params["registry_url"],
         name=params["model_name"],
         alias=params["model_alias"],
         features={str(name): float(value) for name, value in params["model_features"].items()},
-    )
-    return Request(
-        layout=layout,
-        scratch_path=Path(params["scratch_path"]),
-        state_path=Path(params["state_path"]),
-        docker_url=params["docker_url"],
-        set_id=params["set"],
-        by=params["by"],
-        model=model,
-        bot_tables=tuple(params["bot_tables"]),
-        bot_seconds=params["bot_seconds"],
-        checks=checks,
-        select=select,
-        limits=Limits(scrape_interval_seconds=params["scrape_interval_seconds"]),
-        checks_timeout_seconds=params["checks_timeout_seconds"],
-        start_timeout_seconds=params["start_timeout_seconds"],
-        age_limit_seconds=params["age_limit_seconds"],
-        timeout_seconds=params["timeout_seconds"],
     )

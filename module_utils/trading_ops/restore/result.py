@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..backup.checksums import Table
 from ..backup.manifest import Manifest
+from ..core import result
 from .faults import Failure
 
 RECOVERY_PHASES: Final = ("fetch", "start database", "restore", "start systems")
@@ -63,7 +64,7 @@ class Report:
         return round(sum(self.phases.get(name, 0.0) for name in RECOVERY_PHASES), 3)
 
 
-def proven_words(report: Report) -> str:
+def proven_summary(report: Report) -> str:
     """Return what a test that went well has shown, as a sentence."""
     model, bot = report.model, report.bot
     return (
@@ -77,33 +78,32 @@ def proven_words(report: Report) -> str:
 def build_result(
     outcome: str, summary: str, report: Report, now: str, failures: Sequence[Failure] = (), next_command: str = ""
 ) -> dict[str, Any]:
-    """Return the module result; `now` is ISO 8601 UTC."""
-    return {
-        "changed": False,  # what was made is gone again
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "set": report.set_id,
-        "failures": [failure.as_result() for failure in failures],
-        "phases": report.phases,
-        "bytes": sum(facts.bytes for facts in report.manifest.files.values()) if report.manifest else None,
-        "rpo_seconds": report.rpo_seconds,
-        "rto_seconds": report.recovery_seconds if outcome == "proven" else None,
-        "tables": len(report.tables),
-        "rows": report.rows,
-        "comparison": report.tables,
-        "model": report.model,
-        "bot": report.bot,
-        "checks": report.checks,
-        "versions": dict(report.manifest.versions) if report.manifest else {},
-        "manifest_sha256": report.manifest_sha256,
-        "attempts": report.attempts,
-        "removed": report.removed,
-        "by": report.by,
-        "started_at": report.started_at,
-        "finished_at": now,
-        "lines": _lines(report, failures),
-    }
+    """Return the module result; `now` is ISO 8601 UTC. Nothing is changed: what was made is gone again."""
+    return result.build_result(
+        outcome,
+        summary,
+        next_command=next_command,
+        set=report.set_id,
+        failures=[failure.as_result() for failure in failures],
+        phases=report.phases,
+        bytes=sum(facts.bytes for facts in report.manifest.files.values()) if report.manifest else None,
+        rpo_seconds=report.rpo_seconds,
+        rto_seconds=report.recovery_seconds if outcome == "proven" else None,
+        tables=len(report.tables),
+        rows=report.rows,
+        comparison=report.tables,
+        model=report.model,
+        bot=report.bot,
+        checks=report.checks,
+        versions=dict(report.manifest.versions) if report.manifest else {},
+        manifest_sha256=report.manifest_sha256,
+        attempts=report.attempts,
+        removed=report.removed,
+        by=report.by,
+        started_at=report.started_at,
+        finished_at=now,
+        lines=_lines(report, failures),
+    )
 
 
 def _lines(report: Report, failures: Sequence[Failure]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from ..compose.config import Project, compose_argv, config_argv, parse_document, parse_error
@@ -13,8 +12,8 @@ from ..host.programs import Ended, ProgramError, Programs
 from .faults import fault
 from .isolation import find_leaks, has_default_route
 
-WORDS: Final = 500
-"""Characters of what a service said last that go into a failure."""
+TAIL_CHARACTERS: Final = 500
+"""How much of a service's last output goes into a failure."""
 
 _UP_FAULTS: Final = {"no space left": "no_room", "no such image": "image_missing"}
 """What Compose says, in lower case -> the fault."""
@@ -35,7 +34,7 @@ class Stack:
         """Return what `docker` with these arguments printed. Raises ProgramError."""
         done = self.programs.run(["docker", *arguments])
         if done.code != 0:
-            raise ProgramError(f"docker {arguments[0]} ended with {done.code}: {last_words(done)}")
+            raise ProgramError(f"docker {arguments[0]} ended with {done.code}: {last_output(done)}")
         return done.stdout
 
     def configuration(self) -> dict[str, Any]:
@@ -52,14 +51,10 @@ class Stack:
         argv = [*compose_argv(self.project), "up", *flags, "--", *services]
         done = self.programs.run(argv, cwd=self.project.project_src)
         if done.code != 0:
-            said_by_compose = done.stderr.lower()
-            name = next((name for words, name in _UP_FAULTS.items() if words in said_by_compose), "service_unhealthy")
-            said = [f"{service} says: {words}" for service in services if (words := self.log_tail(service))]
-            raise fault(name, f"{parse_error(done.stderr)} {' '.join(said)}")
-
-    def exec_argv(self, service: str, *argv: str) -> list[str]:
-        """Return the command that runs `argv` in a service's container, with this end's standard input."""
-        return ["docker", "exec", "--interactive", self.container(service), *argv]
+            errors = done.stderr.lower()
+            name = next((name for text, name in _UP_FAULTS.items() if text in errors), "service_unhealthy")
+            tails = [f"{service} says: {tail}" for service in services if (tail := self.log_tail(service))]
+            raise fault(name, f"{parse_error(done.stderr)} {' '.join(tails)}")
 
     def container(self, service: str) -> str:
         """Return the name that Compose gives a service's one container (no service may choose its own)."""
@@ -71,12 +66,8 @@ class Stack:
         return self.docker(["inspect", "--format", form, self.container(service)]).strip()
 
     def log_tail(self, service: str) -> str:
-        """Return the last words of a service on one line, empty where there are none."""
-        return last_words(self.programs.run(["docker", "logs", "--tail", "4", self.container(service)]))
-
-    def feed(self, service: str, source: Path, *argv: str) -> Ended:
-        """Return how a command in a service's container ended that read the file `source`. May raise ProgramError."""
-        return self.programs.feed(self.exec_argv(service, *argv), source)
+        """Return the last output of a service on one line, empty where there is none."""
+        return last_output(self.programs.run(["docker", "logs", "--tail", "4", self.container(service)]))
 
     def prove_isolation(self) -> None:
         """Raise RestoreFault (`not_isolated`) unless the engine and the containers themselves show no way out."""
@@ -94,6 +85,6 @@ class Stack:
             raise fault("not_isolated", "; ".join(leaks))
 
 
-def last_words(done: Ended) -> str:
-    """Return the end of what a program said, on one line."""
-    return " ".join(f"{done.stdout} {done.stderr}".split())[-WORDS:]
+def last_output(done: Ended) -> str:
+    """Return the end of a program's output, on one line."""
+    return " ".join(f"{done.stdout} {done.stderr}".split())[-TAIL_CHARACTERS:]

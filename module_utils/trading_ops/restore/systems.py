@@ -19,7 +19,7 @@ from . import registry_probe
 from .compare import check_registry
 from .database import Target
 from .faults import RestoreFault, fault
-from .stack import Stack, last_words
+from .stack import Stack, last_output
 
 POLL_SECONDS: Final = 2.0
 
@@ -48,19 +48,19 @@ class Time:
 
 
 def check_model(stack: Stack, model: Model, wanted: Registry, scratch: Path) -> dict[str, Any]:
-    """Return what the model said, once MLflow lists all that the manifest knows. Raises RestoreFault."""
+    """Return what the model predicts, once MLflow lists all that the manifest knows. Raises RestoreFault."""
     probe = scratch / "registry_probe.py"
     probe.write_text(next(iter(sources_of([registry_probe]).values())), encoding="utf-8")
     argv = ["python3", "-", model.registry_url, model.name, model.alias, json.dumps(dict(model.features))]
     into = stack.container(model.service)
     done = stack.programs.feed(["docker", "exec", "--interactive", *_ONE_TRY, into, *argv], probe)
-    listed, said = parse_probe(done)
+    listed, answer = parse_probe(done)
     if found := check_registry(wanted, listed):
         raise RestoreFault(*found)
-    if said["error"] or not said["prediction"] or not all(map(_is_number, said["prediction"])):
-        raise fault("model_unusable", f"{model.name}@{model.alias}: {said['error'] or said['prediction']}")
+    if answer["error"] or not answer["prediction"] or not all(map(_is_number, answer["prediction"])):
+        raise fault("model_unusable", f"{model.name}@{model.alias}: {answer['error'] or answer['prediction']}")
     version = next((item.version for item in listed.models if model.alias in item.aliases), None)
-    return {"name": model.name, "alias": model.alias, "version": version, "prediction": said["prediction"]}
+    return {"name": model.name, "alias": model.alias, "version": version, "prediction": answer["prediction"]}
 
 
 def _is_number(value: object) -> bool:
@@ -70,38 +70,45 @@ def _is_number(value: object) -> bool:
 def parse_probe(done: Ended) -> tuple[Registry, dict[str, Any]]:
     """Return what the probe printed: the registry, and `prediction` with `error`. Raises RestoreFault."""
     try:
-        said = json.loads(done.stdout.strip().splitlines()[-1])
-        return parse_registry(said), {"prediction": list(said["prediction"]), "error": str(said["error"])}
+        fields = json.loads(done.stdout.strip().splitlines()[-1])
+        return parse_registry(fields), {"prediction": list(fields["prediction"]), "error": str(fields["error"])}
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise fault("registry_differs", f"MLflow could not be asked: {last_words(done)}") from error
+        raise fault("registry_differs", f"MLflow could not be asked: {last_output(done)}") from error
 
 
-def watch_bot(
-    target: Target, stack: Stack, database: str, columns: Sequence[str], seconds: float, since: str, time: Time
-) -> dict[str, int]:
-    """Return the rows that the bot wrote after `since` (ISO 8601), by table. Raises RestoreFault (`bot_silent`).
+@dataclass(frozen=True)
+class Written:
+    """What a database has taken in after `since` (ISO 8601). columns: `schema.table.column` of its tables' times."""
 
-    columns: `schema.table.column` of each table that has to grow, with its time column. Each has to have grown in the
-    first half of the time and in the second.
+    target: Target
+    database: str
+    columns: Sequence[str]
+    since: str
+
+    def rows(self) -> dict[str, int]:
+        """Return the number of rows by table. Raises ProgramError."""
+        found = {}
+        for title in self.columns:
+            schema, table, column = title.split(".")
+            sql = f'SELECT count(*) FROM "{schema}"."{table}" WHERE "{column}" > timestamptz \'{self.since}\''
+            found[f"{schema}.{table}"] = int(self.target.value(self.database, sql))
+        return found
+
+
+def watch_bot(written: Written, stack: Stack, seconds: float, time: Time) -> dict[str, int]:
+    """Return the rows that the bot wrote, by table. Raises RestoreFault (`bot_silent`).
+
+    Each table has to have grown in the first half of the time and in the second.
     """
     time.sleep(seconds / 2)
-    half = _rows_since(target, database, columns, since)
+    half = written.rows()
     time.sleep(seconds / 2)
-    written = _rows_since(target, database, columns, since)
-    silent = [name for name, rows in written.items() if not 0 < half[name] < rows]
-    if silent or not written:
-        seen = ", ".join(f"{name}: {half[name]}, then {written[name]}" for name in silent) or "no table is asked for"
+    rows = written.rows()
+    silent = [name for name, number in rows.items() if not 0 < half[name] < number]
+    if silent or not rows:
+        seen = ", ".join(f"{name}: {half[name]}, then {rows[name]}" for name in silent) or "no table is asked for"
         raise fault("bot_silent", f"rows written in {seconds:g} s: {seen}. The bot says: {stack.log_tail('bot')}")
-    return written
-
-
-def _rows_since(target: Target, database: str, columns: Sequence[str], since: str) -> dict[str, int]:
-    found = {}
-    for title in columns:
-        schema, table, column = title.split(".")
-        sql = f'SELECT count(*) FROM "{schema}"."{table}" WHERE "{column}" > timestamptz \'{since}\''
-        found[f"{schema}.{table}"] = int(target.value(database, sql))
-    return found
+    return rows
 
 
 def wait_for_checks(
@@ -122,6 +129,6 @@ def wait_for_checks(
         timeout_seconds=timeout_seconds,
     )
     if not waited.is_stable:
-        words = by_reason((result.check.id, result.reason) for result in waited.closed_by)
-        raise fault("checks_failed", f"within {timeout_seconds:.0f} s they did not all pass: {words}")
+        reasons = by_reason((result.check.id, result.reason) for result in waited.closed_by)
+        raise fault("checks_failed", f"within {timeout_seconds:.0f} s they did not all pass: {reasons}")
     return waited.results

@@ -1,7 +1,7 @@
 """The restore test: a backup set is restored into a throw-away stack, compared, run, and removed again.
 
-Everything happens in one call on the restore host, so that what was started is removed by who started it, whatever
-becomes of the connection. What a run that was killed has left behind, the next one removes first.
+Everything happens in one call on the restore host, so that a run removes what it started, whatever becomes of the
+connection. What a run that was killed has left behind, the next one removes first.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time as _time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from ..backup.checksums import ChecksumError
 from ..backup.manifest import MANIFEST_FILE, MLFLOW, TRADING, Manifest, ManifestError, observe_files, parse_manifest
 from ..backup.manifest import file_facts as facts_of
 from ..backup.postgres import Server
-from ..backup.restic import build_repository
+from ..backup.restic import repository_of
 from ..checks.catalogue import CatalogueError
 from ..checks.prometheus import Fetch as MetricFetch
 from ..checks.prometheus import http_fetch
@@ -48,9 +49,9 @@ from .isolation import find_dangers
 from .leftovers import REMOVE_SECONDS, observe_things, present_of, remove_all
 from .lock import LOCK_FILE, RestoreTestLocked, hold, leashed
 from .request import Request, parse_request
-from .result import Report, build_result, proven_words
+from .result import Report, build_result, proven_summary
 from .stack import Stack
-from .systems import Time, check_model, wait_for_checks, watch_bot
+from .systems import Time, Written, check_model, wait_for_checks, watch_bot
 
 RETRY_SECONDS: Final = 30
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -80,9 +81,7 @@ def run_restore_test(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]
     try:
         request = parse_request(params)
         if not params["set_path"]:
-            credentials = Path(params["credentials_path"]) if params["credentials_path"] else None
-            repository = build_repository(params["repository"], Path(params["password_path"]), credentials, None)
-            tools = replace(tools, fetch=fetch_from_repository(repository, tools.free_bytes))
+            tools = replace(tools, fetch=fetch_from_repository(repository_of(params), tools.free_bytes))
     except CatalogueError as error:
         return _result("invalid", str(error), report, tools)
     except (ValueError, OSError) as error:
@@ -94,10 +93,10 @@ def ensure_tested(request: Request, tools: Tools, report: Report, dry_run: bool)
     """Return the module result of the whole test."""
     latch = read_latch(request.state_path / LATCH_FILE)
     if latch:
-        words = f"{latch.sentence()} No restore test runs on a host that is halted."
-        return _result("refused", words, report, tools, next_command="./runbook status")
+        text = f"{latch.sentence()} No restore test runs on a host that is halted."
+        return _result("refused", text, report, tools, next_command="./runbook status")
     if dry_run:
-        return _look(request, tools, report)
+        return _preview(request, tools, report)
     try:
         with hold(request.state_path / LOCK_FILE, f"{request.by}, since {report.started_at}") as lock:
             return _run(request, tools, report, leashed(lock))
@@ -109,7 +108,7 @@ def ensure_tested(request: Request, tools: Tools, report: Report, dry_run: bool)
         return _result("failed", f"interrupted: {error}", report, tools)
 
 
-def _look(request: Request, tools: Tools, report: Report) -> dict[str, Any]:
+def _preview(request: Request, tools: Tools, report: Report) -> dict[str, Any]:
     """Return what a real run would meet, as far as that can be seen without copying or starting anything."""
     checkout = request.layout.project_src
     project = _project(request, checkout, checkout, _name(tools), "dry-run")
@@ -130,7 +129,7 @@ def _run(request: Request, tools: Tools, report: Report, popen: Callable[..., An
     ends_at = tools.clock() + request.timeout_seconds
     while True:
         begun = tools.clock()
-        failures, refusal = _attempt(request, tools, report, popen, ends_at)
+        failures, refusal = _Attempt(request, tools, report, popen, ends_at).run()
         took = tools.clock() - begun
         if refusal:
             return _result("refused", refusal, report, tools)
@@ -139,106 +138,144 @@ def _run(request: Request, tools: Tools, report: Report, popen: Callable[..., An
         tools.sleep(RETRY_SECONDS)
     if failures:
         first = failures[0]
-        words = f"{first.name} ({first.fault.kind} fault): {first.detail}"
-        return _result("failed", words, report, tools, failures, first.fault.what_to_do)
-    return _result("proven", proven_words(report), report, tools)
+        text = f"{first.name} ({first.fault.kind} fault): {first.detail}"
+        return _result("failed", text, report, tools, failures, first.fault.what_to_do)
+    return _result("proven", proven_summary(report), report, tools)
 
 
-def _attempt(
-    request: Request, tools: Tools, report: Report, popen: Callable[..., Any], ends_at: float
-) -> tuple[tuple[Failure, ...], str]:
-    """Return the failures of one whole test, or why it was refused; what it made is removed, and that is proven."""
-    throw_away, secret = _name(tools), tools.token(16)
-    scratch = request.scratch_path / throw_away
-    project = _project(request, scratch / "project", scratch, throw_away, secret)
-    failures: list[Failure] = []
-    refusal = ""
-    report.begin_again()
-    with report.phase("remove leftovers", tools.clock):
-        failures += _remove(request, project, tools, report, popen)
-    if failures:
-        return by_cause(failures), ""
-    programs = _programs(project, tools, max(0.0, ends_at - tools.clock()), popen)
-    try:
-        _prepare(request, tools, scratch)
-        stack = Stack(project, programs, request.start_timeout_seconds)
-        dangers = _dangers(stack, scratch)
-        if dangers:
-            refusal = f"the restore test would not be kept apart, and nothing was started: {'; '.join(dangers)}"
-        else:
-            _test(request, tools, report, stack, scratch, secret)
-    except RestoreFault as error:
-        failures += error.failures
-    except ChecksumError as error:
-        failures.append(Failure("restore_failed", str(error)))
-    except (ProgramError, ComposeError) as error:
-        name = (
-            "time_limit" if tools.clock() >= ends_at else "restore_failed" if "ERROR:" in str(error) else "engine_away"
-        )
-        failures.append(Failure(name, str(error)))
-    except OSError as error:
-        failures.append(Failure("no_room" if error.errno in _FULL else "engine_away", f"{error}"))
-    except Interrupted as error:
-        failures.append(Failure("interrupted", str(error)))
-    except Exception as error:  # whatever it is: the stack is removed, and the report says what broke the test
-        failures.append(Failure("restore_failed", f"unexpected {type(error).__name__}: {error}"))
-    with report.phase("remove", tools.clock):
+class _Attempt:
+    """One whole test in a stack of its own. `popen` starts programs that hold the lock of the run."""
+
+    def __init__(
+        self, request: Request, tools: Tools, report: Report, popen: Callable[..., Any], ends_at: float
+    ) -> None:
+        name = _name(tools)
+        self.request, self.tools, self.report, self.popen, self.ends_at = request, tools, report, popen, ends_at
+        self.scratch, self.secret = request.scratch_path / name, tools.token(16)
+        self.project = _project(request, self.scratch / "project", self.scratch, name, self.secret)
+
+    def run(self) -> tuple[tuple[Failure, ...], str]:
+        """Return the failures, or why it was refused; what it made is removed, and that is proven."""
+        self.report.begin_again()
+        with self.phase("remove leftovers"):
+            failures = list(self.remove())
+        if failures:
+            return by_cause(failures), ""
+        failures, refusal = self.prepare_and_test()
+        with self.phase("remove"):
+            try:
+                failures += self.remove()
+            except Interrupted as error:  # no second one comes: what was begun is done again, to its end
+                failures += [Failure("interrupted", str(error)), *self.remove()]
+        return by_cause(failures), refusal
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        return self.report.phase(name, self.tools.clock)
+
+    def remove(self) -> Sequence[Failure]:
+        """Remove what this and earlier tests left, in a time of its own; return what stands in the way."""
+        programs = _programs(self.project, self.tools, REMOVE_SECONDS, self.popen)
         try:
-            failures += _remove(request, project, tools, report, popen)
-        except Interrupted as error:  # no second one comes: what was begun is done again, to its end
-            failures += [Failure("interrupted", str(error)), *_remove(request, project, tools, report, popen)]
-    return by_cause(failures), refusal
+            self.report.removed += remove_all(Stack(self.project, programs).docker, self.request.scratch_path)
+        except RestoreFault as error:
+            return error.failures
+        except (ProgramError, OSError) as error:
+            return [Failure("left_behind", f"what the test made could not be removed: {error}")]
+        return []
 
+    def prepare_and_test(self) -> tuple[list[Failure], str]:
+        """Return the failures of the test, or why it was refused. Raises nothing."""
+        tools = self.tools
+        programs = _programs(self.project, tools, max(0.0, self.ends_at - tools.clock()), self.popen)
+        stack = Stack(self.project, programs, self.request.start_timeout_seconds)
+        try:
+            _prepare(self.request, self.scratch)
+            if dangers := _dangers(stack, self.scratch):
+                text = "the restore test would not be kept apart, and nothing was started"
+                return [], f"{text}: {'; '.join(dangers)}"
+            self.test(stack)
+        except RestoreFault as error:
+            return list(error.failures), ""
+        except ChecksumError as error:
+            return [Failure("restore_failed", str(error))], ""
+        except (ProgramError, ComposeError) as error:
+            cause = "restore_failed" if "ERROR:" in str(error) else "engine_away"
+            return [Failure("time_limit" if tools.clock() >= self.ends_at else cause, str(error))], ""
+        except OSError as error:
+            return [Failure("no_room" if error.errno in _FULL else "engine_away", f"{error}")], ""
+        except Interrupted as error:
+            return [Failure("interrupted", str(error))], ""
+        except Exception as error:  # whatever it is: the stack is removed, and the report says what broke the test
+            return [Failure("restore_failed", f"unexpected {type(error).__name__}: {error}")], ""
+        return [], ""
 
-def _test(request: Request, tools: Tools, report: Report, stack: Stack, scratch: Path, secret: str) -> None:
-    """Do the whole test in a stack that was found sound. Raises RestoreFault, ProgramError, ChecksumError, OSError."""
-    layout, time = request.layout, Time(lambda: tools.now().timestamp(), tools.clock, tools.sleep)
-    with report.phase("fetch", tools.clock):
-        folder = scratch / "set"
-        tools.fetch(stack.programs, request.set_id, folder)
-    with report.phase("check the set", tools.clock):
-        manifest = _check_set(request, tools, report, folder)
-    with report.phase("start database", tools.clock):
-        stack.up(layout.database)
-        stack.prove_isolation()
-        target = Target(stack.programs, Server(stack.container(layout.database), layout.superuser))
-        check_workers(target)
-        restore_roles(target, folder / manifest.roles.file, secret)
-    for key, wanted in manifest.databases.items():
-        name = layout.databases[key]
-        with report.phase("restore", tools.clock):
-            restore_database(target, name, wanted, folder / wanted.dump.file)
-        with report.phase("compare", tools.clock):
-            seen = observe_content(target, name)
-            report.compared(key, wanted.tables, seen.tables)
-            if found := check_content(name, wanted, seen):
-                raise RestoreFault(*found)
-    with report.phase("check indexes and writing", tools.clock):
-        for name in layout.databases.values():
-            check_indexes(target, name)
-        check_insert(target, layout.databases[TRADING])
-    with report.phase("start systems", tools.clock):
-        stack.up(layout.registry)
-        stack.prove_isolation()
-    registry = manifest.databases[MLFLOW].registry
-    if registry is None:
-        raise fault("manifest_damaged", "the manifest says nothing of MLflow's experiments, runs and models")
-    with report.phase("ask the model", tools.clock):
-        report.model = check_model(stack, request.model, registry, scratch)
-    since = format_utc(tools.now())
-    with report.phase("start systems", tools.clock):
-        stack.up(*layout.systems)
-        stack.prove_isolation()
-    with report.phase("watch the bot", tools.clock):
-        columns = _time_columns(request.bot_tables, manifest)
-        rows = watch_bot(target, stack, layout.databases[TRADING], columns, request.bot_seconds, since, time)
-        report.bot = {"seconds": request.bot_seconds, "rows": rows}
-    with report.phase("evaluate checks", tools.clock):
-        url = f"http://{stack.address(layout.prometheus)}:{PROMETHEUS_PORT}"
-        ask = tools.metrics(Endpoint(url, query_timeout_seconds=request.limits.query_timeout_seconds))
-        limit = request.checks_timeout_seconds
-        results = wait_for_checks(request.checks, request.select, ask, request.limits, limit, time)
-        report.checks = [{"id": item.check.id, "outcome": item.outcome, "value": item.value} for item in results]
+    def test(self, stack: Stack) -> None:
+        """Test in a stack that was found sound. Raises RestoreFault, ProgramError, ChecksumError, OSError."""
+        folder = self.scratch / "set"
+        with self.phase("fetch"):
+            self.tools.fetch(stack.programs, self.request.set_id, folder)
+        with self.phase("check the set"):
+            manifest = _check_set(self.request, self.tools, self.report, folder)
+        target = self.restore(stack, manifest, folder)
+        self.start_systems(stack, manifest)
+        self.watch(stack, manifest, target)
+
+    def restore(self, stack: Stack, manifest: Manifest, folder: Path) -> Target:
+        """Return the server with every database of the set, each compared with the manifest."""
+        layout = self.request.layout
+        with self.phase("start database"):
+            stack.up(layout.database)
+            stack.prove_isolation()
+            target = Target(stack.programs, Server(stack.container(layout.database), layout.superuser))
+            check_workers(target)
+            restore_roles(target, folder / manifest.roles.file, self.secret)
+        for key, wanted in manifest.databases.items():
+            name = layout.databases[key]
+            with self.phase("restore"):
+                restore_database(target, name, wanted, folder / wanted.dump.file)
+            with self.phase("compare"):
+                seen = observe_content(target, name)
+                self.report.compared(key, wanted.tables, seen.tables)
+                if found := check_content(name, wanted, seen):
+                    raise RestoreFault(*found)
+        with self.phase("check indexes and writing"):
+            for name in layout.databases.values():
+                check_indexes(target, name)
+            check_insert(target, layout.databases[TRADING])
+        return target
+
+    def start_systems(self, stack: Stack, manifest: Manifest) -> None:
+        """Start MLflow and have it list and predict."""
+        with self.phase("start systems"):
+            stack.up(self.request.layout.registry)
+            stack.prove_isolation()
+        registry = manifest.databases[MLFLOW].registry
+        if registry is None:
+            raise fault("manifest_damaged", "the manifest says nothing of MLflow's experiments, runs and models")
+        with self.phase("ask the model"):
+            self.report.model = check_model(stack, self.request.model, registry, self.scratch)
+
+    def watch(self, stack: Stack, manifest: Manifest, target: Target) -> None:
+        """Start the bot and what it needs, watch it write, and have the checks pass."""
+        request, layout, tools = self.request, self.request.layout, self.tools
+        time = Time(lambda: tools.now().timestamp(), tools.clock, tools.sleep)
+        since = format_utc(tools.now())
+        with self.phase("start systems"):
+            stack.up(*layout.systems)
+            stack.prove_isolation()
+        with self.phase("watch the bot"):
+            columns = _time_columns(request.bot_tables, manifest)
+            written = Written(target, layout.databases[TRADING], columns, since)
+            rows = watch_bot(written, stack, request.bot_seconds, time)
+            self.report.bot = {"seconds": request.bot_seconds, "rows": rows}
+        with self.phase("evaluate checks"):
+            url = f"http://{stack.address(layout.prometheus)}:{PROMETHEUS_PORT}"
+            ask = tools.metrics(Endpoint(url, query_timeout_seconds=request.limits.query_timeout_seconds))
+            limit = request.checks_timeout_seconds
+            results = wait_for_checks(request.checks, request.select, ask, request.limits, limit, time)
+            self.report.checks = [
+                {"id": item.check.id, "outcome": item.outcome, "value": item.value} for item in results
+            ]
 
 
 def _check_set(request: Request, tools: Tools, report: Report, folder: Path) -> Manifest:
@@ -265,13 +302,13 @@ def _check_set(request: Request, tools: Tools, report: Report, folder: Path) -> 
             "no_room", f"{needed / 1e9:.1f} GB are needed to restore this set, fewer are free at {folder.parent}"
         )
     for item in folder.rglob("*"):
-        # Read by the services' own users, and mounted read-only; nobody else comes into the scratch directory.
+        # Read by the services' own users, and mounted read-only; no one else comes into the scratch directory.
         item.chmod(0o755 if item.is_dir() else 0o644)
     folder.chmod(0o755)
     return manifest
 
 
-def _prepare(request: Request, tools: Tools, scratch: Path) -> None:
+def _prepare(request: Request, scratch: Path) -> None:
     """Copy what the project is made of into a private directory, without the secrets that lie beside it."""
     request.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     request.scratch_path.chmod(0o700)
@@ -312,20 +349,6 @@ def _dangers(stack: Stack, scratch: Path) -> list[str]:
     """Return why the project must not start. Raises RestoreFault, ProgramError, ComposeError."""
     present = present_of(observe_things(stack.docker))
     return find_dangers(stack.configuration(), stack.project.name, str(scratch), present)
-
-
-def _remove(
-    request: Request, project: Project, tools: Tools, report: Report, popen: Callable[..., Any]
-) -> Sequence[Failure]:
-    """Remove what this and earlier tests left, in a time of its own; return what stands in the way."""
-    programs = _programs(project, tools, REMOVE_SECONDS, popen)
-    try:
-        report.removed += remove_all(Stack(project, programs).docker, request.scratch_path)
-    except RestoreFault as error:
-        return error.failures
-    except (ProgramError, OSError) as error:
-        return [Failure("left_behind", f"what the test made could not be removed: {error}")]
-    return []
 
 
 def _time_columns(tables: Sequence[str], manifest: Manifest) -> list[str]:

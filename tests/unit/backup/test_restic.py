@@ -128,7 +128,7 @@ def test_a_secret_that_belongs_to_somebody_else_is_refused(tmp_path):
     password.write_text("x\n")
     password.chmod(0o400)
     os.chown(password, 65534, 65534)
-    with pytest.raises(ValueError, match="nobody else's"):
+    with pytest.raises(ValueError, match="its owner's alone"):
         build_repository("/repo", password, None, None)
 
 

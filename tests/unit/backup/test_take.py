@@ -13,11 +13,6 @@ from trading_ops.host.programs import Ended
 from tests.unit.backup_world import World
 
 
-@pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
-
-
 def left_over(world: World) -> list[str]:
     return [path.name for path in world.scratch.glob("*") if path.name != LOCK_FILE]
 
@@ -44,13 +39,6 @@ def test_what_is_referred_to_is_taken_after_what_refers_to_it(world):
         (False, True, False),
         (False, False, True),
     ]
-
-
-def test_dump_and_counts_share_one_snapshot(world):
-    world.back_up()
-    dumps = [line for line in world.asked if "pg_dump --format" in line]
-    assert all("--snapshot=00000003-1" in line for line in dumps)
-    assert len(dumps) == 2
 
 
 def test_what_is_staged_is_private_and_gone_afterwards(world):
@@ -95,11 +83,6 @@ def test_whatever_breaks_there_is_no_set_and_nothing_is_left(world, broken, ende
     assert (seen["changed"], seen["set"]["id"], left_over(world)) == (False, "", [])
 
 
-def test_a_dump_that_breaks_ends_the_session_that_counts(world):
-    world.breaks["pg_dump"] = Ended(1, "", "pg_dump: error: out of memory")
-    assert "out of memory" in world.back_up()["summary"]
-
-
 def test_a_snapshot_with_one_file_too_short_is_no_set(world, monkeypatch):
     run = world.run
 
@@ -125,13 +108,6 @@ def test_a_database_that_is_not_there_is_refused_before_anything_is_staged(world
     assert "mlflow, trading were expected" in seen["summary"]
 
 
-@pytest.mark.parametrize("states", [[], ["exited"], ["running", "running"]])
-def test_other_than_one_running_database_is_a_failure(world, states):
-    world.engine.services["timescaledb"] = states
-    seen = world.back_up()
-    assert (seen["outcome"], "One running container" in seen["summary"]) == ("failed", True)
-
-
 def test_a_disk_without_room_for_set_and_reserve_is_refused(world):
     world.free = 1_000_900_000
     seen = world.back_up()
@@ -143,7 +119,7 @@ def test_a_disk_that_fills_during_a_dump_ends_the_backup_there(world, monkeypatc
     def fill() -> None:
         world.free = 0
 
-    monkeypatch.setattr(backup, "LOOK_EVERY_BYTES", 1000)
+    monkeypatch.setattr(backup, "CHECK_EVERY_BYTES", 1000)
     world.on_dump = fill
     seen = world.back_up()
     assert (seen["outcome"], world.snapshots, left_over(world)) == ("refused", {}, [])

@@ -39,6 +39,14 @@ def test_only_a_good_outcome_leaves_as_good(outcome):
     assert (module.warned, "warnings" in result) == (["slow"], False)
 
 
+def test_a_module_may_leave_as_good_for_other_outcomes():
+    for outcome, how in (("refused", "exit"), ("locked", "fail")):
+        module = FakeModule()
+        with pytest.raises(Ended):
+            finish(module, build_result(outcome, "One sentence."), good=EXIT_CODES.keys() - {"locked"})
+        assert module.left[0] == how
+
+
 def test_an_error_carries_its_outcome_and_the_next_command():
     plain, refused = OperationError("No."), OperationError("No.", "refused", "./runbook status")
     assert (plain.outcome, plain.next_command) == ("failed", "")

@@ -5,7 +5,7 @@ import math
 import pytest
 from trading_lab import market
 from trading_lab.faults import FaultBoard
-from trading_lab.live_connector import FAULTS, Feed, FeedMetrics, bar_as_json, build_routes
+from trading_lab.live_connector import FAULTS, Feed, FeedMetrics, Source, bar_as_json, build_routes
 from trading_lab.web import dispatch
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -17,7 +17,7 @@ class Connector:
 
     def __init__(self):
         self.faults, self.metrics = FaultBoard(FAULTS), FeedMetrics(SYMBOLS)
-        self.feed = Feed(SYMBOLS, 1.0, 60, self.faults, self.metrics, START, transport_seconds=lambda: 0.03)
+        self.feed = Feed(Source(SYMBOLS, 1.0, 60, lambda: 0.03), self.faults, self.metrics, START)
         self.routes = build_routes(self.feed, self.faults, self.metrics)
         self.now = START
 

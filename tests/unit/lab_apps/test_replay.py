@@ -5,7 +5,7 @@ import pytest
 from trading_lab.exchange import feed_price
 from trading_lab.faults import FaultBoard
 from trading_lab.http_json import CallFailed
-from trading_lab.live_connector import FAULTS, Feed, FeedMetrics
+from trading_lab.live_connector import FAULTS, Feed, FeedMetrics, Source
 from trading_lab.market import Bar
 from trading_lab.replay import Replay, collect
 
@@ -27,7 +27,7 @@ def test_a_symbol_with_hardly_any_history_is_not_in_the_feed():
 
 def test_a_feed_of_the_replay_serves_it_as_if_it_came_now():
     metrics = FeedMetrics(REPLAY.symbols)
-    feed = Feed(REPLAY.symbols, 1.0, 60, FaultBoard(FAULTS), metrics, START, lambda: 0.03, bar_at=REPLAY.bar)
+    feed = Feed(Source(REPLAY.symbols, 1.0, 60, lambda: 0.03, REPLAY.bar), FaultBoard(FAULTS), metrics, START)
     now = START
     while now < START + 5:
         feed.step(now)

@@ -13,10 +13,12 @@ class FakeDocker:
         self.volumes: set[str] = set()
         self.networks: dict[str, str] = {}
         self.copied: dict[str, bytes] = {}
+        self.addresses: dict[str, str] = {}
         self.refuses_to_start: set[str] = set()
 
     def add(self, machine: Machine, state: str, networks: tuple[str, ...] = (NETWORK,)) -> None:
         self.containers[machine.name] = Observed(state, specification(machine), networks)
+        self.addresses[machine.name] = machine.address
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout_seconds: float = 0) -> str:
         match list(argv)[1:]:
@@ -37,6 +39,7 @@ class FakeDocker:
                 self._set(name, self.containers[name].state, (network,))
             case ["rm", "--force", "--volumes", name]:
                 del self.containers[name]
+                self.addresses.pop(name, None)
             case ["volume", "rm", "--force", name]:
                 self.volumes.discard(name)
             case ["network", "ls", *_]:
@@ -51,7 +54,10 @@ class FakeDocker:
 
     def _create(self, options: Sequence[str]) -> None:
         name = options[options.index("--name") + 1]
+        address = options[options.index("--ip") + 1]
         assert name not in self.containers, "a real engine refuses a second container of this name"
+        assert address not in self.addresses.values(), "a real engine refuses to start a second one at this address"
+        self.addresses[name] = address
         label = next(option for option in options if option.startswith(f"{SPECIFICATION_LABEL}="))
         self.containers[name] = Observed("created", label.partition("=")[2], (NETWORK,))
         self.volumes |= {

@@ -10,7 +10,7 @@ import yaml
 
 from lab import estate, images, machines, state
 from lab.estate import HOSTS, LabHost, Probe, group_by_hosts, parse_probe
-from lab.machines import EstateError, Machine
+from lab.machines import EstateError, Machine, Observed
 
 HOST_IMAGE, APP_IMAGE = "trading-core-lab/host:abc", "trading-core-lab/app:abc"
 REFERENCES = {name: f"trading-core-lab/{name}:abc" for name in images.IMAGES}
@@ -81,6 +81,17 @@ def test_what_another_checkout_made_is_replaced_and_that_is_said(docker, wanted,
     assert said == ["venue: replaced, it was made from other sources or keys than this checkout's"]
 
 
+def test_a_lab_of_the_old_names_is_cleared_before_its_addresses_are_given_away(docker, wanted, said):
+    old = machines.build_host("homelab1", "172.29.77.11", HOST_IMAGE, "key")
+    docker.add(old, "running")
+    docker.containers["bench01"] = Observed("running", "", ("trading-core-bench",))
+    docker.volumes = {"trading-core-lab-homelab1"}
+    estate.ensure_machines(wanted, {}, said.append)
+    assert docker.containers.keys() == {"bench01", *(machine.name for machine in wanted)}
+    assert "trading-core-lab-homelab1" not in docker.volumes
+    assert said[0] == "removed, of an older lab: homelab1"
+
+
 def test_one_host_that_does_not_start_is_named_and_the_others_still_get_their_turn(docker, wanted, said):
     docker.refuses_to_start = {"lab2"}
     with pytest.raises(EstateError, match="lab2"):
@@ -95,8 +106,8 @@ def test_each_image_is_read_once_for_all_hosts_that_lack_it():
 
 
 @pytest.mark.parametrize("answer", ["", "26.1.5\n", "26.1.5\nnot a number\n", "\n\n"])
-def test_an_answer_cut_short_is_trouble_and_not_zero_containers(answer):
-    assert "unreadable" in parse_probe(answer).trouble
+def test_an_answer_cut_short_is_an_error_and_not_zero_containers(answer):
+    assert "unreadable" in parse_probe(answer).error
 
 
 def test_a_whole_answer_is_engine_containers_and_images():
@@ -105,7 +116,7 @@ def test_a_whole_answer_is_engine_containers_and_images():
 
 
 def test_a_host_that_is_never_ready_ends_with_its_last_word(tmp_path, monkeypatch):
-    monkeypatch.setattr(estate, "probe_host", lambda *_: Probe(trouble="Connection refused"))
+    monkeypatch.setattr(estate, "probe_host", lambda *_: Probe(error="Connection refused"))
     with pytest.raises(EstateError, match=r"lab1 was not ready within 0 s: Connection refused"):
         estate.wait_for_host(tmp_path, "lab1", ready_timeout_seconds=0)
 
@@ -122,12 +133,12 @@ def row(docker, wanted, probe: Probe | None, state_word: str = "running") -> tup
     return estate.host_row(HOST, machines.observe_machines(), by_name, probes, REFERENCES)
 
 
-def test_a_host_without_trouble_has_an_empty_last_column(docker, wanted):
+def test_a_host_without_an_error_has_an_empty_last_column(docker, wanted):
     assert row(docker, wanted, GOOD) == ("lab2", "172.29.77.12", "running", "26.1.5", "2", "")
 
 
 def test_a_host_that_does_not_answer_is_unknown_and_never_zero(docker, wanted):
-    shown = row(docker, wanted, Probe(trouble="Connection timed out"))
+    shown = row(docker, wanted, Probe(error="Connection timed out"))
     assert shown[3:] == ("unknown", "unknown", "Connection timed out")
 
 
@@ -149,7 +160,7 @@ def test_status_of_nothing_is_not_up_and_says_what_to_type(docker, tmp_path, sai
 
 
 def test_the_table_lines_up():
-    assert estate.format_table([("host", "state"), ("lab1", "up")]) == ["host      state", "lab1  up"]
+    assert estate.format_table([("host", "state"), ("lab1", "up")]) == ["host  state", "lab1  up"]
 
 
 def test_the_venue_that_refuses_on_purpose_still_answers():
@@ -161,7 +172,7 @@ def test_the_venue_that_refuses_on_purpose_still_answers():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Down) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert estate.outside_trouble(replace(estate.VENUE, address="127.0.0.1", port=server.server_port)) == ""
+        assert estate.outside_error(replace(estate.VENUE, address="127.0.0.1", port=server.server_port)) == ""
 
 
 def test_a_venue_that_is_not_there_is_named():

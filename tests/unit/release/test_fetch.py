@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trading_ops.release.fetch import ensure_fetched
+from trading_ops.release.fetch import Wanted, ensure_fetched
 from trading_ops.release.images import Image
 
 from tests.unit.release.test_images import BOT, NEW, OLD, FakeImages
@@ -25,7 +25,7 @@ class FakeRepository:
 
 def fetch(tmp_path, images, *names, bundle=None, references=(), pins=(), dry_run=False):
     repository = FakeRepository(tmp_path, *names)
-    return ensure_fetched(repository, images, NAME, bundle, references, pins, dry_run), repository
+    return ensure_fetched(repository, images, Wanted(NAME, bundle, references, pins), dry_run), repository
 
 
 def test_what_is_here_is_left_alone(tmp_path):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from trading_ops.compose.config import ComposeError, Service
 from trading_ops.compose.plan import Container
-from trading_ops.release.plan import Rules, Seen, parse_seen, plan_stack, touched_by
+from trading_ops.release.plan import ObservedStack, Rules, Seen, parse_seen, plan_stack, touched_by
 
 RULES = Rules(("bot",), "live_connector", ())
 ROOT = "/opt/ai_trading_core"
@@ -37,7 +37,9 @@ def seen(name, config_hash="h1", image_id="id:app:1", state="running", binds=(),
 def decide(services, containers, desired=(), changed=(), rules=RULES, known=None):
     named = {item.name: item for item in services}
     known = {item.container.service for item in containers} if known is None else known
-    return plan_stack(named, known, containers, set(desired), set(changed), lambda reference: f"id:{reference}", rules)
+    present = {name: service(name) for name in known}
+    stack = ObservedStack("x", containers, named, present, set(desired), rules)
+    return plan_stack(stack, set(changed), lambda reference: f"id:{reference}")
 
 
 def actions(plan):
@@ -46,7 +48,7 @@ def actions(plan):
 
 def test_what_runs_as_configured_is_left_alone():
     plan = decide([service("gui")], [seen("gui")])
-    assert (actions(plan), plan.up, plan.restart, plan.refusals) == ({"gui": "none"}, ("gui",), (), ())
+    assert (actions(plan), plan.to_run, plan.restart, plan.refusals) == ({"gui": "none"}, ("gui",), (), ())
 
 
 @pytest.mark.parametrize("wanted", [service("gui", "h2"), service("gui", image="app:2")])
@@ -56,12 +58,12 @@ def test_another_configuration_or_image_recreates_what_runs(wanted):
 
 def test_what_is_stopped_stays_stopped_and_takes_the_release_later():
     plan = decide([service("gui", "h2"), service("new")], [seen("gui", state="exited")])
-    assert (actions(plan), plan.up) == ({"gui": "later"}, ())
+    assert (actions(plan), plan.to_run) == ({"gui": "later"}, ())
 
 
 def test_what_crashed_although_somebody_started_it_is_not_left_down():
     plan = decide([service("gui")], [seen("gui", state="exited")], desired=["gui"])
-    assert (actions(plan), plan.up) == ({"gui": "start"}, ("gui",))
+    assert (actions(plan), plan.to_run) == ({"gui": "start"}, ("gui",))
 
 
 def test_a_service_that_only_reads_changed_files_is_started_again():
@@ -93,10 +95,10 @@ def test_a_bot_that_runs_and_would_be_touched_forbids_the_release(wanted, change
 
 def test_a_bot_is_never_started_or_recreated_and_one_that_is_left_alone_forbids_nothing():
     plan = decide([service("bot"), service("gui", "h2")], [seen("bot"), seen("gui")], desired=["bot"])
-    assert (plan.up, plan.refusals) == (("gui",), ())
+    assert (plan.to_run, plan.refusals) == (("gui",), ())
     assert actions(plan) == {"gui": "recreate", "bot": "later"}
     stopped = decide([service("bot", "h2")], [seen("bot", state="exited")], desired=["bot"])
-    assert (stopped.up, stopped.refusals) == ((), ())
+    assert (stopped.to_run, stopped.refusals) == ((), ())
 
 
 def test_a_service_that_needs_a_bot_forbids_the_release_where_that_would_start_it():
@@ -147,7 +149,7 @@ def test_a_one_shot_that_only_others_need_does_not_run_again():
     ]
     plan = decide(services, [seen("am_init", state="exited"), seen("alertmanager"), seen("grafana")])
     assert actions(plan) == {"am_init": "later", "alertmanager": "none", "grafana": "recreate"}
-    assert (plan.up, plan.touched) == (("alertmanager", "grafana"), ("grafana",))
+    assert (plan.to_run, plan.touched) == (("alertmanager", "grafana"), ("grafana",))
 
 
 def test_an_incomplete_description_is_unknown():

@@ -222,7 +222,7 @@ def test_a_database_that_is_there_and_empty_is_used_as_it_is(world):
 def test_a_folder_of_artifacts_that_cannot_be_looked_at_is_not_taken_for_an_empty_one(world, listing):
     world.listing = listing
     seen = world.restore()
-    assert (seen["outcome"], "could not be looked at" in seen["summary"]) == ("failed", True)
+    assert (seen["outcome"], "could not be read" in seen["summary"]) == ("failed", True)
     assert not [sql for sql in world.asked if sql.startswith("CREATE")]
 
 
@@ -254,7 +254,7 @@ def test_without_the_same_id_twice_nothing_is_even_looked_at(world, confirmed):
     [
         (lambda world: world.databases.update(trading=empty_database(tables=TABLES_THERE)), "trading is not empty"),
         (lambda world: world.databases.update(mlflow=empty_database(tables=TABLES_THERE)), "mlflow is not empty"),
-        (lambda world: world.databases.update(trading=empty_database(sessions=1)), "connected to database trading"),
+        (lambda world: world.databases.update(trading=empty_database(sessions=1)), "Database trading has sessions"),
         (lambda world: world.artifacts.update(old=b"x"), "/mlartifacts in MLflow's container is not empty"),
         (lambda world: world.artifacts.update(old=b"x" * 3_000_000), "/mlartifacts in MLflow's container is not empty"),
         (lambda world: world.states.update(mlflow="running"), "not to run"),

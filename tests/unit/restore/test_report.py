@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from trading_ops.restore.plots import draw_history
 from trading_ops.restore.report import write_report
 
 RESULT = {
@@ -154,14 +153,3 @@ def test_a_time_that_makes_no_sense_is_unknown(tmp_path, value):
     assert "| recovery time \\(RTO\\) | unknown |" in (tmp_path / NAME / "report.md").read_text().replace(
         "(RTO)", "\\(RTO\\)"
     )
-
-
-def test_the_history_is_drawn_the_same_for_the_same_tests_and_shows_a_point_for_each():
-    records = [EARLIER, RESULT, {**RED, "rpo_seconds": None}]
-    picture = draw_history(records)
-    assert picture == draw_history(records)
-    assert picture.startswith("<svg")
-    assert (
-        "<script" not in picture and "http://" not in re.sub(r'(xmlns\S*|rdf:\S*)="[^"]*"', "", picture).split("<g")[-1]
-    )
-    assert draw_history([]).startswith("<svg")

@@ -3,25 +3,11 @@ from dataclasses import replace
 import pytest
 from trading_ops.backup.checksums import Table
 from trading_ops.host.connection_end import Interrupted
-from trading_ops.host.programs import Ended, ProgramError
+from trading_ops.host.programs import Ended
 from trading_ops.restore import trial as restore_test
 from trading_ops.restore.lock import LOCK_FILE, hold
-from trading_ops.restore.trial import run_restore_test
 
-from tests.unit.restore_world import ROUTES, World
-
-
-@pytest.fixture
-def world(tmp_path):
-    return World(tmp_path)
-
-
-def names(result):
-    return [failure["name"] for failure in result["failures"]]
-
-
-def position(world, part):
-    return next(place for place, words in enumerate(world.commands) if part in words)
+from tests.unit.restore_world import names
 
 
 def test_a_good_backup_is_proven_with_all_that_was_seen_and_nothing_is_left(world):
@@ -37,35 +23,6 @@ def test_a_good_backup_is_proven_with_all_that_was_seen_and_nothing_is_left(worl
     assert len(result["manifest_sha256"]) == 64
     assert "2 tables with 9 rows are equal" in result["summary"]
     assert world.left() == []
-
-
-def test_timescaledbs_order_is_kept_and_nothing_runs_before_the_rows_are_compared(world):
-    world.test()
-    order = [
-        "max_background_workers",
-        "psql --no-psqlrc --quiet --username=postgres --dbname=postgres",
-        "trading: CREATE EXTENSION timescaledb VERSION '2.19.3'",
-        "trading: SELECT timescaledb_pre_restore()",
-        "pg_restore --exit-on-error",
-        "trading: SELECT timescaledb_post_restore()",
-        'FROM "public"."bars"',
-        "pg_amcheck",
-        "-- mlflow",
-        "python3 -",
-        "-- exchange live_connector prometheus bot",
-    ]
-    places = [position(world, part) for part in order]
-    assert places == sorted(places)
-
-
-def test_the_two_databases_are_restored_and_compared_each_by_itself(world):
-    world.test()
-    assert [words for words in world.commands if "DROP DATABASE" in words] == [
-        'postgres: DROP DATABASE IF EXISTS "trading" WITH (FORCE)',
-        'postgres: DROP DATABASE IF EXISTS "mlflow" WITH (FORCE)',
-    ]
-    assert 'postgres: CREATE DATABASE "mlflow" TEMPLATE template0 OWNER "mlflow"' in world.commands
-    assert not [words for words in world.commands if words.startswith("mlflow: ") and "_restore()" in words]
 
 
 def test_secrets_of_production_are_not_copied_and_those_of_the_test_are_on_no_command_line(world):
@@ -180,13 +137,6 @@ def test_a_program_that_fails_has_the_name_of_its_cause(world, part, stderr, nam
     assert world.left() == []
 
 
-@pytest.mark.parametrize("prediction", [["buy"], [[0.5]], [True], [None], []])
-def test_a_model_that_answers_with_no_number_is_unusable_and_nothing_is_left(world, prediction):
-    world.prediction = prediction
-    assert names(world.test()) == ["model_unusable"]
-    assert world.left() == []
-
-
 def test_whatever_breaks_the_test_is_said_and_nothing_is_left(world, monkeypatch):
     def broken(*_):
         raise TypeError("nobody thought of it")
@@ -196,83 +146,6 @@ def test_whatever_breaks_the_test_is_said_and_nothing_is_left(world, monkeypatch
     assert (result["outcome"], names(result)) == ("failed", ["restore_failed"])
     assert "unexpected TypeError: nobody thought of it" in result["summary"]
     assert world.left() == []
-
-
-def test_roles_that_are_there_already_are_no_failure(world):
-    world.breaks["psql --no-psqlrc --quiet --user"] = Ended(
-        0, "", 'psql:<stdin>:14: ERROR:  role "postgres" already exists'
-    )
-    assert world.test()["outcome"] == "proven"
-
-
-@pytest.mark.parametrize(
-    ("part", "lines", "name"),
-    [
-        ("SHOW timescaledb.restoring", ["off"], "pre_restore_failed"),
-        ("timescaledb_pre_restore", ProgramError("psql ended: ERROR: no function"), "pre_restore_failed"),
-        ("timescaledb_post_restore", ProgramError("psql ended: ERROR: it broke"), "post_restore_failed"),
-        ("pg_available_extension_versions", ["2.20.0"], "extension_version"),
-        ("max_background_workers", ["16"], "workers_on"),
-        ("restore_test.inserted')", ["0"], "insert_failed"),
-        ("restore_test.inserted')", [], "insert_failed"),
-        ("DO $do$\nDECLARE", ProgramError("psql ended: ERROR: invalid INSERT on the root table"), "insert_failed"),
-        (
-            "relkind",
-            ProgramError("psql ended in the middle of an answer: ERROR: invalid page in block 0"),
-            "restore_failed",
-        ),
-        ("relkind", ["garbage"], "restore_failed"),
-        ("count(*) FROM", ["7"], "bot_silent"),
-    ],
-)
-def test_a_database_that_answers_otherwise_has_the_name_of_its_cause(world, part, lines, name):
-    world.answers[part] = lines
-    result = world.test(timeout_seconds=60)
-    assert names(result) == [name], result["summary"]
-    assert world.left() == []
-
-
-def test_amcheck_that_finds_something_is_told_from_amcheck_that_did_not_run(world):
-    world.breaks["pg_amcheck"] = Ended(2, "btree index bars_pkey: item order invariant violated", "")
-    assert names(world.test()) == ["index_damaged"]
-    world.breaks["pg_amcheck"] = Ended(1, "", "pg_amcheck: error: connection refused")
-    assert names(world.test(timeout_seconds=10)) == ["engine_away"]
-
-
-@pytest.mark.parametrize(
-    "lie",
-    [
-        lambda world: setattr(world, "is_internal", False),
-        lambda world: setattr(world, "routes", ROUTES + "eth0\t00000000\t010012AC\n"),
-        lambda world: setattr(world, "routes", ""),
-    ],
-)
-def test_a_stack_that_has_a_way_out_once_it_runs_is_stopped_at_its_first_service(world, lie):
-    lie(world)
-    result = world.test()
-    assert names(result) == ["not_isolated"]
-    assert not [words for words in world.commands if "-- mlflow" in words]
-    assert world.left() == []
-
-
-@pytest.mark.parametrize(("most", "seen"), [(0, "0, then 0"), (9, "9, then 9")])
-def test_a_bot_that_never_writes_or_stops_writing_half_way_is_silent(world, most, seen):
-    world.rows_at_most = most
-    result = world.test()
-    assert names(result) == ["bot_silent"]
-    assert f"public.bars: {seen}" in result["summary"]
-
-
-def test_a_table_that_the_backup_does_not_know_cannot_show_that_the_bot_works(world):
-    assert names(world.test(bot_tables=("trades",))) == ["bot_silent"]
-
-
-def test_a_check_that_does_not_pass_in_time_is_named(world):
-    (query,) = [query for query in world.prometheus.values if query.startswith("sum by")]
-    world.prometheus.values[query] = [({"symbol": "BTCUSDT"}, "0"), ({"symbol": "ETHUSDT"}, "1")]
-    result = world.test()
-    assert names(result) == ["checks_failed"]
-    assert "feed_bars" in result["summary"]
 
 
 def test_a_data_fault_is_final_at_once(world):
@@ -375,15 +248,6 @@ def test_a_backup_of_empty_tables_is_never_good(world):
     world.manifest = replace(world.manifest, databases=dict(world.manifest.databases) | {"trading": empty})
     world.write_manifest()
     assert names(world.test()) == ["empty_database"]
-
-
-def params(**more):
-    usual = dict.fromkeys(["set", "set_path", "repository", "credentials_path", "by"], "")
-    return usual | {"password_path": "/nowhere", "checks": [], "checks_select": {}, "bot_tables": ["bars"]} | more
-
-
-def test_a_catalogue_without_a_check_and_a_repository_without_a_password_are_refused_before_anything_is_done():
-    assert run_restore_test(params(), False)["outcome"] == "invalid"
 
 
 def test_an_interruption_is_not_taken_for_an_ordinary_failure():

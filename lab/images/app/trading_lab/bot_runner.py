@@ -218,11 +218,16 @@ def run(environment: Mapping[str, str], stopping: threading.Event) -> int:
     )
     if champion is not None and history:
         trader.warm_up(history, settings_file.current(), champion.model)
-        _Loop(configuration, settings_file, reader, trader, metrics, state, champion).run(stopping)
+        _Loop(configuration, settings_file, reader, trader, metrics, state).run(champion, stopping)
         if not stopping.is_set():
             print("bot: crashes (CRASH_LOOP=1)", flush=True)
             return EXIT_CRASHED
     state.phase = "stopping"
+    return _withdraw(trader, journal)
+
+
+def _withdraw(trader: Trader, journal: DatabaseJournal) -> int:
+    """Cancel what is open at the venue; returns the exit code for what the venue confirms."""
     is_flat = trader.withdraw_for_good(_WITHDRAW_SECONDS, time.sleep)
     journal.close(0.5)
     if not is_flat:
@@ -243,14 +248,13 @@ class _Loop:
         trader: Trader,
         metrics: BotMetrics,
         state: State,
-        champion: Champion,
     ) -> None:
         self._configuration, self._settings_file, self._reader = configuration, settings_file, reader
         self._trader, self._metrics, self._state = trader, metrics, state
+
+    def run(self, champion: Champion, stopping: threading.Event) -> None:
         self._use(champion)
         self._model_checked_at = time.monotonic()
-
-    def run(self, stopping: threading.Event) -> None:
         self._state.phase, self._state.last_bar_at = "trading", time.monotonic()
         poll_seconds, log = self._reader.bar_seconds / 2, ChangedLines()
         while not stopping.wait(poll_seconds):

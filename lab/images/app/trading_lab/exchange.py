@@ -185,13 +185,59 @@ def _parse_order(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return {"client": client, "symbol": symbol, "side": side, "kind": kind, "quantity": quantity, "price": price}
 
 
+class _Desk:
+    """Answers for the venue; while it is down or slow, so are the answers to who trades."""
+
+    def __init__(self, venue: Venue, faults: FaultBoard, clock: Callable[[], float]) -> None:
+        self._venue, self._faults, self._clock = venue, faults, clock
+
+    def place(self, request: Request, arrived: float) -> Response:
+        # An order that reaches a venue that is down is recorded too: it was sent, and that is the question.
+        rejects = self._faults.parameters("reject") is not None
+        refused = "unavailable" if self._is_down() else "rejected" if rejects else None
+        slips = self._faults.parameters("slippage") or {"percent": 0.0, "mode": ""}
+        percent = float(slips["percent"]) if slips["mode"] in ("", request.body.get("mode")) else 0.0
+        order = self._venue.place(request.body, arrived, refused, percent / 100)
+        if self._is_down():
+            return DOWN
+        return Response({"order_id": order.order_id, "status": order.status, "price": order.price})
+
+    def cancel(self, request: Request, arrived: float) -> Response:
+        if self._is_down():
+            return DOWN
+        order_id = request.path["order_id"]
+        status = self._venue.cancel(order_id, str(request.body.get("client", "")), arrived)
+        filled = self._venue.filled(order_id)
+        return Response({"order_id": order_id, "status": status, "price": filled.price if filled else None})
+
+    def cancel_all(self, request: Request, arrived: float) -> Response:
+        if self._is_down():
+            return DOWN
+        return Response({"cancelled": self._venue.cancel_all(str(request.body.get("client", "")), arrived)})
+
+    def open_orders(self, request: Request, arrived: float) -> Response:
+        if self._is_down():
+            return DOWN
+        orders = self._venue.open_orders(request.query.get("client"), arrived)
+        return Response({"orders": [{"client": order.client, **_shown(order)} for order in orders]})
+
+    def record(self, request: Request) -> Response:
+        query = request.query
+        entries = self._venue.record(query.get("since", ""), query.get("client"), query.get("kind"))
+        return Response({"now": iso_utc(self._clock()), "records": entries})
+
+    def health(self, _: Request) -> Response:
+        return Response({"down": self._is_down()})
+
+    def _is_down(self) -> bool:
+        return self._faults.parameters("down") is not None
+
+
 def build_routes(
     venue: Venue, faults: FaultBoard, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> list[Route]:
     """The venue's HTTP interface. Its record, health and admin pages answer whatever fault is on."""
-
-    def is_down() -> bool:
-        return faults.parameters("down") is not None
+    desk = _Desk(venue, faults, clock)
 
     def trading(answer: Callable[[Request, float], Response]) -> Callable[[Request], Response]:
         """The answer, given late where the venue is slow: by then a client may have hung up."""
@@ -205,47 +251,13 @@ def build_routes(
 
         return answer_with_faults
 
-    def place(request: Request, arrived: float) -> Response:
-        # An order that reaches a venue that is down is recorded too: it was sent, and that is the question.
-        refused = "unavailable" if is_down() else "rejected" if faults.parameters("reject") is not None else None
-        slips = faults.parameters("slippage") or {"percent": 0.0, "mode": ""}
-        percent = float(slips["percent"]) if slips["mode"] in ("", request.body.get("mode")) else 0.0
-        order = venue.place(request.body, arrived, refused, percent / 100)
-        if is_down():
-            return DOWN
-        return Response({"order_id": order.order_id, "status": order.status, "price": order.price})
-
-    def cancel(request: Request, arrived: float) -> Response:
-        if is_down():
-            return DOWN
-        order_id = request.path["order_id"]
-        status = venue.cancel(order_id, str(request.body.get("client", "")), arrived)
-        filled = venue.filled(order_id)
-        return Response({"order_id": order_id, "status": status, "price": filled.price if filled else None})
-
-    def cancel_all(request: Request, arrived: float) -> Response:
-        if is_down():
-            return DOWN
-        return Response({"cancelled": venue.cancel_all(str(request.body.get("client", "")), arrived)})
-
-    def open_orders(request: Request, arrived: float) -> Response:
-        if is_down():
-            return DOWN
-        orders = venue.open_orders(request.query.get("client"), arrived)
-        return Response({"orders": [{"client": order.client, **_shown(order)} for order in orders]})
-
-    def record(request: Request) -> Response:
-        query = request.query
-        entries = venue.record(query.get("since", ""), query.get("client"), query.get("kind"))
-        return Response({"now": iso_utc(clock()), "records": entries})
-
     return [
-        Route("GET", "/health", lambda _: Response({"down": is_down()})),
-        Route("POST", "/orders", trading(place)),
-        Route("POST", "/orders/cancel-all", trading(cancel_all)),
-        Route("POST", "/orders/(?P<order_id>[^/]+)/cancel", trading(cancel)),
-        Route("GET", "/orders/open", trading(open_orders)),
-        Route("GET", "/record", record),
+        Route("GET", "/health", desk.health),
+        Route("POST", "/orders", trading(desk.place)),
+        Route("POST", "/orders/cancel-all", trading(desk.cancel_all)),
+        Route("POST", "/orders/(?P<order_id>[^/]+)/cancel", trading(desk.cancel)),
+        Route("GET", "/orders/open", trading(desk.open_orders)),
+        Route("GET", "/record", desk.record),
         *fault_routes(faults),
     ]
 

@@ -91,25 +91,27 @@ class Message:
     bar: Bar | None
 
 
+@dataclass(frozen=True)
+class Source:
+    """What comes from the venue: bars of these symbols, the last `history_bars` of them at once, each with a delay."""
+
+    symbols: tuple[str, ...]
+    bar_seconds: float
+    history_bars: int
+    transport_seconds: Callable[[], float]
+    bar_at: BarAt = market.bar
+
+
 class Feed:
     """The connection to the venue and the bars it has brought.
 
     step() does everything that is due by a given time, so a test needs no clock and no sleep.
     """
 
-    def __init__(
-        self,
-        symbols: Sequence[str],
-        bar_seconds: float,
-        history_bars: int,
-        faults: FaultBoard,
-        metrics: FeedMetrics,
-        now: float,
-        transport_seconds: Callable[[], float],
-        bar_at: BarAt = market.bar,
-    ) -> None:
-        self.symbols, self.bar_seconds, self._bar_at = tuple(symbols), bar_seconds, bar_at
-        self._faults, self._metrics, self._transport_seconds = faults, metrics, transport_seconds
+    def __init__(self, source: Source, faults: FaultBoard, metrics: FeedMetrics, now: float) -> None:
+        self.symbols, bar_seconds, history_bars = source.symbols, source.bar_seconds, source.history_bars
+        self.bar_seconds, self._bar_at, self._transport_seconds = bar_seconds, source.bar_at, source.transport_seconds
+        self._faults, self._metrics = faults, metrics
         self._interval = bar_seconds / MESSAGES_PER_BAR
         last = market.last_open_time(now, bar_seconds)
         self._next_message = round((last + bar_seconds) / self._interval) + 1
@@ -118,10 +120,10 @@ class Feed:
         self._lock = threading.Lock()
         self._bars: dict[str, deque[Bar]] = {
             symbol: deque(
-                (bar_at(symbol, last - bar_seconds * age, bar_seconds) for age in reversed(range(history_bars))),
+                (self._bar_at(symbol, last - bar_seconds * age, bar_seconds) for age in reversed(range(history_bars))),
                 maxlen=max(history_bars, 1),
             )
-            for symbol in symbols
+            for symbol in self.symbols
         }
 
     def bars(self, symbol: str, limit: int) -> list[Bar]:
@@ -249,16 +251,14 @@ def main() -> None:
         if not symbols:
             raise SystemExit("live_connector: the database holds no bars to play again")
     faults, metrics = FaultBoard(FAULTS), FeedMetrics(symbols)
-    feed = Feed(
-        symbols,
+    source = Source(
+        tuple(symbols),
         float(os.environ.get("BAR_SECONDS", "1")),
         int(os.environ.get("HISTORY_BARS", "3600")),
-        faults,
-        metrics,
-        time.time(),
         transport_seconds=lambda: random.lognormvariate(math.log(0.025), 0.5),
         bar_at=bar_at,
     )
+    feed = Feed(source, faults, metrics, time.time())
     server = start_server(int(os.environ.get("PORT", "8000")), build_routes(feed, faults, metrics))
     print(f"live_connector: {', '.join(symbols)}, a bar every {feed.bar_seconds:g} s", flush=True)
     due = time.time()

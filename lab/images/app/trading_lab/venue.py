@@ -1,4 +1,4 @@
-"""The bot's side of the venue: the orders of one client, and nobody else's."""
+"""The bot's side of the venue: the orders of one client, and no other's."""
 
 from __future__ import annotations
 

@@ -78,45 +78,51 @@ def dispatch(routes: Sequence[Route], method: str, target: str, body: bytes, aut
     return Response({"error": f"{method} {parts.path} is not known here"}, 404)
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    server: _Server
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > _LARGEST_BODY_BYTES:
+            response = Response({"error": "the body is too large"}, 413)
+            self.close_connection = True
+        else:
+            asks = self.headers.get("Authorization") or ""
+            response = dispatch(self.server.routes, self.command, self.path, self.rfile.read(length), asks)
+        if response.status is None:
+            self.close_connection = True
+            return
+        content = response.content
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (the names the base class calls)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are not logged: a container's log is evidence, polling would drown it."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, routes: Sequence[Route]) -> None:
+        super().__init__(("", port), _Handler)
+        self.routes = routes
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a client that left early is no fault
+            super().handle_error(request, client_address)
+
+
 def start_server(port: int, routes: Sequence[Route]) -> ThreadingHTTPServer:
     """A server on that port, already answering in a thread of its own."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 30
-
-        def _answer(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            if length > _LARGEST_BODY_BYTES:
-                response = Response({"error": "the body is too large"}, 413)
-                self.close_connection = True
-            else:
-                asks = self.headers.get("Authorization") or ""
-                response = dispatch(routes, self.command, self.path, self.rfile.read(length), asks)
-            if response.status is None:
-                self.close_connection = True
-                return
-            content = response.content
-            self.send_response(response.status)
-            self.send_header("Content-Type", response.content_type)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (the names the base class calls)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Requests are not logged: a container's log is evidence, polling would drown it."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            if not isinstance(sys.exception(), ConnectionError):  # a client that left early is no fault
-                super().handle_error(request, client_address)
-
-    server = Server(("", port), Handler)
+    server = _Server(port, routes)
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
     return server
 
