@@ -38,7 +38,7 @@ class Server(ThreadingHTTPServer):
         self.values = FakePrometheus(FakeTime(), *CHECKS).values
         self.status, self.text, self.location, self.drip = 200, b"", "", False
         self.seen: list[tuple[str, dict[str, str]]] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
 
     @property
     def url(self) -> str:

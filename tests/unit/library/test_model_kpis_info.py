@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def registry() -> Iterator[Registry]:
     server = Registry()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
@@ -81,7 +81,7 @@ def test_a_refusal_carries_the_registrys_own_words(registry, capsys):
 
 def test_a_redirect_is_not_followed_and_carries_no_token(registry, capsys, tmp_path):
     other = Registry()
-    threading.Thread(target=other.serve_forever, daemon=True).start()
+    threading.Thread(target=other.serve_forever, args=[0.01], daemon=True).start()
     (tmp_path / "token").write_text("abc\n")
     registry.status, registry.location = 302, other.url
     assert ask(capsys, registry.url, token_path=str(tmp_path / "token"))["outcome"] == "unknown"

@@ -26,7 +26,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.got: list[dict[str, Any]] = []
         self.released = threading.Event()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
 
     def url(self, channel: str) -> str:
         return f"{channel}=json://127.0.0.1:{self.server_port}/{channel}"

@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def venue() -> Iterator[Venue]:
     server = Venue()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
@@ -79,7 +79,7 @@ def test_an_error_of_the_venue_is_unverified(venue, capsys, status):
 
 def test_a_redirect_is_not_followed_and_carries_no_token(venue, capsys, tmp_path):
     other = Venue()
-    threading.Thread(target=other.serve_forever, daemon=True).start()
+    threading.Thread(target=other.serve_forever, args=[0.01], daemon=True).start()
     (tmp_path / "token").write_text("abc\n")
     venue.status, venue.location = 302, other.url
     assert ask(capsys, url=venue.url, token_path=str(tmp_path / "token"))["orders"] == "UNVERIFIED"
