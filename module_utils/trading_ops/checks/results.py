@@ -14,8 +14,10 @@ from .catalogue import CatalogueError, find_line, parse_checks, select_checks
 from .evaluate import (
     CheckResult,
     Limits,
+    Window,
     by_reason,
     controller_distrust,
+    distrust_all,
     evaluate_all,
     wait_until_stable,
 )
@@ -42,10 +44,10 @@ def build_tools(params: Mapping[str, Any]) -> Tools:
 def look_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
     """Return the module result of one look: `proven`, `failed` or `unknown`; `invalid` with nothing to look at."""
     try:
-        look, _ = _prepare(params, tools)
+        observe, _ = _prepare(params, tools)
     except CatalogueError as error:
         return _invalid(error, params, tools)
-    results = look()
+    results = observe()
     bad = _not_passed(results)
     outcomes = [result.outcome for result in bad]
     outcome = "failed" if "fail" in outcomes else "unknown" if outcomes else "proven"
@@ -59,24 +61,17 @@ def look_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
 def wait(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
     """Return the module result of waiting: `proven`, `refused` at the end of the time; `invalid` or `usage`."""
     try:
-        look, distrust = _prepare(params, tools)
+        observe, distrust = _prepare(params, tools)
     except CatalogueError as error:
         return _invalid(error, params, tools) | _NOT_WAITED
     stable, interval, timeout = (float(params[f"{name}_seconds"]) for name in ("stable", "interval", "timeout"))
     if not 0 <= stable <= timeout or interval <= 0:
         summary = f"a window of {stable:g} s in steps of {interval:g} s does not fit into {timeout:g} s"
         return _result("usage", summary, "", (), params, tools) | _NOT_WAITED
-    # A clock that is off does not come right by waiting: the controller's was told once.
-    waited = wait_until_stable(
-        look,
-        tools.clock,
-        tools.sleep,
-        stable,
-        interval,
-        timeout,
-        params["fail_fast"] or bool(distrust),
-        0 if distrust else params["settle_seconds"],
-    )
+    # A clock that is off does not come right by waiting: the controller's was given once.
+    settle = 0 if distrust else params["settle_seconds"]
+    window = Window(stable, interval, timeout, params["fail_fast"] or bool(distrust), settle)
+    waited = wait_until_stable(observe, tools.clock, tools.sleep, window)
     if waited.is_stable:
         summary = f"all {len(waited.results)} checks passed at every step for {waited.stable_seconds:.0f} s"
     elif waited.closed_by:
@@ -138,7 +133,9 @@ def _prepare(params: Mapping[str, Any], tools: Tools) -> tuple[Callable[[], tupl
         query_timeout_seconds=params["query_timeout_seconds"],
     )
     distrust = controller_distrust(params["controller_epoch"], tools.now(), limits)
-    return lambda: evaluate_all(checks, tools.fetch, tools.now, tools.clock, limits, select, distrust), distrust
+    if distrust:
+        return lambda: distrust_all(checks, distrust), distrust
+    return lambda: evaluate_all(checks, tools.fetch, tools.now, tools.clock, limits, select), ""
 
 
 def _invalid(error: CatalogueError, params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:

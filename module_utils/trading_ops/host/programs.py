@@ -144,21 +144,8 @@ class LocalPrograms:
         is_late = threading.Event()
         # A file and no pipe: nobody has to read it while it is written.
         with tempfile.TemporaryFile() as errors:
-            try:
-                process = self._popen(
-                    list(argv),
-                    stdin=stdin,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    env=self._environment | dict(environment or {}),
-                    cwd=cwd,
-                    start_new_session=True,  # what it starts ends with it
-                    user=self._user or None,
-                    group=pwd.getpwnam(self._user).pw_gid if self._user else None,
-                    extra_groups=[] if self._user else None,
-                )
-            except (OSError, ValueError, LookupError) as error:
-                raise ProgramError(f"{argv[0]} could not be run on this host: {error}.") from error
+            env = self._environment | dict(environment or {})
+            process = self._start(list(argv), stdin=stdin, stderr=errors, env=env, cwd=cwd)
 
             def too_late() -> None:
                 is_late.set()
@@ -177,6 +164,20 @@ class LocalPrograms:
                         with suppress(OSError):
                             pipe.close()
                 process.wait()
+
+    def _start(self, argv: list[str], **files: Any) -> Any:
+        try:
+            return self._popen(
+                argv,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # what it starts ends with it
+                user=self._user or None,
+                group=pwd.getpwnam(self._user).pw_gid if self._user else None,
+                extra_groups=[] if self._user else None,
+                **files,
+            )
+        except (OSError, ValueError, LookupError) as error:
+            raise ProgramError(f"{argv[0]} could not be run on this host: {error}.") from error
 
 
 class _Talk:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,15 @@ class Wanted:
     purpose: str
     duration_seconds: int
     by: str
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time, handed in: the host's time of day, seconds that only go forward, and waiting."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True)
@@ -147,26 +157,15 @@ def take(state_path: Path, wanted: Wanted, now: Callable[[], datetime], dry_run:
     return Taken(True, taken.lease, taken.former, tuple(said))
 
 
-def wait_and_take(
-    state_path: Path,
-    wanted: Wanted,
-    wait_timeout_seconds: float,
-    now: Callable[[], datetime],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    dry_run: bool,
-) -> Taken:
-    """Return the first answer that is yes, or the last no once `wait_timeout_seconds` are over. Raises LeaseError.
-
-    `clock` is monotonic seconds, `now` the host's time of day.
-    """
-    begun = clock()
+def wait_and_take(state_path: Path, wanted: Wanted, wait_timeout_seconds: float, clock: Clock, dry_run: bool) -> Taken:
+    """Return the first answer that is yes, or the last no once `wait_timeout_seconds` are over. Raises LeaseError."""
+    begun = clock.monotonic()
     while True:
-        taken = take(state_path, wanted, now, dry_run)
-        left = wait_timeout_seconds - (clock() - begun)
+        taken = take(state_path, wanted, clock.now, dry_run)
+        left = wait_timeout_seconds - (clock.monotonic() - begun)
         if taken.is_mine or left <= 0:
             return taken
-        sleep(min(INTERVAL_SECONDS, left))
+        clock.sleep(min(INTERVAL_SECONDS, left))
 
 
 def free(state_path: Path, wanted: Wanted, now: Callable[[], datetime]) -> tuple[bool, list[str]]:
@@ -193,20 +192,14 @@ def free(state_path: Path, wanted: Wanted, now: Callable[[], datetime]) -> tuple
 
 
 def ensure_held(
-    state_path: Path,
-    wanted: Wanted,
-    wait_timeout_seconds: float,
-    now: Callable[[], datetime],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    dry_run: bool,
+    state_path: Path, wanted: Wanted, wait_timeout_seconds: float, clock: Clock, dry_run: bool
 ) -> dict[str, Any]:
     """Return the module result of taking the lease; `locked` where another run has it."""
     if not wanted.holder or not 1 <= wanted.duration_seconds <= MAX_SECONDS:
         asked = f"{wanted.duration_seconds} s for {wanted.holder or 'no run'}"
         return _result("usage", f"A lease is of a run and lasts 1 to {MAX_SECONDS} s; asked: {asked}.")
     try:
-        taken = wait_and_take(state_path, wanted, wait_timeout_seconds, now, clock, sleep, dry_run)
+        taken = wait_and_take(state_path, wanted, wait_timeout_seconds, clock, dry_run)
     except LeaseError as error:
         return _result("failed", str(error))
     if not taken.is_mine:

@@ -17,7 +17,7 @@ from ..state import audit, lease
 from ..state import desired as desired_state
 from ..state.known_estate import read_known_hosts
 from ..state.latch import LATCH_FILE, Latch, LatchError, check_release, engage, plan_engage, read_latch, release
-from .by_engine import NOT_RUNNING, StoppedBot, last_finished
+from .by_engine import NOT_RUNNING, Stop, StoppedBot, last_finished
 from .fallback import StopReport, stop_with_fallback
 from .first_wave import SIGNALLED_PATH, FirstWave, read_first_wave
 
@@ -194,16 +194,8 @@ def _stop(
     dry_run: bool,
 ) -> tuple[StopReport, dict[str, str]]:
     """Return what became of the bots, and whether a guard watches the host: looked at after the stop, not before."""
-    report = stop_with_fallback(
-        host.connect,
-        host.cgroups,
-        request.rules,
-        wanted,
-        request.grace_seconds,
-        dry_run,
-        lambda: host.observe_guard()["state"] == "active",
-        first_wave,
-    )
+    stop = Stop(request.rules, wanted, request.grace_seconds, dry_run, first_wave)
+    report = stop_with_fallback(host.connect, host.cgroups, stop, lambda: host.observe_guard()["state"] == "active")
     return report, host.observe_guard()
 
 
@@ -218,7 +210,7 @@ def _stop_result(
     bots = report.bots
     outcome = worst(
         [bot.outcome for bot in bots]
-        + ["unknown"] * bool(report.trouble)
+        + ["unknown"] * bool(report.error)
         + ["unlatched"] * bool(latch_error)
         + ["planned" if dry_run else "proven"]
     )
@@ -234,8 +226,8 @@ def _stop_result(
         "next_command": "" if outcome in {"proven", "planned", "unlatched"} else SHOW_BOTS,
         "bots": [asdict(bot) for bot in bots],
         "last_stopped_at": last_finished(bots),
-        "engine_trouble": report.engine_trouble,
-        "trouble": [text for text in (report.trouble, report.engine_trouble, latch_error) if text],
+        "engine_trouble": report.engine_error,
+        "trouble": [text for text in (report.error, report.engine_error, latch_error) if text],
         "warnings": warnings,
         "diff": _diff(bots),
     }
@@ -243,18 +235,18 @@ def _stop_result(
 
 def _stop_summary(report: StopReport, latch_error: str, dry_run: bool) -> str:
     bots = report.bots
-    if report.trouble and not bots:
-        return f"Nothing is known of the bots: {report.trouble}" + (f" {latch_error}" if latch_error else "")
+    if report.error and not bots:
+        return f"Nothing is known of the bots: {report.error}" + (f" {latch_error}" if latch_error else "")
     counts = Counter(bot.how for bot in bots)
     verb = "to stop" if dry_run else "stopped"
     words = [f"{counts[how]} {verb if how == 'stopped' else how}" for how in sorted(counts)]
     slowest = max((bot.seconds for bot in bots), default=0.0)
     text = ", ".join(words) or "no bot container found"
     took = f", the slowest in {slowest:.1f} s" if slowest and not dry_run else ""
-    without = f"without the engine, through the kernel ({report.engine_trouble})" if report.engine_trouble else ""
+    without = f"without the engine, through the kernel ({report.engine_error})" if report.engine_error else ""
     named = [f"{bot.name}: {bot.error or bot.how}" for bot in bots if bot.outcome != "proven"]
     latched = f"NOT LATCHED: {latch_error}" if latch_error else ""
-    return "; ".join(word for word in [text + took, without, *named, report.trouble, latched] if word)
+    return "; ".join(word for word in [text + took, without, *named, report.error, latched] if word)
 
 
 def _release_result(changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path) -> dict[str, Any]:
