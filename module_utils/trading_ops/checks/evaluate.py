@@ -213,10 +213,10 @@ def series_words(labels: Labels) -> str:
     return ", ".join(f"{name}={value}" for name, value in labels)
 
 
-def by_reason(troubles: Iterable[tuple[str, str]]) -> str:
-    """Return (who, why) in words, each reason once: without Prometheus all checks have the same one."""
+def by_reason(reasons: Iterable[tuple[str, str]]) -> str:
+    """Return (who, why) as text, each reason once: without Prometheus all checks have the same one."""
     found: dict[str, list[str]] = {}
-    for who, why in troubles:
+    for who, why in reasons:
         found.setdefault(why, []).append(who)
     return _listed((f"{_listed(names, ' / ')}: {why}".removeprefix(": ") for why, names in found.items()), "; ")
 
@@ -268,16 +268,16 @@ def _by_series(check: Check, answer: Answer, select: Mapping[str, str]) -> dict[
 
 def _judge(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> SeriesResult:
     value, age = _finite(seen["value"].get(labels)), _finite(seen.get("age", {}).get(labels))
-    trouble = _trouble(check, labels, seen, limits)
-    if trouble or value is None:
-        return SeriesResult(labels, "unknown", trouble, value, age)
+    unknown = _reason_unknown(check, labels, seen, limits)
+    if unknown or value is None:
+        return SeriesResult(labels, "unknown", unknown, value, age)
     if check.is_met(value):
         return SeriesResult(labels, "pass", "", value, age)
     reason = f"{value:.6g}, must be {check.condition} {check.threshold:.6g} ({check.unit})"
     return SeriesResult(labels, "fail", reason, value, age)
 
 
-def _trouble(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> str:
+def _reason_unknown(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> str:
     """Return why nothing is known of a series, empty where its value counts."""
     value = seen["value"].get(labels)
     if value is None:

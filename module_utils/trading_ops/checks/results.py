@@ -1,4 +1,4 @@
-"""What the modules over metric checks are asked for, and what they say."""
+"""What the modules for metric checks are asked for, and what they return."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..core.clock import uptime
+from ..core.result import build_result
 from ..core.urls import show_url
 from ..host.http import parse_endpoint
 from .catalogue import CatalogueError, find_line, parse_checks, select_checks
@@ -28,7 +29,7 @@ _NOT_WAITED: Final[dict[str, Any]] = {"closed_by": [], "waited_seconds": 0.0, "s
 
 @dataclass(frozen=True)
 class Tools:
-    """All I/O of a look: how Prometheus is asked, the time of day, a clock that only goes forward, and waiting."""
+    """All I/O of a run: how Prometheus is asked, the time of day, a clock that only goes forward, and waiting."""
 
     fetch: Fetch
     now: Callable[[], float] = time.time
@@ -41,8 +42,8 @@ def build_tools(params: Mapping[str, Any]) -> Tools:
     return Tools(http_fetch(parse_endpoint(params)))
 
 
-def look_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
-    """Return the module result of one look: `proven`, `failed` or `unknown`; `invalid` with nothing to look at."""
+def observe_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
+    """Return the module result of evaluating once: `proven`, `failed`, `unknown`, or `invalid` without any check."""
     try:
         observe, _ = _prepare(params, tools)
     except CatalogueError as error:
@@ -53,7 +54,7 @@ def look_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
     outcome = "failed" if "fail" in outcomes else "unknown" if outcomes else "proven"
     summary = f"{len(results) - len(bad)} of {len(results)} checks pass"
     if bad:
-        summary += f"; {_troubles(bad)}"
+        summary += f"; {_reasons(bad)}"
     page = "runbooks/{}.md {}".format(*bad[0].check.section.split(" ")) if bad else ""
     return _result(outcome, summary, page, results, params, tools)
 
@@ -75,7 +76,7 @@ def wait(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
     if waited.is_stable:
         summary = f"all {len(waited.results)} checks passed at every step for {waited.stable_seconds:.0f} s"
     elif waited.closed_by:
-        summary = f"closed after {waited.waited_seconds:.0f} s by {_troubles(waited.closed_by)}"
+        summary = f"closed after {waited.waited_seconds:.0f} s by {_reasons(waited.closed_by)}"
     else:
         summary = f"all checks pass, for {waited.stable_seconds:.0f} of {stable:g} s only"
     if waited.closed_by and waited.stable_seconds:
@@ -150,7 +151,7 @@ def _not_passed(results: Iterable[CheckResult]) -> list[CheckResult]:
     return sorted(bad, key=lambda result: result.outcome != "fail")
 
 
-def _troubles(results: Iterable[CheckResult]) -> str:
+def _reasons(results: Iterable[CheckResult]) -> str:
     return _printable(by_reason((result.check.id, result.reason) for result in results))
 
 
@@ -191,19 +192,18 @@ def _result(
     params: Mapping[str, Any],
     tools: Tools,
 ) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "checks": [_shown(result) for result in results],
-        "lines": format_lines(results) if results else [],
-        "prometheus_url": show_url(params["prometheus_url"]),
-        "controller_epoch": params["controller_epoch"],
-        "host_epoch": tools.now(),
-    }
+    return build_result(
+        outcome,
+        summary,
+        next_command=next_command,
+        checks=[_shown(result) for result in results],
+        lines=format_lines(results) if results else [],
+        prometheus_url=show_url(params["prometheus_url"]),
+        controller_epoch=params["controller_epoch"],
+        host_epoch=tools.now(),
+    )
 
 
 def _printable(text: str) -> str:
-    """Return text without control characters: label values and error words come from elsewhere."""
+    """Return text without control characters: label values and error texts come from elsewhere."""
     return "".join(char for char in text if char.isprintable())

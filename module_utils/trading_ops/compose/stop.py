@@ -54,7 +54,7 @@ def ensure_stopped(request: Request, tools: Tools, dry_run: bool) -> Report:
     """
     results = stop_services(tools.connect(), request, request.services, dry_run, tools.clock)
     outcome = worst(result.outcome for result in results)
-    sentence = "; ".join(result.error for result in results if result.error) or _words(results, dry_run)
+    sentence = "; ".join(result.error for result in results if result.error) or _summary(results, dry_run)
     warnings: tuple[str, ...] = ()
     if outcome == "proven":
         try:
@@ -131,13 +131,13 @@ def observe_service(engine: Engine, project: str, service: str) -> tuple[Seen, .
     """
     labels = [f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}={service}"]
     for _look in range(LOOKS):
-        seen = [_look_at(engine, item["Id"], _name(item)) for item in engine.containers(labels)]
+        seen = [_observe(engine, item["Id"], _name(item)) for item in engine.containers(labels)]
         if all(one is not None for one in seen):
             return tuple(one for one in seen if one is not None)
     raise EngineError("Its containers come and go faster than they can be looked at.")
 
 
-def _look_at(engine: Engine, container_id: str, name: str) -> Seen | None:
+def _observe(engine: Engine, container_id: str, name: str) -> Seen | None:
     """Return the container, None when it is gone. What cannot be read is not stopped."""
     try:
         description = engine.inspect(container_id)
@@ -155,12 +155,12 @@ def _look_at(engine: Engine, container_id: str, name: str) -> Seen | None:
 
 
 def _stop_all(engine: Engine, containers: Sequence[Seen], grace_period_seconds: int) -> list[str]:
-    """Return what went wrong. Trouble with one never keeps another from being stopped."""
+    """Return what went wrong. An error with one never keeps another from being stopped."""
 
     def stop_one(one: Seen) -> str:
         try:
             engine.stop(one.id, grace_period_seconds)
-            after = _look_at(engine, one.id, one.name)
+            after = _observe(engine, one.id, one.name)
             if after is not None and not after.stopped:  # a 204 is not a proof
                 engine.kill(one.id, "SIGKILL")
                 engine.wait(one.id, KILL_WAIT_SECONDS)
@@ -191,7 +191,7 @@ def _name(summary: Mapping[str, Any]) -> str:
     return str(names[0]).lstrip("/")
 
 
-def _words(results: Sequence[StoppedService], dry_run: bool) -> str:
+def _summary(results: Sequence[StoppedService], dry_run: bool) -> str:
     verb = "would be stopped" if dry_run else "stopped"
     words = [f"{one.row.service} {verb if one.row.action == 'stop' else 'was stopped already'}" for one in results]
     slowest = max(one.row.seconds for one in results)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.bots import PROJECT_LABEL, SERVICE_LABEL
 from ..core.labels import ONE_OFF_LABEL
+from ..core.result import build_result
 from ..host.engine import Engine, EngineError
 
 
@@ -53,10 +54,11 @@ def observe_feed(connect: Callable[[], Engine], project: str, service: str, host
         described = [engine.inspect(summary["Id"]) for summary in listed]
         feed = select_feed([item for item in described if item is not None], service, host)
     except EngineError as error:
-        return _result("unknown", str(error), "docker info")
+        return build_result("unknown", str(error), next_command="docker info", feed={})
     except FeedError as error:
-        return _result("refused", str(error), "./runbook feed_start")
-    return _result("proven", f"{service} runs since {feed.started_at} ({feed.container_id[:12]})", "", feed)
+        return build_result("refused", str(error), next_command="./runbook feed_start", feed={})
+    summary = f"{service} runs since {feed.started_at} ({feed.container_id[:12]})"
+    return build_result("proven", summary, feed=asdict(feed))
 
 
 def select_feed(described: list[Mapping[str, Any]], service: str, host: str) -> Feed:
@@ -71,13 +73,3 @@ def select_feed(described: list[Mapping[str, Any]], service: str, host: str) -> 
         raise FeedError(f"{service} is {words} instead of running and healthy.")
     (feed,) = parse_feeds([{"host": host, "container_id": mine[0]["Id"], "started_at": state.get("StartedAt")}])
     return feed
-
-
-def _result(outcome: str, summary: str, next_command: str, feed: Feed | None = None) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "feed": asdict(feed) if feed else {},
-    }
