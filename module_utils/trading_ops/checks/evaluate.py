@@ -107,7 +107,7 @@ def evaluate(
 ) -> CheckResult:
     """Return what came of `check`, from the answers to its queries.
 
-    Samples whose labels contradict `select` are somebody else's and not looked at.
+    Samples whose labels contradict `select` belong to something else and are ignored.
     """
     seen: dict[str, dict[Labels, float]] = {}
     for name, query in queries_of(check).items():
@@ -117,7 +117,7 @@ def evaluate(
         except HttpError as error:
             return _unknown(check, str(error).rstrip(".") + f" (asked for {name})" * (name != "value"))
     if unexpected := sorted(seen["value"].keys() - set(check.expected)):
-        return _unknown(check, f"a series that nobody expects: {_listed(map(series_words, unexpected), ' / ')}")
+        return _unknown(check, f"an unexpected series: {_listed(map(series_words, unexpected), ' / ')}")
     series = tuple(_judge(check, labels, seen, limits) for labels in check.expected)
     values = [each.value for each in series if each.value is not None]
     ages = [each.age_seconds for each in series if each.age_seconds is not None]
@@ -179,7 +179,7 @@ def wait_until_stable(
     while True:
         moment = clock()
         if moment - observed_at > 2 * window.interval_seconds:
-            stable_since = None  # nobody looked for longer than was meant (this machine slept): that is no window
+            stable_since = None  # not observed for too long (this machine slept): that is no window
         results = observe()
         observed_at, steps = clock(), steps + 1
         not_passed = tuple(result for result in results if result.outcome != "pass")
@@ -197,7 +197,7 @@ def wait_until_stable(
 
 
 def controller_distrust(controller_epoch: float | None, host_epoch: float, limits: Limits) -> str:
-    """Return in words that this host's clock is behind the controller's, empty where that cannot be said.
+    """Return as text that this host's clock is behind the controller's, empty where that cannot be said.
 
     The time that the task took to get here hides a clock that is ahead: for that the caller compares `host_epoch` in
     the result with the controller's clock afterwards.
@@ -221,9 +221,9 @@ def by_reason(reasons: Iterable[tuple[str, str]]) -> str:
     return _listed((f"{_listed(names, ' / ')}: {why}".removeprefix(": ") for why, names in found.items()), "; ")
 
 
-def _listed(words: Iterable[str], between: str) -> str:
-    """Return the words joined, those after the third as a number."""
-    every = list(words)
+def _listed(items: Iterable[str], between: str) -> str:
+    """Return the items joined, those after the third as a number."""
+    every = list(items)
     return between.join(every[:MOST_WORDS]) + (f" and {len(every) - MOST_WORDS} more" if every[MOST_WORDS:] else "")
 
 
@@ -295,7 +295,7 @@ def _reason_unknown(check: Check, labels: Labels, seen: Mapping[str, Mapping[Lab
     if "resets" in seen:
         resets = seen["resets"].get(labels)
         if resets is None:
-            return f"nobody can say whether {check.source} was reset"
+            return f"it is not known whether {check.source} was reset"
         if resets != 0:
             return f"the counter was reset in the last {check.window_seconds} s"
     return ""

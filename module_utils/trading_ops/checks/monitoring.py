@@ -117,12 +117,12 @@ def _install(monitored: Monitored, files: Sequence[HostFile], rules: Mapping[str
                 remove(file.path)
             else:
                 ensure_file(HostFile(file.path, content, file.mode))
-        words = str(error).rstrip(".")
+        reason = str(error).rstrip(".")
         try:
             _reload(monitored.ask)
         except HttpError as again:
-            raise HttpError(f"{words}. The files are as before, but that was refused too: {again}") from error
-        raise HttpError(f"{words}. The files are as before, and loaded again.") from error
+            raise HttpError(f"{reason}. The files are as before, but that was refused too: {again}") from error
+        raise HttpError(f"{reason}. The files are as before, and loaded again.") from error
 
 
 def _reload(ask: Ask) -> None:
@@ -130,8 +130,8 @@ def _reload(ask: Ask) -> None:
     if status == 403:
         raise HttpError("Prometheus takes no reload: it runs without --web.enable-lifecycle.")
     if status != 200:
-        words = " ".join(body[:500].decode("utf-8", "replace").split())
-        raise HttpError(f"Prometheus refuses the rules (HTTP status {status}): {words}")
+        reason = " ".join(body[:500].decode("utf-8", "replace").split())
+        raise HttpError(f"Prometheus refuses the rules (HTTP status {status}): {reason}")
 
 
 def _wait_until_loaded(monitored: Monitored, rules: Mapping[str, Any], timeout_seconds: float) -> None:
@@ -168,8 +168,8 @@ def _in_force(rules: Mapping[str, Any]) -> str:
     return f"{sum(len(group['rules']) for group in rules['groups'])} rules loaded and healthy"
 
 
-def _some(words: Sequence[str]) -> str:
-    return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "") or "none"
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "none"
 
 
 def _result(outcome: str, summary: str, changed: bool, files: list[str], diff: dict[str, str]) -> dict[str, Any]:

@@ -122,12 +122,12 @@ def format_lines(results: Sequence[CheckResult]) -> list[str]:
 
 
 def _prepare(params: Mapping[str, Any], tools: Tools) -> tuple[Callable[[], tuple[CheckResult, ...]], str]:
-    """Return what looks at all checks once, and why nothing may be believed, if so. Raises CatalogueError."""
+    """Return what evaluates all checks once, and why nothing may be believed, if so. Raises CatalogueError."""
     select = {str(name): str(value) for name, value in params["select"].items()}
     checks = select_checks(parse_checks(params["checks"]), select)
     if not checks:
-        words = ", ".join(f"{name}={value}" for name, value in select.items())
-        raise CatalogueError("the catalogue", "expected", f"no check expects a series with {words}")
+        selection = ", ".join(f"{name}={value}" for name, value in select.items())
+        raise CatalogueError("the catalogue", "expected", f"no check expects a series with {selection}")
     limits = Limits(
         scrape_interval_seconds=params["scrape_interval_seconds"],
         clock_offset_seconds=params["clock_offset_seconds"],

@@ -211,9 +211,9 @@ def prune_missing_dependencies(document: Mapping[str, Any]) -> dict[str, Any]:
 
     def without_missing(service: Mapping[str, Any]) -> dict[str, Any]:
         wanted = service.get("depends_on") or {}
-        kept = {name: how for name, how in wanted.items() if name in services}
+        present = {name: how for name, how in wanted.items() if name in services}
         rest = {key: value for key, value in service.items() if key != "depends_on"}
-        return dict(service) if kept == wanted else rest | ({"depends_on": kept} if kept else {})
+        return dict(service) if present == wanted else rest | ({"depends_on": present} if present else {})
 
     return dict(document) | {"services": {name: without_missing(item) for name, item in services.items()}}
 

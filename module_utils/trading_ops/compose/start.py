@@ -58,7 +58,7 @@ def ensure_up(request: Request, tools: Tools, dry_run: bool) -> Report:
     if dry_run:
         report = Report("planned", _planned_summary(steps), rows=_rows(request, steps, before, 0.0))
     else:
-        # Written before the start: nothing runs that nobody asked for. What is needed is asked for too.
+        # Written before the start: nothing runs that is not recorded. What is needed is asked for too.
         states = {step.expected.service: step.expected.goal for step in steps}
         warnings = record_desired(request, states, request.why, tools.now())
         report = _act_and_prove(request, tools, engine, steps, begun)
@@ -235,10 +235,10 @@ def _wanted_policy(request: Request, step: Step) -> str:
 def _surprises(steps: Sequence[Step], containers: Sequence[Container]) -> tuple[str, ...]:
     """Return a warning for each container that Compose replaced against the plan: then its rules have changed."""
     present = {one.id for one in containers}
-    kept = [one for step in steps if step.action not in {"recreate", "create"} for one in step.before]
+    unchanged = [one for step in steps if step.action not in {"recreate", "create"} for one in step.before]
     return tuple(
         f"Compose replaced {one.name}, which was not planned. The plan knows the rules of Compose 2.26."
-        for one in kept
+        for one in unchanged
         if one.id not in present
     )
 

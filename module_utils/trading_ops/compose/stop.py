@@ -106,7 +106,7 @@ def stop_service(
     errors: list[str] = []
     try:
         seen = before = observe_service(engine, project, service)
-        for _look in range(0 if dry_run else LOOKS):
+        for _ in range(0 if dry_run else LOOKS):
             left = [one for one in seen if not one.stopped]
             if not left:
                 break
@@ -126,11 +126,11 @@ def stop_service(
 
 
 def observe_service(engine: Engine, project: str, service: str) -> tuple[Seen, ...]:
-    """Return all containers of a service. One that vanishes between list and look is gone only when a second list
+    """Return all containers of a service. One that vanishes between list and inspection is gone only when a second list
     agrees. Raises EngineError where the engine cannot list its containers.
     """
     labels = [f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}={service}"]
-    for _look in range(LOOKS):
+    for _ in range(LOOKS):
         seen = [_observe(engine, item["Id"], _name(item)) for item in engine.containers(labels)]
         if all(one is not None for one in seen):
             return tuple(one for one in seen if one is not None)
@@ -147,7 +147,7 @@ def _observe(engine: Engine, container_id: str, name: str) -> Seen | None:
         return None
     state = description.get("State")
     if not isinstance(state, dict):
-        return Seen(container_id, name, "unknown", stopped=False, error="The engine does not tell its state.")
+        return Seen(container_id, name, "unknown", stopped=False, error="The engine gives no state for it.")
     stopped = is_proven_stopped(state)
     exit_code = state.get("ExitCode") if stopped and state.get("Status") != "created" else None
     status = str(state.get("Status", "unknown"))
@@ -193,12 +193,12 @@ def _name(summary: Mapping[str, Any]) -> str:
 
 def _summary(results: Sequence[StoppedService], dry_run: bool) -> str:
     verb = "would be stopped" if dry_run else "stopped"
-    words = [f"{one.row.service} {verb if one.row.action == 'stop' else 'was stopped already'}" for one in results]
+    parts = [f"{one.row.service} {verb if one.row.action == 'stop' else 'was stopped already'}" for one in results]
     slowest = max(one.row.seconds for one in results)
     took = f", the slowest in {slowest:.1f} s" if slowest and not dry_run else ""
     stopped = [one.after for one in results if one.row.action == "stop"]
     killed = [seen.name for after in stopped for seen in after if seen.exit_code == SIGKILLED]
-    return "; ".join(words) + took + (f"; ended by SIGKILL: {', '.join(killed)}" if killed else "")
+    return "; ".join(parts) + took + (f"; ended by SIGKILL: {', '.join(killed)}" if killed else "")
 
 
 def _states(containers: Sequence[Seen]) -> str:

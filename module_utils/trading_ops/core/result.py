@@ -1,4 +1,4 @@
-"""What a module answers: the same keys on success and failure, and one way to end."""
+"""What a module returns: the same keys on success and failure, and one way to end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def build_result(
 
 
 def finish(module: Ends, result: dict[str, Any]) -> NoReturn:
-    """End the module: as good for an outcome in GOOD, as failed for any other. `warnings` are said, not returned."""
+    """End the module: as good for an outcome in GOOD, as failed for any other. `warnings` are shown, not returned."""
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     if result["outcome"] in GOOD:

@@ -1,4 +1,4 @@
-"""The feed's container on a host, as its engine tells of it. Looks, and changes nothing."""
+"""The feed's container on a host, as its engine describes it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Feed:
     container_id: str
     started_at: str
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Return it as a person reads it."""
         return f"{self.host}: container {self.container_id[:12]} since {self.started_at}"
 
@@ -37,10 +37,10 @@ def parse_feeds(items: object) -> tuple[Feed, ...]:
     for item in items:
         keys = ("host", "container_id", "started_at")
         values = {key: item.get(key) for key in keys} if isinstance(item, dict) else {}
-        words = {key: value for key, value in values.items() if isinstance(value, str) and value}
-        if not words or words.keys() != values.keys():
+        given = {key: value for key, value in values.items() if isinstance(value, str) and value}
+        if not given or given.keys() != values.keys():
             raise FeedError(f"Not a feed with host, container_id and started_at: {item!r}.")
-        feeds.append(Feed(**words))
+        feeds.append(Feed(**given))
     return tuple(sorted(set(feeds), key=lambda feed: (feed.host, feed.container_id, feed.started_at)))
 
 
@@ -69,7 +69,7 @@ def select_feed(described: list[Mapping[str, Any]], service: str, host: str) -> 
     state = mine[0]["State"]
     health = (state.get("Health") or {}).get("Status", "healthy")
     if state.get("Status") != "running" or health not in {"healthy", "none"}:
-        words = f"{state.get('Status')}{', ' + health if state.get('Health') else ''}"
-        raise FeedError(f"{service} is {words} instead of running and healthy.")
+        seen = f"{state.get('Status')}{', ' + health if state.get('Health') else ''}"
+        raise FeedError(f"{service} is {seen} instead of running and healthy.")
     (feed,) = parse_feeds([{"host": host, "container_id": mine[0]["Id"], "started_at": state.get("StartedAt")}])
     return feed

@@ -9,7 +9,7 @@ from ..core.outcome import GOOD
 from ..core.result import build_result
 
 GROUP: Final = "data_quality"
-"""Checks of the catalogue that tell wrong data. A late or silent feed is no reason to stop it."""
+"""Checks of the catalogue that find wrong data. A late or silent feed is no reason to stop it."""
 
 
 def decide(is_reported: bool, checks: Sequence[Mapping[str, Any]], stops: Mapping[str, str]) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def decide(is_reported: bool, checks: Sequence[Mapping[str, Any]], stops: Mappin
             return build_result("refused", sentence, next_command="./runbook failsafe_stop", must_stop=False)
         return build_result("proven", found, must_stop=True)
     if unknown or not quality:
-        words = ", ".join(unknown) or "it was not asked for"
-        sentence = f"whether the data is wrong is not known ({words}); the feed was left as it is"
+        checked = ", ".join(unknown) or "it was not asked for"
+        sentence = f"whether the data is wrong is not known ({checked}); the feed was left as it is"
         command = './runbook feed_stop -e reason="the data is wrong" (if it is)'
         return build_result("unknown", sentence, next_command=command, must_stop=False)
     sentence = f"no sign of wrong data ({', '.join(quality)} pass); the feed was left as it is"

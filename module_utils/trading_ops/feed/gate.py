@@ -2,7 +2,7 @@
 
 `{"outcome": "pass", "feeds": [{"host", "container_id", "started_at"}], "passed_at", "expires_at", "by", "checks":
 [{"id", "value", "unit"}]}`. A pass that can be read, is of now, and is of the very feed containers that run now, is the
-only sign of "open". Whatever cannot be understood is closed. Its times are this host's own clock, and nobody else's.
+only sign of "open". Whatever cannot be understood is closed. Its times are those of this host's own clock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GATE_COMMAND: Final = "./runbook feed_gate"
 READ_SECONDS: Final = 1
 WRITE_SECONDS: Final = 5
 LONGEST_SECONDS: Final = 3600
-"""A pass says that the feed was good; nobody knows for how long. More than this is no pass, anyone who wrote it."""
+"""A pass says that the feed was good, not for how long it will be. Longer than this is no pass, whatever wrote it."""
 
 
 def format_gate(feeds: Sequence[Feed], checks: Iterable[Mapping[str, Any]], by: str, now: datetime, ttl: int) -> str:
@@ -43,7 +43,7 @@ def format_gate(feeds: Sequence[Feed], checks: Iterable[Mapping[str, Any]], by: 
 def judge_gate(text: str | None, feeds_now: Sequence[Feed], now: datetime) -> str:
     """Return why the gate is closed, as a sentence; empty: it is open.
 
-    `text` is the file's (None: there is none), `feeds_now` what the feed hosts' engines said just now.
+    `text` is the file's (None: there is none), `feeds_now` what the feed hosts' engines describe just now.
     """
     if text is None:
         return "The feed gate is closed: no feed was verified for this host, or a later gate closed it."
@@ -124,4 +124,4 @@ def _write(path: Path, text: str) -> None:
 
 
 def _format_feeds(feeds: Sequence[Feed]) -> str:
-    return "; ".join(feed.words() for feed in feeds) or "none"
+    return "; ".join(feed.describe() for feed in feeds) or "none"

@@ -1,6 +1,6 @@
 """The guard of one trading host: while it is halted no bot stays up, and a bot never has a restart policy.
 
-It runs as a service of its own, follows the engine's events and looks every POLL_SECONDS whatever they say. It stops
+It runs as a service of its own, follows the engine's events and observes every POLL_SECONDS whatever they say. It stops
 with the code of the kill switch.
 """
 
@@ -44,7 +44,7 @@ BY: Final = "guard"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the service is told by its environment file."""
+    """What the service takes from its environment file."""
 
     rules: BotRules
     grace_seconds: int
@@ -126,7 +126,7 @@ class Guard:
         return seen is not None
 
     def _observe(self, latch: Latch | None) -> tuple[list[SeenBot] | None, str]:
-        """Return the bots (None: nobody can see them), and what is in the way of a look through the engine.
+        """Return the bots (None: they cannot be observed), and why the engine could not be used.
 
         Without the engine only a halt is held, through the kernel: a restart policy is the engine's to change.
         """

@@ -99,7 +99,7 @@ def http_send(endpoint: Endpoint) -> Send:
         if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query:
             # A library would take a password for a port, and say so.
             raise HttpError("The address has to be http:// or https://, without user, password and query.")
-        tls = context()  # also where the address needs none: a bad ca_path is told in any case
+        tls = context()  # also where the address needs none: a bad ca_path is an error in any case
         link = HTTPConnection(parts.netloc, timeout=seconds)
         if parts.scheme == "https":
             link = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
@@ -135,7 +135,7 @@ def _exchange(
     with link.getresponse() as answer:
         status, text = answer.status, answer.read(MAX_BYTES + 1)
     if not 200 <= status < 300:
-        for secret in secrets:  # a server may repeat what it was sent in the words of its refusal
+        for secret in secrets:  # a server may repeat what it was sent in its refusal
             text = text.replace(secret.encode(), b"(secret)")
     return status, text
 

@@ -95,7 +95,7 @@ def plan_engage(present: Latch | None, wanted: Latch, keep_first_id: bool) -> La
     """Return the latch that engaging `wanted` leads to.
 
     The first writer's time, person and reason stay. Its scope only ever widens. With `keep_first_id` (the id of
-    `wanted` was made up for this run, nobody named it) an engaged latch keeps its ids: stopping twice is one incident.
+    `wanted` was made up for this run) an engaged latch keeps its ids: stopping twice is one incident.
     Stops that meet within CONCURRENT_SECONDS agree on the oldest id, whatever order they reach a host in: otherwise
     ten at once would leave different incidents on different hosts.
     """
@@ -111,7 +111,7 @@ def plan_engage(present: Latch | None, wanted: Latch, keep_first_id: bool) -> La
 
 
 def _are_concurrent(present: Latch, wanted: Latch) -> bool:
-    """Return whether two runs that nobody gave an id met on this host at about the same time."""
+    """Return whether two runs without a given id met on this host at about the same time."""
     was_made_up = len(present.incident_ids) == 1 and present.incident_ids[0].endswith(f"-{slug(present.reason)}")
     try:
         apart = parse_utc(wanted.since) - parse_utc(present.since)

@@ -1,7 +1,8 @@
 """The lease of one host: who starts something on it right now. A stop never asks for it.
 
 `{"holder": text, "purpose": text, "since": ISO UTC, "expires": ISO UTC}`. All times are the host's own, so no two
-clocks are compared. A missing file is free; one that cannot be understood is held until it is too old to be anybody's.
+clocks are compared. A missing file is free; one that cannot be understood is held until it
+is too old to belong to any run.
 """
 
 from __future__ import annotations
@@ -275,7 +276,7 @@ def _read(state_path: Path) -> Lease | None:
     try:
         return parse_lease(path.read_text(encoding="utf-8"), modified)
     except FileNotFoundError:
-        return None  # freed between the two looks; a link that leads nowhere is no lease either
+        return None  # freed between the two calls; a link that leads nowhere is no lease either
     except (OSError, ValueError) as error:
         return _damaged(f"unreadable: {error}", modified)
 

@@ -1,4 +1,4 @@
-"""Stop bots and prove it: observe, act on all at once, observe again until a look shows nothing new."""
+"""Stop bots and prove it: observe, act on all at once, observe again until nothing new is seen."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def orders_of(bot: Bot, was_started: bool, exit_code: int | None) -> str:
     """Return what is known of the bot's open orders from the way it ended.
 
     Only an image that promises it (label `trading-core.cancels-orders`) and exit code 0 together mean that the
-    orders were cancelled; a killed bot (137) cannot have told.
+    orders were cancelled; a killed bot (137) proves nothing.
     """
     if not was_started:
         return "none"
@@ -117,7 +117,7 @@ def stop_bots(engine: Engine, stop: Stop, clock: Callable[[], float] = time.mono
     """
     results: dict[str, StoppedBot] = {}
     with ThreadPoolExecutor(max_workers=IN_FLIGHT) as pool:
-        for _look in range(1 if stop.dry_run else LOOKS):
+        for _ in range(1 if stop.dry_run else LOOKS):
             try:
                 listed = stop.select(engine.containers())
             except EngineError as error:
@@ -176,7 +176,7 @@ def _stop_one(engine: Engine, bot: Bot, stop: Stop, clock: Callable[[], float]) 
 
 
 def _ended_by_first_wave(engine: Engine, bot: Bot, remaining_seconds: float) -> bool:
-    """Wait for a bot that has its signal; False where nobody signalled it, or it did not end. The next look proves."""
+    """Wait for a bot that has its signal; False where it was not signalled, or did not end. The next look proves."""
     if not remaining_seconds:
         return False
     try:

@@ -96,7 +96,7 @@ class _HostStop:
         return [self._result(bot, "stopped" if bot.id in alive else "already stopped") for bot in self._bots()]
 
     def stop(self, grace_seconds: int) -> list[StoppedBot]:
-        """Return each bot after its processes were told to end, then killed, also one that comes up meanwhile."""
+        """Return each bot after its processes got SIGTERM, then SIGKILL, also one that comes up meanwhile."""
         for look in range(LOOKS):
             bots = self._bots()
             alive = self._cgroups.processes()
@@ -114,7 +114,7 @@ class _HostStop:
         ]
 
     def unexpected(self) -> str:
-        """Return as a sentence which containers run that the engine's files do not tell of; empty for none."""
+        """Return as a sentence which containers run that no file of the engine describes; empty for none."""
         known = {str(summary["Id"]) for summary in self._cgroups.containers()}
         unknown = sorted(container_id[:12] for container_id in self._cgroups.processes() if container_id not in known)
         return f"Containers run here that no file of the engine describes: {', '.join(unknown)}." if unknown else ""
@@ -196,5 +196,5 @@ def _merge(by_engine: Sequence[StoppedBot], by_kernel: Sequence[StoppedBot]) -> 
     """Return the engine's proofs, and the kernel's word for every bot that the engine could not prove."""
     proven = {bot.id for bot in by_engine if bot.outcome == "proven"}
     kernel = {bot.id: bot for bot in by_kernel if bot.id not in proven}
-    kept = [kernel.pop(bot.id, bot) for bot in by_engine]
-    return (*kept, *(bot for bot in kernel.values() if not by_engine or bot.how != "already stopped"))
+    merged = [kernel.pop(bot.id, bot) for bot in by_engine]
+    return (*merged, *(bot for bot in kernel.values() if not by_engine or bot.how != "already stopped"))

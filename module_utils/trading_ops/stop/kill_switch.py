@@ -51,7 +51,7 @@ class StopRequest:
 class TradingHost:
     """What a stop works on, handed in. `connect` may raise EngineError; `observe_guard` returns `state` and `summary`.
 
-    The guard's state is `active`, or says why nobody may rely on it.
+    The guard's state is `active`, or says why it cannot be relied on.
     """
 
     connect: Callable[[], Engine]

@@ -71,16 +71,16 @@ def observe(url: str, key: str, ask: Callable[[], tuple[int, bytes]], timeout_se
     except TimeoutError:
         return _unverified(f"{shown} gave no whole answer within {timeout_seconds:g} s", shown)
     except Exception as error:  # whatever a network, a proxy or a library comes up with is one thing: not verified
-        # A library's words can repeat the address as it was given.
-        words = str(error).replace(url, shown).rstrip(".") or type(error).__name__
-        return _unverified(f"{shown}: {words}", shown)
+        # A library's error can repeat the address as it was given.
+        reason = str(error).replace(url, shown).rstrip(".") or type(error).__name__
+        return _unverified(f"{shown}: {reason}", shown)
     orders = "open" if count else "none"
     summary = f"{count} open order{'s' * (count != 1)} at {shown}" if count else f"no open order at {shown}"
     return build_result("proven", summary, orders=orders, count=count, url=shown)
 
 
 def parse_timeout(value: object) -> float:
-    """Return the seconds an answer may take; the default for what is no number. More than 10 s nobody waits."""
+    """Return the seconds an answer may take; the default for what is no number. Never more than 10."""
     try:
         seconds = float(str(value))
     except ValueError:
