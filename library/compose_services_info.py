@@ -123,6 +123,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.compose.info import observe_services
 from ansible.module_utils.trading_ops.compose.request import Tools
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 
 ARGUMENT_SPEC = {
@@ -143,9 +144,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     result = observe_services(params, Tools(connect=lambda: docker_engine(params["docker_url"])))
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

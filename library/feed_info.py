@@ -70,6 +70,7 @@ feed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.feed.container import observe_feed
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 
@@ -87,9 +88,7 @@ def main() -> None:
     result = observe_feed(
         lambda: docker_engine(params["docker_url"]), params["project_name"], params["service"], params["host"]
     )
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

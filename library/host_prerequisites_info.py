@@ -65,9 +65,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.cgroups import find_docker_root
 from ansible.module_utils.trading_ops.host.engine import EngineError, docker_engine
-from ansible.module_utils.trading_ops.host.prerequisites import SeenHost, build_result, evaluate, free_bytes
+from ansible.module_utils.trading_ops.host.prerequisites import SeenHost, evaluate, format_result, free_bytes
 
 ARGUMENT_SPEC = {
     "controller_epoch": {"type": "float", "required": True},
@@ -82,7 +83,7 @@ def observe(module: AnsibleModule) -> SeenHost:
         engine_api, engine_error = docker_engine(module.params["docker_url"]).api_version, ""
     except EngineError as error:
         engine_api, engine_error = "", str(error)
-    code, compose, trouble = module.run_command(["docker", "compose", "version", "--short"], handle_exceptions=False)
+    code, compose, error = module.run_command(["docker", "compose", "version", "--short"], handle_exceptions=False)
     return SeenHost(
         is_root=os.geteuid() == 0,
         has_systemd=Path("/run/systemd/system").is_dir(),
@@ -91,7 +92,7 @@ def observe(module: AnsibleModule) -> SeenHost:
         engine_api=engine_api,
         engine_error=engine_error,
         compose=compose.strip() if code == 0 else "",
-        compose_error=trouble.strip(),
+        compose_error=error.strip(),
         free_bytes=free_bytes([find_docker_root(), Path(module.params["state_path"])]),
     )
 
@@ -100,11 +101,9 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     host_epoch = time.time()
     seen = observe(module)
-    result = build_result(evaluate(seen, module.params["free_bytes"]), seen)
-    result |= {"host_epoch": host_epoch, "controller_epoch": module.params["controller_epoch"]}
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    lacks = evaluate(seen, module.params["free_bytes"])
+    result = format_result(lacks, seen, module.params["controller_epoch"], host_epoch)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard.this_host import this_host
 from ansible.module_utils.trading_ops.stop.kill_switch import (
     ensure_halted,
-    ensure_released,
+    ensure_lifted,
     parse_stop_request,
 )
 
@@ -147,7 +147,7 @@ def main() -> None:
     if params["state"] == "engaged":
         result = ensure_halted(this_host(params["docker_url"], state_path), request, now, module.check_mode)
     else:
-        result = ensure_released(
+        result = ensure_lifted(
             state_path, request.incident_id if request.id_is_given else "", request.by, now, module.check_mode
         )
     result["warnings"] = warnings + result.get("warnings", [])

@@ -117,7 +117,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.checks.ranges import collect_curves
-from ansible.module_utils.trading_ops.checks.results import build_tools, look_once
+from ansible.module_utils.trading_ops.checks.results import build_tools, observe_once
 from ansible.module_utils.trading_ops.core.clock import uptime
 from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 
@@ -137,7 +137,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    result = look_once(module.params, build_tools(module.params))
+    result = observe_once(module.params, build_tools(module.params))
     if result["outcome"] == "invalid":
         module.fail_json(msg=result["summary"], **result)
     curves = collect_curves(module.params, time.time, uptime) if module.params["curves"] else {}

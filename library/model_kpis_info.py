@@ -94,14 +94,9 @@ url:
   type: str
 """
 
-from pathlib import Path
-from urllib.error import HTTPError
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.checks.model_kpis import observe
-from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
-from ansible.module_utils.trading_ops.stop.open_orders import MAX_BYTES
-from ansible.module_utils.urls import open_url
+from ansible.module_utils.trading_ops.checks.model_kpis import Alias, observe
+from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS, http_ask, parse_endpoint
 
 ARGUMENT_SPEC = {
     **ACCESS_ARGUMENTS,
@@ -116,30 +111,9 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-
-    def ask(url: str) -> tuple[int, bytes]:
-        headers = {"Accept": "application/json"}
-        if params["token_path"]:
-            headers["Authorization"] = f"Bearer {Path(params['token_path']).read_text(encoding='utf-8').strip()}"
-        try:
-            # A redirect is not followed: it leads to a login page, and would carry the token there.
-            answer = open_url(
-                url,
-                headers=headers,
-                timeout=params["timeout_seconds"],
-                validate_certs=params["validate_certs"],
-                ca_path=params["ca_path"] or None,
-                url_username=params["username"] or None,
-                url_password=params["password"] or None,
-                force_basic_auth=bool(params["username"]),
-                follow_redirects="none",
-            )
-        except HTTPError as error:
-            return error.code, error.read(MAX_BYTES + 1)  # MLflow says there why
-        return answer.code, answer.read(MAX_BYTES + 1)
-
-    asked = (params["mlflow_url"], params["model"], params["alias"], params["limits"])
-    module.exit_json(**observe(*asked, ask, params["timeout_seconds"]))
+    asked = Alias(params["mlflow_url"], params["model"], params["alias"])
+    ask = http_ask(parse_endpoint(params, "mlflow_url", "timeout_seconds"))
+    module.exit_json(**observe(asked, params["limits"], ask))
 
 
 if __name__ == "__main__":

@@ -21,24 +21,11 @@ options:
     description: Name under which the answer holds the list.
     type: str
     default: orders
-  token_path:
-    description: File on the host whose content is sent as bearer token.
-    type: path
-  username:
-    description: User for basic authentication.
-    type: str
-  password:
-    description: Password for basic authentication.
-    type: str
-  validate_certs:
-    description: Whether the endpoint's certificate has to be good.
-    type: bool
-    default: true
   timeout_seconds:
     description: Time for the whole exchange, at most 10.
     type: raw
     default: 3
-extends_documentation_fragment: only_reads
+extends_documentation_fragment: [only_reads, http_access]
 """
 
 EXAMPLES = r"""
@@ -74,19 +61,14 @@ url:
   type: str
 """
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.stop.open_orders import MAX_BYTES, observe, parse_timeout
-from ansible.module_utils.urls import open_url
+from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
+from ansible.module_utils.trading_ops.stop.open_orders import build_ask, observe, parse_timeout
 
 ARGUMENT_SPEC = {
+    **ACCESS_ARGUMENTS,
     "url": {"type": "str", "default": ""},
     "key": {"type": "str", "default": "orders", "no_log": False},
-    "token_path": {"type": "path", "no_log": False},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "validate_certs": {"type": "bool", "default": True},
     "timeout_seconds": {"type": "raw", "default": 3},
 }
 
@@ -95,25 +77,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     timeout_seconds = parse_timeout(params["timeout_seconds"])
-
-    def ask() -> tuple[int, bytes]:
-        headers = {"Accept": "application/json"}
-        if params["token_path"]:
-            headers["Authorization"] = f"Bearer {Path(params['token_path']).read_text(encoding='utf-8').strip()}"
-        # A redirect is not followed: it leads to a login page, and would carry the token there.
-        answer = open_url(
-            params["url"],
-            headers=headers,
-            timeout=timeout_seconds,
-            validate_certs=params["validate_certs"],
-            url_username=params["username"] or None,
-            url_password=params["password"] or None,
-            force_basic_auth=bool(params["username"]),
-            follow_redirects="none",
-        )
-        return answer.code, answer.read(MAX_BYTES + 1)
-
-    module.exit_json(**observe(params["url"], params["key"], ask, timeout_seconds))
+    module.exit_json(**observe(params["url"], params["key"], build_ask(params, timeout_seconds), timeout_seconds))
 
 
 if __name__ == "__main__":

@@ -84,14 +84,12 @@ lease:
   type: dict
 """
 
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import finish
-from ansible.module_utils.trading_ops.state.lease import build_wanted, ensure_freed, ensure_held
+from ansible.module_utils.trading_ops.state.lease import Clock, build_wanted, ensure_freed, ensure_held
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["present", "absent"], "required": True},
@@ -104,19 +102,15 @@ ARGUMENT_SPEC = {
 }
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params, state_path = module.params, Path(module.params["state_path"])
     wanted = build_wanted(params["by"], params["run_id"], params["purpose"], params["duration_seconds"])
     if params["state"] == "present":
         wait = 0 if module.check_mode else params["wait_timeout_seconds"]
-        result = ensure_held(state_path, wanted, wait, now, time.monotonic, time.sleep, module.check_mode)
+        result = ensure_held(state_path, wanted, wait, Clock(), module.check_mode)
     else:
-        result = ensure_freed(state_path, wanted, now, module.check_mode)
+        result = ensure_freed(state_path, wanted, Clock().now, module.check_mode)
     finish(module, result)
 
 

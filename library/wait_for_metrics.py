@@ -159,6 +159,7 @@ steps:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.checks.results import build_tools, wait
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 
 ARGUMENT_SPEC = {
@@ -187,9 +188,7 @@ def main() -> None:
     result = wait(module.params | times, build_tools(module.params))
     if result["outcome"] == "refused":
         result["outcome"] = module.params["closed_outcome"]
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ type: notification
 short_description: Keeps the host list of ./runbook halt-now in step with the inventory
 description:
   - Holds every trading host of the inventory, whatever the play or C(--limit), with the way ssh reaches it.
-  - Written at the end of a run, and only where the entry script says where; trouble with it never fails a run.
+  - Written at the end of a run, and only where the entry script says where; an error with it never fails a run.
 """
 
 import os
@@ -85,7 +85,7 @@ class CallbackModule(CallbackBase):
             # Better with defaults than not at all: a host that is not on the list is not stopped.
             self._display.warning(f"{name} is on halt-now's list with defaults only: {error}")
             argv = ssh_argv({}, name)
-            return HaltHost(name, argv=argv, options=trading_halt_options({}), trouble=str(error)[:200])
+            return HaltHost(name, argv=argv, options=trading_halt_options({}), error=str(error)[:200])
 
 
 def _halt_host(name: str, templar: Templar) -> HaltHost:

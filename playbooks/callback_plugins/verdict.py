@@ -6,7 +6,7 @@ It stands beside the playbooks, where ansible-playbook loads it from any directo
 A play names in its variable `must_prove` the module whose result it owes from each of its hosts. What is owed is read
 from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task cannot make it less. A play that has
 `best_effort: true` comes after the proof, and can neither fail nor better it; a `must_prove` that it names and does
-not give is said to be missed.
+not give is reported as missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 ROOT = Path(__file__).resolve().parents[2]
-LAB = ROOT / "inventories" / "lab"  # what ./runbook takes where nobody names an estate
+LAB = ROOT / "inventories" / "lab"  # what ./runbook takes where no estate is named
 
 sys.path.insert(0, str(ROOT / "module_utils"))
 
@@ -47,7 +47,7 @@ INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"
 RECORDER = "incident_record"
 """The role that brings the record home. A note of it could only wait for the next one."""
 WRITES_ITSELF = "incident_"
-"""Procedures about the record: what they have to say is an entry of their own, and a look at it is none."""
+"""Procedures about the record: they write entries of their own, and reading it is no entry."""
 
 RUN_ID = "TRADING_CORE_RUN_ID"
 LEASE_RUN_ID = "TRADING_CORE_LEASE_RUN_ID"
@@ -94,7 +94,7 @@ class CallbackModule(CallbackBase):
         self._unreachable: list[tuple[str, str]] = []
         self._notes: Notes | None = None
         self._before_play = _Places()
-        self._told_instead: list[Result] = []
+        self._reported_instead: list[Result] = []
         # Workers inherit the environment: this is how all hosts of one run agree on one incident id.
         run_id = os.environ.setdefault(RUN_ID, datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
         # Two runs that begin in the same second are two holders of a lease.
@@ -154,15 +154,15 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         if self._is_best_effort:
-            self._told_instead.append(Result(_host(result), "", "proven", "nothing to do"))
+            self._reported_instead.append(Result(_host(result), "", "proven", "nothing to do"))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         if "results" in result._result or self._note(result, failed=True):
-            return  # of a loop each item has been told
+            return  # each item of a loop has been reported
         if self._is_best_effort:
-            words = f"{result._task.get_name()}: {_one_line(result._result.get('msg') or 'no message')}"
-            self._show(f"{result._host.get_name()}: {words}")
-            self._best_effort_results.append(Result(_host(result), "", "failed", words, step=self._step))
+            text = f"{result._task.get_name()}: {_one_line(result._result.get('msg') or 'no message')}"
+            self._show(f"{result._host.get_name()}: {text}")
+            self._best_effort_results.append(Result(_host(result), "", "failed", text, step=self._step))
             return
         outcome = OUTCOME_OF_FAILED.get(result._task.action.rpartition(".")[2], "failed")
         wrong = result._result.get("argument_errors")
@@ -179,8 +179,8 @@ class CallbackModule(CallbackBase):
         if "results" in result._result:
             return
         if self._is_best_effort:
-            words = f"did not answer ({_one_line(result._result.get('msg', ''))})"
-            self._best_effort_results.append(Result(_host(result), "", "unknown", words, step=self._step))
+            text = f"did not answer ({_one_line(result._result.get('msg', ''))})"
+            self._best_effort_results.append(Result(_host(result), "", "unknown", text, step=self._step))
             return
         self._unreachable.append((_host(result), _one_line(result._result.get("msg", ""))))
 
@@ -203,7 +203,7 @@ class CallbackModule(CallbackBase):
         self._before_play = _Places(
             len(self._expected), len(self._results), len(self._best_effort_results), len(self._unreachable)
         )
-        self._told_instead = []
+        self._reported_instead = []
         roles = {role.get_name() for role in play.get_roles()}
         if RECORDER in roles:
             self._keep_notes()
@@ -211,29 +211,29 @@ class CallbackModule(CallbackBase):
             return
         try:
             self._notes = self._notes or self._build_notes(play.get_variable_manager().extra_vars)
-            self._tell(self._notes.begin(play.get_name()))
+            self._warn(self._notes.begin(play.get_name()))
         except Exception as error:
-            self._tell([f"The timeline could not be written: {error!r}"])
+            self._warn([f"The timeline could not be written: {error!r}"])
 
     def _end_note(self) -> None:
-        """Write how the play ended. Whatever goes wrong in here is said, and changes neither verdict nor exit code."""
+        """Write how the play ended. Whatever goes wrong in here is shown, and changes neither verdict nor exit code."""
         if self._notes is None:
             return
         try:
-            self._tell(self._notes.end(*describe_play(self._play_run(), self._is_best_effort, self._told_instead)))
+            self._warn(self._notes.end(*describe_play(self._play_run(), self._is_best_effort, self._reported_instead)))
             if self._notes.incident_id:
                 # Workers inherit the environment: what follows in this run belongs to the same incident.
                 os.environ[INCIDENT_ID] = self._notes.incident_id
         except Exception as error:
-            self._tell([f"The timeline could not be written: {error!r}"])
+            self._warn([f"The timeline could not be written: {error!r}"])
 
     def _keep_notes(self, is_sure: bool = False) -> None:
         """Write what waits for an id that this checkout does not know, unless the run was turned down."""
         try:
             if self._notes and (is_sure or not was_turned_down(self._run())):
-                self._tell(self._notes.keep())
+                self._warn(self._notes.keep())
         except Exception as error:
-            self._tell([f"The timeline could not be written: {error!r}"])
+            self._warn([f"The timeline could not be written: {error!r}"])
 
     def _build_notes(self, extra: Any) -> Notes:
         return Notes(
@@ -265,9 +265,9 @@ class CallbackModule(CallbackBase):
         folder = self._notes.incidents_path / self._notes.incident_id
         return str(folder) if folder.is_dir() else ""
 
-    def _tell(self, troubles: list[str]) -> None:
-        for trouble in troubles:
-            self._display.warning(trouble)
+    def _warn(self, errors: list[str]) -> None:
+        for error in errors:
+            self._display.warning(error)
 
     def _run(self) -> Run:
         return Run(
@@ -289,8 +289,8 @@ class CallbackModule(CallbackBase):
     def _note(self, result: Any, failed: bool = False) -> bool:
         """Keep a result of one of our modules; return whether it was one.
 
-        One that only looked, did not fail and is nobody's proof is shown and not kept: the role judges what it saw. A
-        task that is always a dry run only looks, and proves nothing in a run that acts.
+        One that only observed, did not fail and proves nothing is shown and not kept: the role judges what it saw. A
+        task that is always a dry run only observes, and proves nothing in a run that acts.
         """
         fields = result._result
         if not isinstance(fields.get("outcome"), str):
@@ -310,7 +310,7 @@ class CallbackModule(CallbackBase):
         is_rehearsal = bool(result._task.check_mode) and not context.CLIARGS.get("check")
         is_kept = (is_owed or not found.proof.endswith("_info") or self._is_best_effort) and not is_rehearsal
         if is_rehearsal and not failed:
-            self._told_instead.append(found)
+            self._reported_instead.append(found)
         if failed or is_kept:
             (self._best_effort_results if self._is_best_effort else self._results).append(found)
         if is_kept and not self._is_best_effort and has_changed(found) and found.proof not in STOP_PROOFS:
@@ -321,13 +321,13 @@ class CallbackModule(CallbackBase):
             self._show(str(line))
         return True
 
-    def _show(self, words: str) -> None:
-        """Show words of logs, labels and people. A terminal would do what control characters in them say."""
-        self._display.display("    " + "".join(char if char.isprintable() else " " for char in words))
+    def _show(self, text: str) -> None:
+        """Show text from logs, labels and people. A terminal would do what control characters in them say."""
+        self._display.display("    " + "".join(char if char.isprintable() else " " for char in text))
 
 
 def _host(result: Any) -> str:
-    """Return the host that a result tells of: where a task is delegated, the one it was delegated to."""
+    """Return the host that a result is about: where a task is delegated, the one it was delegated to."""
     return str(result._task.delegate_to or result._host.get_name())
 
 
@@ -344,8 +344,8 @@ def _started_at() -> float:
 
 
 def _one_line(text: object) -> str:
-    words = " ".join(str(text).split())
-    return words.removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ssh: ")[:300]
+    line = " ".join(str(text).split())
+    return line.removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ssh: ")[:300]
 
 
 def _write_verdict_file(verdict: Verdict | None) -> None:

@@ -11,10 +11,23 @@ from pathlib import Path
 import pytest
 from trading_ops.stop.halt_list import HaltHost, format_halt_list, ssh_argv
 
-from tests.breakglass.world import ROOT
+from tests.breakglass.world import ROOT, Host, container
 
+SHELLS = ["dash", "bash", "bash --posix"]
 LATCHED = "latched (INC-20261121-013000-test)"
-PROVEN = f"echo 'proven: 2 stopped, {LATCHED}; orders: 2 cancelled'"
+INCIDENT = "INC-20261121-013000-test"
+COUNTED = {"stopped": 2, "killed": 0, "already": 0, "gone": 0, "cancelled": 2, "unverified": 0, "latched": INCIDENT}
+OLDER = f"echo 'proven: 2 stopped, {LATCHED}; orders: 2 cancelled'"
+"""A host whose own trading-halt has only the line for people."""
+
+
+def counted(answer: str = OLDER, **fields: object) -> str:
+    """Return an answer with the line before it that counts, 2 bots stopped if nothing else is given."""
+    line = "\\t".join(["counted:", *(f"{key}={value}" for key, value in (COUNTED | fields).items())])
+    return f"printf '{line}\\n'; {answer}"
+
+
+PROVEN = counted()
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,8 @@ class Laptop:
         path.write_text(format_halt_list(fingerprint, str(self.inventory), self.hosts))
         return path
 
-    def run(self, *arguments: str) -> Ended:
-        return self._run("sh", str(self.root / "breakglass" / "halt-now"), *arguments)
+    def run(self, *arguments: str, shell: str = "sh") -> Ended:
+        return self._run(*shell.split(), str(self.root / "breakglass" / "halt-now"), *arguments)
 
     def runbook(self, *arguments: str) -> Ended:
         return self._run(str(self.root / "runbook"), *arguments)
@@ -144,12 +157,90 @@ def test_one_host_that_is_not_proven_is_the_verdict(make, answer, code, words):
     assert "NEXT: ./runbook halt-now -i " in ended.verdict
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_numbers_of_all_hosts_are_added_and_each_incident_and_bot_is_named(make, shell):
+    a = counted(stopped=1, killed=1, already=3, gone=1, cancelled=1, unverified=1, orders_of="bot-1")
+    b = counted(stopped=2, cancelled=0, unverified=2, orders_of="bot-2 bot-3", latched="INC-1, INC-2")
+    ended = make(a=a, b=b, c=counted(stopped=0, cancelled=0, already=1)).run(shell=shell)
+    assert ended.code == 0
+    assert "PROVEN: 9 bots proven stopped on 3 of 3 hosts (4 of them now), latched (INC-" in ended.verdict
+    assert ended.verdict.count(INCIDENT) == 1
+    assert "; orders: 1 cancelled, 3 UNVERIFIED - look at the venue for open orders of" in ended.verdict
+    assert all(name in ended.verdict for name in ("INC-1, INC-2", "bot-1", "bot-2 bot-3"))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_host_with_an_older_trading_halt_is_stopped_and_its_bots_and_orders_are_not_made_up(make, shell):
+    ended = make(a=PROVEN, b=OLDER).run(shell=shell)
+    assert ended.code == 0
+    assert "2 bots proven stopped on 2 of 2 hosts (2 of them now)" in ended.verdict
+    assert "bots and orders of b are not counted, look at the venue for them too" in ended.verdict
+
+
+def test_where_no_host_counts_its_bots_nothing_shows_that_any_was_found(make):
+    ended = make(a=OLDER, b=OLDER).run()
+    assert (ended.code, "no bot was counted on any host" in ended.verdict) == (10, True)
+
+
+NO_NUMBERS = ["", "-1", "+1", "08", "0x10", "1e3", "1 ", "99999", "a[$(touch hit)]", "$(touch hit)", "total", "٢"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_is_no_number_is_never_calculated_with(make, tmp_path, shell):
+    answers = {f"b{at}": counted(stopped=value.replace("$", "\\044")) for at, value in enumerate(NO_NUMBERS)}
+    ended = make(a=PROVEN, **answers).run(shell=shell)
+    assert ended.code == 0
+    assert f"2 bots proven stopped on {len(NO_NUMBERS) + 1} of {len(NO_NUMBERS) + 1} hosts" in ended.verdict
+    named = ended.verdict.partition("bots and orders of ")[2].partition(" are not counted")[0]
+    assert set(named.split(", ")) == set(answers)
+    assert not list(tmp_path.rglob("hit"))
+
+
+@pytest.mark.parametrize("fields", [{"cancelled": 1}, {"unverified": 1}, {"stopped": 3}], ids=str)
+def test_orders_that_do_not_add_up_to_the_bots_are_not_counted(make, fields):
+    assert "bots and orders of b are not counted" in make(a=PROVEN, b=counted(**fields)).run().verdict
+
+
+def test_only_numbers_right_before_the_answer_are_of_the_program_that_gave_it(make):
+    ended = make(a=PROVEN, b=f"{counted('true', stopped=7, cancelled=7)}; echo 'unknown: engine'; {OLDER}").run()
+    assert (ended.code, "2 bots proven stopped on 2 of 2 hosts" in ended.verdict) == (0, True)
+
+
+def test_numbers_of_a_host_that_is_not_proven_count_for_nothing(make):
+    ended = make(a=PROVEN, b=counted("echo 'running: bot-1; 2 stopped, latched (x)'; exit 11", latched="x")).run()
+    assert (ended.code, "2 bots proven stopped on 1 of 2 hosts" in ended.verdict) == (11, True)
+
+
+def test_names_of_a_hundred_bots_do_not_cost_their_number(make):
+    names = " ".join(f"trading-live-strategy-{number:03}-bot-1" for number in range(100))
+    ended = make(a=counted(stopped=100, cancelled=0, unverified=100, orders_of=names)).run()
+    assert "100 bots proven stopped on 1 of 1 hosts" in ended.verdict
+    assert "0 cancelled, 100 UNVERIFIED" in ended.verdict
+    assert ended.verdict.partition("; 0.")[0].count("-bot-1") > 30
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_real_trading_halt_is_counted(make, tmp_path, shell):
+    laptop = make()
+    promises_nothing = container("b", labels={"trading-core.cancels-orders": ""})
+    bots = Host(tmp_path / "host", container("a"), promises_nothing, container("c", status="exited"))
+    laptop.environment |= bots.environment
+    options = ("--state-path", str(bots.state_path), "--services", "bot", "--projects", "trading-*")
+    laptop.hosts = [HaltHost("here", connection="local", may_become=False, options=options)]
+    laptop.write_list()
+    ended = laptop.run("-e", f"incident_id={INCIDENT}", shell=shell)
+    assert ended.code == 0
+    assert f"3 bots proven stopped on 1 of 1 hosts (2 of them now), latched ({INCIDENT})" in ended.verdict
+    assert "orders: 1 cancelled, 1 UNVERIFIED - look at the venue for open orders of b;" in ended.verdict
+
+
 def test_running_is_worse_than_unknown(make):
     assert make(a="exit 255", b="echo 'running: x; 0 stopped, latched (x)'; exit 11").run().code == 11
 
 
 def test_no_bot_on_any_host_is_unknown(make):
-    ended = make(a=f"echo 'proven: 0 stopped, no bot container found, {LATCHED}'").run()
+    none = counted(f"echo 'proven: 0 stopped, no bot container found, {LATCHED}'", stopped=0, cancelled=0)
+    ended = make(a=none).run()
     assert (ended.code, "nothing shows that the rules for bots match" in ended.verdict) == (10, True)
 
 

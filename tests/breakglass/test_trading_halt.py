@@ -42,6 +42,31 @@ def test_every_bot_is_stopped_neutralised_and_the_host_latched(make):
     assert (latch.scope, latch.incident_ids, latch.by, latch.reason) == ("all", (ID,), "reno", "bars look wrong")
 
 
+SHELLS = ["dash", "bash", "bash --posix"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_one_line_counts_for_halt_now_what_the_last_one_says_to_people(make, shell):
+    host = make(
+        container("a"),
+        container("b", ignores_sigterm=True),
+        container("c", status="exited"),
+        container("d", vanishes=True),
+        container("e", labels={"trading-core.cancels-orders": ""}),
+    )
+    said = host.halt("--incident-id", ID, "--grace-seconds", "1", shell=shell)
+    assert said.line == (
+        f"proven: 2 stopped, 1 killed, 1 already stopped, 1 gone, latched ({ID}); "
+        "orders: 1 cancelled, 2 UNVERIFIED (b e)"
+    )
+    numbers = {"stopped": "2", "killed": "1", "already": "1", "gone": "1", "cancelled": "1", "unverified": "2"}
+    assert said.counted == {**numbers, "latched": ID, "orders_of": "b e"}
+
+
+def test_a_dry_run_counts_nothing(make):
+    assert make(container("a")).halt("--check").counted == {}
+
+
 def test_second_stop_changes_nothing_and_keeps_the_first_incident(make):
     host = make(container("a"))
     host.halt("--incident-id", ID)

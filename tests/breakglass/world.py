@@ -19,10 +19,11 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Said:
-    """How trading-halt ended: its one line and what it warned about."""
+    """How trading-halt ended: its line for people, what it counted for halt-now, and what it warned about."""
 
     code: int
     line: str
+    counted: dict[str, str]
     warnings: str
     seconds: float
 
@@ -64,7 +65,7 @@ class Host:
         """Run trading-halt as ssh does: the script on standard input."""
         begun = time.monotonic()
         done = subprocess.run(
-            [shell, "-s", "--", "--state-path", str(self.state_path), *options],
+            [*shell.split(), "-s", "--", "--state-path", str(self.state_path), *options],
             stdin=TRADING_HALT.open(),
             env={**os.environ, **self.environment},
             capture_output=True,
@@ -73,9 +74,12 @@ class Host:
             check=False,
         )
         print(done.stdout, done.stderr, sep="")
-        lines = done.stdout.splitlines()
-        assert len(lines) == 1, done.stdout + done.stderr
-        return Said(done.returncode, lines[0], done.stderr, time.monotonic() - begun)
+        *machine, line = done.stdout.splitlines()
+        assert len(machine) <= 1, done.stdout + done.stderr
+        word, *fields = machine[0].split("\t") if machine else ["counted:"]
+        assert word == "counted:"
+        counted = dict(field.split("=", 1) for field in fields)
+        return Said(done.returncode, line, counted, done.stderr, time.monotonic() - begun)
 
     @property
     def environment(self) -> dict[str, str]:

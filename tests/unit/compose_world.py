@@ -12,6 +12,7 @@ from typing import Any
 
 from trading_ops.compose.config import Command, CommandResult
 from trading_ops.compose.request import Tools
+from trading_ops.compose.services import ensure_services
 
 from tests.unit.fakes import FakeContainer, FakeEngine
 
@@ -219,3 +220,31 @@ def _closure(active: dict[str, ServiceSpec], named: list[str]) -> list[str]:
     for name in named:
         visit(name)
     return list(order)
+
+
+KEYS = {"changed", "outcome", "summary", "next_command", "services", "logs", "diff", "warnings"}
+
+
+def ensure(world: World, *services: str, dry_run: bool = False, **more: Any) -> dict[str, Any]:
+    result = ensure_services(world.params(*services, **more), world.tools(), dry_run)
+    assert set(result) == KEYS
+    return result
+
+
+def actions(result: dict[str, Any]) -> dict[str, str]:
+    return {row["service"]: row["action"] for row in result["services"]}
+
+
+def desired(world: World) -> dict[str, Any]:
+    path = world.path / "state" / "desired.json"
+    return json.loads(path.read_text(encoding="utf-8"))["services"] if path.exists() else {}
+
+
+def failure(world: World, *services: str, **more: Any) -> dict[str, Any]:
+    """Return a result in which nothing was done."""
+    result = ensure(world, *services, **more)
+    assert result["changed"] is False
+    assert "up" not in world.commands
+    assert desired(world) == {}
+    assert [row["service"] for row in result["services"]] == list(services)
+    return result

@@ -122,16 +122,16 @@ def parse_checks(items: Sequence[object]) -> tuple[Check, ...]:
 def select_checks(checks: Iterable[Check], select: Mapping[str, str]) -> tuple[Check, ...]:
     """Return the checks with the expected series that `select` does not contradict; one without any is left out.
 
-    A series without such a label is nobody's alone, and stays: the feed is looked at for each bot. Where no series
-    carries all of `select`, nothing is left: a bot that nobody expects must not pass for a good feed.
+    A series without such a label belongs to none alone, and stays: the feed is looked at for each bot. Where no series
+    carries all of `select`, nothing is left: a bot that is not expected must not pass for a good feed.
     """
     narrowed = (
         replace(check, expected=tuple(series for series in check.expected if _agrees(dict(series), select)))
         for check in checks
     )
     left = tuple(check for check in narrowed if check.expected)
-    is_somebodys = any(select.items() <= dict(series).items() for check in left for series in check.expected)
-    return left if is_somebodys else ()
+    is_expected_of_one = any(select.items() <= dict(series).items() for check in left for series in check.expected)
+    return left if is_expected_of_one else ()
 
 
 def _agrees(series: Mapping[str, str], select: Mapping[str, str]) -> bool:

@@ -81,6 +81,21 @@ class Waited:
     steps: int
 
 
+@dataclass(frozen=True)
+class Window:
+    """How long all checks have to pass without a break, how often that is observed, and when the waiting ends.
+
+    fail_fast: the first step at which a check does not pass ends the waiting, but not in the first `settle_seconds`, as
+    long as not all of them have passed once.
+    """
+
+    stable_seconds: float
+    interval_seconds: float
+    timeout_seconds: float
+    fail_fast: bool = False
+    settle_seconds: float = 0
+
+
 def queries_of(check: Check) -> dict[str, str]:
     """Return the PromQL that a check needs by what each asks for: `value`, and where they apply `age` and `resets`."""
     wanted = {"value": check.query, "age": check.age_query, "resets": check.resets_query}
@@ -92,7 +107,7 @@ def evaluate(
 ) -> CheckResult:
     """Return what came of `check`, from the answers to its queries.
 
-    Samples whose labels contradict `select` are somebody else's and not looked at.
+    Samples whose labels contradict `select` belong to something else and are ignored.
     """
     seen: dict[str, dict[Labels, float]] = {}
     for name, query in queries_of(check).items():
@@ -101,8 +116,8 @@ def evaluate(
             seen[name] = _by_series(check, answer, select or {})
         except HttpError as error:
             return _unknown(check, str(error).rstrip(".") + f" (asked for {name})" * (name != "value"))
-    if strangers := sorted(seen["value"].keys() - set(check.expected)):
-        return _unknown(check, f"a series that nobody expects: {_listed(map(series_words, strangers), ' / ')}")
+    if unexpected := sorted(seen["value"].keys() - set(check.expected)):
+        return _unknown(check, f"an unexpected series: {_listed(map(series_words, unexpected), ' / ')}")
     series = tuple(_judge(check, labels, seen, limits) for labels in check.expected)
     values = [each.value for each in series if each.value is not None]
     ages = [each.age_seconds for each in series if each.age_seconds is not None]
@@ -123,15 +138,11 @@ def evaluate_all(
     clock: Callable[[], float],
     limits: Limits,
     select: Mapping[str, str] | None = None,
-    distrust: str = "",
 ) -> tuple[CheckResult, ...]:
     """Return what came of every check, in their order. Each distinct query is asked once. Never raises.
 
     now: this host's time of day, seconds since 1970. clock: monotonic seconds.
-    distrust: why no answer may be believed, whatever it says; empty where there is no such reason.
     """
-    if distrust:
-        return tuple(_unknown(check, distrust) for check in checks)
     until = clock() + ROUND_TIMEOUTS * limits.query_timeout_seconds
 
     def ask(query: str) -> Answer:
@@ -146,48 +157,47 @@ def evaluate_all(
     return tuple(evaluate(check, answers, limits, select) for check in checks)
 
 
+def distrust_all(checks: Iterable[Check], reason: str) -> tuple[CheckResult, ...]:
+    """Return every check as unknown: no answer may be believed, whatever it says."""
+    return tuple(_unknown(check, reason) for check in checks)
+
+
 def wait_until_stable(
-    look: Callable[[], tuple[CheckResult, ...]],
+    observe: Callable[[], tuple[CheckResult, ...]],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-    stable_seconds: float,
-    interval_seconds: float,
-    timeout_seconds: float,
-    fail_fast: bool = False,
-    settle_seconds: float = 0,
+    window: Window,
 ) -> Waited:
-    """Return whether every check passed at every step of a window of `stable_seconds`, within `timeout_seconds`.
+    """Return whether every check passed at every step of the window.
 
-    look: evaluates all checks once. clock: monotonic seconds that also count while the machine sleeps.
-    fail_fast: the first step at which a check does not pass ends the waiting, but not in the first `settle_seconds`, as
-    long as not all of them have passed once.
+    observe: evaluates all checks once. clock: monotonic seconds that also count while the machine sleeps.
     """
-    begun = looked_at = clock()
+    begun = observed_at = clock()
     stable_since: float | None = None
     closed_by: tuple[CheckResult, ...] = ()
     steps, has_settled = 0, False
     while True:
         moment = clock()
-        if moment - looked_at > 2 * interval_seconds:
-            stable_since = None  # nobody looked for longer than was meant (this machine slept): that is no window
-        results = look()
-        looked_at, steps = clock(), steps + 1
+        if moment - observed_at > 2 * window.interval_seconds:
+            stable_since = None  # not observed for too long (this machine slept): that is no window
+        results = observe()
+        observed_at, steps = clock(), steps + 1
         not_passed = tuple(result for result in results if result.outcome != "pass")
         if not_passed or not results:
             stable_since, closed_by = None, not_passed
         elif stable_since is None:
             stable_since = moment
         stable = None if stable_since is None else moment - stable_since
-        waited, is_stable = looked_at - begun, stable is not None and stable >= stable_seconds
-        left = timeout_seconds - waited
-        has_settled = has_settled or stable is not None or waited >= settle_seconds
-        if is_stable or left <= 0 or (fail_fast and has_settled and stable is None):
+        waited, is_stable = observed_at - begun, stable is not None and stable >= window.stable_seconds
+        left = window.timeout_seconds - waited
+        has_settled = has_settled or stable is not None or waited >= window.settle_seconds
+        if is_stable or left <= 0 or (window.fail_fast and has_settled and stable is None):
             return Waited(is_stable, stable or 0.0, results, () if is_stable else closed_by, waited, steps)
-        sleep(min(interval_seconds, left))
+        sleep(min(window.interval_seconds, left))
 
 
 def controller_distrust(controller_epoch: float | None, host_epoch: float, limits: Limits) -> str:
-    """Return in words that this host's clock is behind the controller's, empty where that cannot be said.
+    """Return as text that this host's clock is behind the controller's, empty where that cannot be said.
 
     The time that the task took to get here hides a clock that is ahead: for that the caller compares `host_epoch` in
     the result with the controller's clock afterwards.
@@ -203,17 +213,17 @@ def series_words(labels: Labels) -> str:
     return ", ".join(f"{name}={value}" for name, value in labels)
 
 
-def by_reason(troubles: Iterable[tuple[str, str]]) -> str:
-    """Return (who, why) in words, each reason once: without Prometheus all checks have the same one."""
+def by_reason(reasons: Iterable[tuple[str, str]]) -> str:
+    """Return (who, why) as text, each reason once: without Prometheus all checks have the same one."""
     found: dict[str, list[str]] = {}
-    for who, why in troubles:
+    for who, why in reasons:
         found.setdefault(why, []).append(who)
     return _listed((f"{_listed(names, ' / ')}: {why}".removeprefix(": ") for why, names in found.items()), "; ")
 
 
-def _listed(words: Iterable[str], between: str) -> str:
-    """Return the words joined, those after the third as a number."""
-    every = list(words)
+def _listed(items: Iterable[str], between: str) -> str:
+    """Return the items joined, those after the third as a number."""
+    every = list(items)
     return between.join(every[:MOST_WORDS]) + (f" and {len(every) - MOST_WORDS} more" if every[MOST_WORDS:] else "")
 
 
@@ -258,16 +268,16 @@ def _by_series(check: Check, answer: Answer, select: Mapping[str, str]) -> dict[
 
 def _judge(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> SeriesResult:
     value, age = _finite(seen["value"].get(labels)), _finite(seen.get("age", {}).get(labels))
-    trouble = _trouble(check, labels, seen, limits)
-    if trouble or value is None:
-        return SeriesResult(labels, "unknown", trouble, value, age)
+    unknown = _reason_unknown(check, labels, seen, limits)
+    if unknown or value is None:
+        return SeriesResult(labels, "unknown", unknown, value, age)
     if check.is_met(value):
         return SeriesResult(labels, "pass", "", value, age)
     reason = f"{value:.6g}, must be {check.condition} {check.threshold:.6g} ({check.unit})"
     return SeriesResult(labels, "fail", reason, value, age)
 
 
-def _trouble(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> str:
+def _reason_unknown(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, float]], limits: Limits) -> str:
     """Return why nothing is known of a series, empty where its value counts."""
     value = seen["value"].get(labels)
     if value is None:
@@ -285,7 +295,7 @@ def _trouble(check: Check, labels: Labels, seen: Mapping[str, Mapping[Labels, fl
     if "resets" in seen:
         resets = seen["resets"].get(labels)
         if resets is None:
-            return f"nobody can say whether {check.source} was reset"
+            return f"it is not known whether {check.source} was reset"
         if resets != 0:
             return f"the counter was reset in the last {check.window_seconds} s"
     return ""

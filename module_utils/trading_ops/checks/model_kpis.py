@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from ..core.durable import bounded
 from ..core.outcome import worst
+from ..core.result import build_result
 from ..core.strict_json import parse_json
 from ..core.urls import show_url
-from ..host.http import MAX_BYTES
+from ..host.http import MAX_BYTES, Ask
 
 CONDITIONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
@@ -46,6 +46,20 @@ class Limit:
     @property
     def unit(self) -> str:
         return self.tag.rpartition("_")[2]
+
+
+@dataclass(frozen=True)
+class Alias:
+    """What is asked for: an alias of a registered model, and the registry that knows it."""
+
+    mlflow_url: str
+    model: str
+    alias: str
+
+    @property
+    def path(self) -> str:
+        """Return the path that answers which version of the model carries the alias."""
+        return f"/api/2.0/mlflow/registered-models/alias?{urlencode({'name': self.model, 'alias': self.alias})}"
 
 
 @dataclass(frozen=True)
@@ -76,13 +90,7 @@ def parse_limits(limits: Mapping[str, object]) -> tuple[Limit, ...]:
     return tuple(_parse_limit(tag, text) for tag, text in limits.items())
 
 
-def build_url(mlflow_url: str, model: str, alias: str) -> str:
-    """Return the address that answers which version of `model` carries `alias`."""
-    query = urlencode({"name": model, "alias": alias})
-    return f"{mlflow_url.rstrip('/')}/api/2.0/mlflow/registered-models/alias?{query}"
-
-
-def parse_champion(status: int, body: bytes, model: str, alias: str) -> Champion:
+def parse_champion(status: int, body: bytes, asked: Alias) -> Champion:
     """Return the version in the registry's answer. Raises KpiError for anything that is not exactly one."""
     if len(body) > MAX_BYTES:
         raise KpiError(f"The answer is longer than {MAX_BYTES} bytes.")
@@ -96,16 +104,17 @@ def parse_champion(status: int, body: bytes, model: str, alias: str) -> Champion
     try:
         found = answer["model_version"]
         name, version, state = (str(found[key]) for key in ("name", "version", "status"))
-        aliases = [str(item) for item in found.get("aliases", [alias])]
+        aliases = [str(item) for item in found.get("aliases", [asked.alias])]
         pairs = [(str(tag["key"]), str(tag["value"])) for tag in found.get("tags", [])]
     except (KeyError, TypeError, AttributeError) as error:
         raise KpiError(f"The answer names no model version: {type(error).__name__}: {error}.") from error
-    if name != model or alias not in aliases or not re.fullmatch(r"[0-9]+", version):
-        raise KpiError(f"The answer is about {name} version {version} ({', '.join(aliases)}), not {model} {alias}.")
+    if name != asked.model or asked.alias not in aliases or not re.fullmatch(r"[0-9]+", version):
+        about = f"{name} version {version} ({', '.join(aliases)})"
+        raise KpiError(f"The answer is about {about}, not {asked.model} {asked.alias}.")
     if state != "READY":
-        raise KpiError(f"{model} version {version} is {state}, not READY.")
+        raise KpiError(f"{name} version {version} is {state}, not READY.")
     if len(dict(pairs)) != len(pairs):
-        raise KpiError(f"{model} version {version} has a tag twice.")
+        raise KpiError(f"{name} version {version} has a tag twice.")
     return Champion(version, dict(pairs))
 
 
@@ -121,50 +130,42 @@ def evaluate(limit: Limit, tags: Mapping[str, str]) -> Kpi:
     return Kpi(limit.tag, value, limit.unit, limit.condition, limit.limit, "pass" if is_met else "fail", reason)
 
 
-def observe(
-    mlflow_url: str,
-    model: str,
-    alias: str,
-    limits: Mapping[str, object],
-    ask: Callable[[str], tuple[int, bytes]],
-    timeout_seconds: float,
-) -> dict[str, Any]:
-    """Return the module result. Never raises, never takes longer.
-
-    `ask` returns the status and the body of an address, cut after MAX_BYTES + 1; it may raise anything.
-    """
-    url = build_url(mlflow_url, model, alias)
-    shown = show_url(mlflow_url)
-    command = f"curl -s {shlex.quote(build_url(shown, model, alias))}" if shown.startswith("http") else ""
-    result = {"changed": False, "model": model, "alias": alias, "version": "", "url": shown, "next_command": command}
+def observe(asked: Alias, limits: Mapping[str, object], ask: Ask) -> dict[str, Any]:
+    """Return the module result. Never raises; `ask` talks to the registry and may raise anything."""
+    shown = show_url(asked.mlflow_url)
+    command = f"curl -s {shlex.quote(shown.rstrip('/') + asked.path)}" if shown.startswith("http") else ""
+    fields: dict[str, Any] = {"model": asked.model, "alias": asked.alias, "url": shown}
     try:
         wanted = parse_limits(limits)
     except KpiError as error:
-        return result | {"outcome": "invalid", "summary": str(error), "next_command": "", "kpis": [], "lines": []}
-    trouble = ""
-    champion = Champion("", {})
-    try:
-        # The bound is on the whole exchange: a time-out of a socket starts again with each byte that drips in.
-        champion = parse_champion(*bounded(lambda: ask(url), timeout_seconds), model, alias)
-    except TimeoutError:
-        trouble = f"no whole answer within {timeout_seconds:g} s"
-    except Exception as error:  # whatever a network, a proxy or a library comes up with is one thing: not known
-        trouble = str(error).replace(mlflow_url, shown).rstrip(".") or type(error).__name__
-    if trouble:
-        kpis = [Kpi(item.tag, None, item.unit, item.condition, item.limit, "unknown", trouble) for item in wanted]
-        said = f"{alias} of {model} at {shown}: {trouble}"
-    else:
+        return build_result("invalid", str(error), version="", kpis=[], lines=[], **fields)
+    champion, reason = _find_champion(asked, ask)
+    if champion:
         kpis = [evaluate(item, champion.tags) for item in wanted]
-        said = f"{model} version {champion.version} ({alias}): " + "; ".join(f"{kpi.tag} {kpi.reason}" for kpi in kpis)
+        found = "; ".join(f"{kpi.tag} {kpi.reason}" for kpi in kpis)
+        summary = f"{asked.model} version {champion.version} ({asked.alias}): {found}"
+    else:
+        kpis = [Kpi(item.tag, None, item.unit, item.condition, item.limit, "unknown", reason) for item in wanted]
+        summary = f"{asked.alias} of {asked.model} at {shown}: {reason}"
     outcome = worst(_OUTCOMES[kpi.outcome] for kpi in kpis)
-    return result | {
-        "outcome": outcome,
-        "summary": said,
-        "next_command": "" if outcome == "proven" else command,
-        "version": champion.version,
-        "kpis": [asdict(kpi) for kpi in kpis],
-        "lines": [f"{kpi.outcome:<7}  {kpi.tag}: {kpi.reason} (limit {kpi.condition} {kpi.limit:g})" for kpi in kpis],
-    }
+    return build_result(
+        outcome,
+        summary,
+        next_command="" if outcome == "proven" else command,
+        version=champion.version if champion else "",
+        kpis=[asdict(kpi) for kpi in kpis],
+        lines=[f"{kpi.outcome:<7}  {kpi.tag}: {kpi.reason} (limit {kpi.condition} {kpi.limit:g})" for kpi in kpis],
+        **fields,
+    )
+
+
+def _find_champion(asked: Alias, ask: Ask) -> tuple[Champion | None, str]:
+    """Return the version that carries the alias, or why it is not known."""
+    try:
+        return parse_champion(*ask("GET", asked.path), asked), ""
+    except Exception as error:  # whatever a network, a proxy or a library comes up with is one thing: not known
+        text = str(error).replace(asked.mlflow_url, show_url(asked.mlflow_url))
+        return None, text.rstrip(".") or type(error).__name__
 
 
 def _parse_limit(tag: str, text: object) -> Limit:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
 from ..core.strict_json import parse_json
 from ..host.files import HostFile, HostFileError, differs, ensure_file, read_text, remove
 from ..host.http import MAX_BYTES, Ask, HttpError, http_ask, parse_endpoint
@@ -58,15 +59,15 @@ def ensure_monitoring(
     }
     done = [str(file.path) for file in differing]
     try:
-        trouble = observe_rules(monitored.ask, rules)
+        difference = observe_rules(monitored.ask, rules)
     except HttpError as error:
         return _result("unknown", f"{error} Nothing was written.", False, [], diff)
-    changed = bool(differing or trouble)
+    changed = bool(differing or difference)
     if dry_run:
         would = (
             f"would write {len(differing)} of {len(files)} files and reload Prometheus" if changed else "nothing to do"
         )
-        return _result("planned", f"{would}; now: {trouble or _in_force(rules)}", changed, done, diff)
+        return _result("planned", f"{would}; now: {difference or _in_force(rules)}", changed, done, diff)
     if changed:
         try:
             _install(monitored, differing, rules, timeout_seconds)
@@ -78,9 +79,9 @@ def ensure_monitoring(
 def observe_rules(ask: Ask, rules: Mapping[str, Any]) -> str:
     """Return what Prometheus has loaded instead of exactly `rules`, all healthy; empty where it has just these.
 
-    Rules outside of our groups are somebody else's and not looked at. Raises HttpError without an answer.
+    Rules outside our groups belong to someone else and are ignored. Raises HttpError without an answer.
     """
-    # Without the alerts that are open: somebody else's hundreds would be longer than an answer may be.
+    # Without the open alerts: hundreds of someone else's would be longer than an answer may be.
     status, body = _asked(ask, "GET", "/api/v1/rules?type=alert&exclude_alerts=true")
     try:
         groups = parse_json(body.decode())["data"]["groups"]
@@ -116,12 +117,12 @@ def _install(monitored: Monitored, files: Sequence[HostFile], rules: Mapping[str
                 remove(file.path)
             else:
                 ensure_file(HostFile(file.path, content, file.mode))
-        words = str(error).rstrip(".")
+        reason = str(error).rstrip(".")
         try:
             _reload(monitored.ask)
         except HttpError as again:
-            raise HttpError(f"{words}. The files are as before, but that was refused too: {again}") from error
-        raise HttpError(f"{words}. The files are as before, and loaded again.") from error
+            raise HttpError(f"{reason}. The files are as before, but that was refused too: {again}") from error
+        raise HttpError(f"{reason}. The files are as before, and loaded again.") from error
 
 
 def _reload(ask: Ask) -> None:
@@ -129,15 +130,15 @@ def _reload(ask: Ask) -> None:
     if status == 403:
         raise HttpError("Prometheus takes no reload: it runs without --web.enable-lifecycle.")
     if status != 200:
-        words = " ".join(body[:500].decode("utf-8", "replace").split())
-        raise HttpError(f"Prometheus refuses the rules (HTTP status {status}): {words}")
+        reason = " ".join(body[:500].decode("utf-8", "replace").split())
+        raise HttpError(f"Prometheus refuses the rules (HTTP status {status}): {reason}")
 
 
 def _wait_until_loaded(monitored: Monitored, rules: Mapping[str, Any], timeout_seconds: float) -> None:
     end = monitored.clock() + timeout_seconds
-    while trouble := observe_rules(monitored.ask, rules):
+    while difference := observe_rules(monitored.ask, rules):
         if monitored.clock() >= end:
-            raise HttpError(f"After {timeout_seconds:g} s: {trouble}")
+            raise HttpError(f"After {timeout_seconds:g} s: {difference}")
         monitored.sleep(INTERVAL_SECONDS)
 
 
@@ -167,16 +168,10 @@ def _in_force(rules: Mapping[str, Any]) -> str:
     return f"{sum(len(group['rules']) for group in rules['groups'])} rules loaded and healthy"
 
 
-def _some(words: Sequence[str]) -> str:
-    return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "") or "none"
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "none"
 
 
 def _result(outcome: str, summary: str, changed: bool, files: list[str], diff: dict[str, str]) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": _LOGS if outcome in {"failed", "unknown"} else "",
-        "files": files,
-        "diff": diff,
-    }
+    next_command = _LOGS if outcome in {"failed", "unknown"} else ""
+    return build_result(outcome, summary, changed=changed, next_command=next_command, files=files, diff=diff)

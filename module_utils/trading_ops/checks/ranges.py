@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
+from ..core.outcome import GOOD
+from ..core.result import build_result
 from ..core.scratch import SCRATCH_PREFIX
 from ..core.urls import show_url
 from ..host.http import MAX_BYTES, HttpError, parse_endpoint
@@ -43,7 +45,7 @@ def step_seconds(range_seconds: float, interval_seconds: float, series: int) -> 
     return max(1, math.ceil(interval_seconds), math.ceil(range_seconds / points))
 
 
-def look(
+def observe_ranges(
     checks: Sequence[Check],
     fetch: FetchRange,
     range_seconds: float,
@@ -97,7 +99,7 @@ def collect(
         return _result("planned", f"would take the ranges behind {len(checks)} checks")
     seconds = float(params["range_seconds"])
     fetch = http_fetch_range(parse_endpoint(params), end - seconds, end)
-    found = look(checks, fetch, seconds, params["scrape_interval_seconds"], params["timeout_seconds"], clock)
+    found = observe_ranges(checks, fetch, seconds, params["scrape_interval_seconds"], params["timeout_seconds"], clock)
     whole = sum(entry["status"] == "complete" for entry in found)
     ranges = {
         "format": 1,
@@ -110,9 +112,9 @@ def collect(
         path = _write(Path(params["scratch_path"]), ranges)
     except OSError as error:
         return _result("failed", f"the ranges could not be written: {error}")
-    troubles = sorted({entry["reason"] for entry in found if entry["status"] == "failed"})
-    summary = f"ranges behind {whole} of {len(found)} checks" + "".join(f"; {reason}" for reason in troubles[:2])
-    return _result("failed" if troubles else "proven", summary, str(path), whole)
+    errors = sorted({entry["reason"] for entry in found if entry["status"] == "failed"})
+    summary = f"ranges behind {whole} of {len(found)} checks" + "".join(f"; {reason}" for reason in errors[:2])
+    return _result("failed" if errors else "proven", summary, str(path), whole)
 
 
 def collect_curves(params: Mapping[str, Any], now: Callable[[], float], clock: Callable[[], float]) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def collect_curves(params: Mapping[str, Any], now: Callable[[], float], clock: C
     checks = [check for check in parse_checks(params["checks"]) if check.id in params["curves"]]
     end = now()
     fetch = http_fetch_range(parse_endpoint(params), end - CURVE_SECONDS, end)
-    found = look(checks, fetch, CURVE_SECONDS, CURVE_SECONDS / CURVE_POINTS, CURVE_TIMEOUT_SECONDS, clock)
+    found = observe_ranges(checks, fetch, CURVE_SECONDS, CURVE_SECONDS / CURVE_POINTS, CURVE_TIMEOUT_SECONDS, clock)
     return {"begin": _format_epoch(end - CURVE_SECONDS), "end": _format_epoch(end), "checks": found}
 
 
@@ -148,11 +150,5 @@ def _write(scratch: Path, ranges: Mapping[str, Any]) -> Path:
 
 
 def _result(outcome: str, summary: str, path: str = "", complete: int = 0) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "" if outcome in {"proven", "planned"} else "./runbook checks",
-        "path": path,
-        "complete": complete,
-    }
+    next_command = "" if outcome in GOOD else "./runbook checks"
+    return build_result(outcome, summary, next_command=next_command, path=path, complete=complete)

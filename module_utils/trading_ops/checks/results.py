@@ -1,4 +1,4 @@
-"""What the modules over metric checks are asked for, and what they say."""
+"""What the modules for metric checks are asked for, and what they return."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..core.clock import uptime
+from ..core.result import build_result
 from ..core.urls import show_url
 from ..host.http import parse_endpoint
 from .catalogue import CatalogueError, find_line, parse_checks, select_checks
 from .evaluate import (
     CheckResult,
     Limits,
+    Window,
     by_reason,
     controller_distrust,
+    distrust_all,
     evaluate_all,
     wait_until_stable,
 )
@@ -26,7 +29,7 @@ _NOT_WAITED: Final[dict[str, Any]] = {"closed_by": [], "waited_seconds": 0.0, "s
 
 @dataclass(frozen=True)
 class Tools:
-    """All I/O of a look: how Prometheus is asked, the time of day, a clock that only goes forward, and waiting."""
+    """All I/O of a run: how Prometheus is asked, the time of day, a clock that only goes forward, and waiting."""
 
     fetch: Fetch
     now: Callable[[], float] = time.time
@@ -39,19 +42,19 @@ def build_tools(params: Mapping[str, Any]) -> Tools:
     return Tools(http_fetch(parse_endpoint(params)))
 
 
-def look_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
-    """Return the module result of one look: `proven`, `failed` or `unknown`; `invalid` with nothing to look at."""
+def observe_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
+    """Return the module result of evaluating once: `proven`, `failed`, `unknown`, or `invalid` without any check."""
     try:
-        look, _ = _prepare(params, tools)
+        observe, _ = _prepare(params, tools)
     except CatalogueError as error:
         return _invalid(error, params, tools)
-    results = look()
+    results = observe()
     bad = _not_passed(results)
     outcomes = [result.outcome for result in bad]
     outcome = "failed" if "fail" in outcomes else "unknown" if outcomes else "proven"
     summary = f"{len(results) - len(bad)} of {len(results)} checks pass"
     if bad:
-        summary += f"; {_troubles(bad)}"
+        summary += f"; {_reasons(bad)}"
     page = "runbooks/{}.md {}".format(*bad[0].check.section.split(" ")) if bad else ""
     return _result(outcome, summary, page, results, params, tools)
 
@@ -59,28 +62,21 @@ def look_once(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
 def wait(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
     """Return the module result of waiting: `proven`, `refused` at the end of the time; `invalid` or `usage`."""
     try:
-        look, distrust = _prepare(params, tools)
+        observe, distrust = _prepare(params, tools)
     except CatalogueError as error:
         return _invalid(error, params, tools) | _NOT_WAITED
     stable, interval, timeout = (float(params[f"{name}_seconds"]) for name in ("stable", "interval", "timeout"))
     if not 0 <= stable <= timeout or interval <= 0:
         summary = f"a window of {stable:g} s in steps of {interval:g} s does not fit into {timeout:g} s"
         return _result("usage", summary, "", (), params, tools) | _NOT_WAITED
-    # A clock that is off does not come right by waiting: the controller's was told once.
-    waited = wait_until_stable(
-        look,
-        tools.clock,
-        tools.sleep,
-        stable,
-        interval,
-        timeout,
-        params["fail_fast"] or bool(distrust),
-        0 if distrust else params["settle_seconds"],
-    )
+    # A clock that is off does not come right by waiting: the controller's was given once.
+    settle = 0 if distrust else params["settle_seconds"]
+    window = Window(stable, interval, timeout, params["fail_fast"] or bool(distrust), settle)
+    waited = wait_until_stable(observe, tools.clock, tools.sleep, window)
     if waited.is_stable:
         summary = f"all {len(waited.results)} checks passed at every step for {waited.stable_seconds:.0f} s"
     elif waited.closed_by:
-        summary = f"closed after {waited.waited_seconds:.0f} s by {_troubles(waited.closed_by)}"
+        summary = f"closed after {waited.waited_seconds:.0f} s by {_reasons(waited.closed_by)}"
     else:
         summary = f"all checks pass, for {waited.stable_seconds:.0f} of {stable:g} s only"
     if waited.closed_by and waited.stable_seconds:
@@ -126,19 +122,21 @@ def format_lines(results: Sequence[CheckResult]) -> list[str]:
 
 
 def _prepare(params: Mapping[str, Any], tools: Tools) -> tuple[Callable[[], tuple[CheckResult, ...]], str]:
-    """Return what looks at all checks once, and why nothing may be believed, if so. Raises CatalogueError."""
+    """Return what evaluates all checks once, and why nothing may be believed, if so. Raises CatalogueError."""
     select = {str(name): str(value) for name, value in params["select"].items()}
     checks = select_checks(parse_checks(params["checks"]), select)
     if not checks:
-        words = ", ".join(f"{name}={value}" for name, value in select.items())
-        raise CatalogueError("the catalogue", "expected", f"no check expects a series with {words}")
+        selection = ", ".join(f"{name}={value}" for name, value in select.items())
+        raise CatalogueError("the catalogue", "expected", f"no check expects a series with {selection}")
     limits = Limits(
         scrape_interval_seconds=params["scrape_interval_seconds"],
         clock_offset_seconds=params["clock_offset_seconds"],
         query_timeout_seconds=params["query_timeout_seconds"],
     )
     distrust = controller_distrust(params["controller_epoch"], tools.now(), limits)
-    return lambda: evaluate_all(checks, tools.fetch, tools.now, tools.clock, limits, select, distrust), distrust
+    if distrust:
+        return lambda: distrust_all(checks, distrust), distrust
+    return lambda: evaluate_all(checks, tools.fetch, tools.now, tools.clock, limits, select), ""
 
 
 def _invalid(error: CatalogueError, params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
@@ -153,7 +151,7 @@ def _not_passed(results: Iterable[CheckResult]) -> list[CheckResult]:
     return sorted(bad, key=lambda result: result.outcome != "fail")
 
 
-def _troubles(results: Iterable[CheckResult]) -> str:
+def _reasons(results: Iterable[CheckResult]) -> str:
     return _printable(by_reason((result.check.id, result.reason) for result in results))
 
 
@@ -194,19 +192,18 @@ def _result(
     params: Mapping[str, Any],
     tools: Tools,
 ) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "checks": [_shown(result) for result in results],
-        "lines": format_lines(results) if results else [],
-        "prometheus_url": show_url(params["prometheus_url"]),
-        "controller_epoch": params["controller_epoch"],
-        "host_epoch": tools.now(),
-    }
+    return build_result(
+        outcome,
+        summary,
+        next_command=next_command,
+        checks=[_shown(result) for result in results],
+        lines=format_lines(results) if results else [],
+        prometheus_url=show_url(params["prometheus_url"]),
+        controller_epoch=params["controller_epoch"],
+        host_epoch=tools.now(),
+    )
 
 
 def _printable(text: str) -> str:
-    """Return text without control characters: label values and error words come from elsewhere."""
+    """Return text without control characters: label values and error texts come from elsewhere."""
     return "".join(char for char in text if char.isprintable())

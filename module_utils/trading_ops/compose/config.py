@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ..core.bots import MODE_LABEL, MODES
 from ..core.redaction import Redactor, build_rules
+from ..core.result import OperationError
 
 CONFIG_SECONDS: Final = 30
 """Parsing takes a tenth of a second; more than this means that a disk hangs."""
@@ -32,13 +33,8 @@ KEPT_VARIABLES: Final = ("PATH", "HOME", "DOCKER_CONFIG")
 decides nothing."""
 
 
-class ComposeError(Exception):
-    """Compose cannot do what was asked. The text is a sentence; `outcome` is the word the run ends with."""
-
-    def __init__(self, sentence: str, outcome: str = "failed", next_command: str = "") -> None:
-        super().__init__(sentence)
-        self.outcome = outcome
-        self.next_command = next_command
+class ComposeError(OperationError):
+    """Compose cannot do what was asked."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ class Command:
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What a command said. `exit_code` is None where it was ended at its time limit."""
+    """What a command printed. `exit_code` is None where it was ended at its time limit."""
 
     exit_code: int | None
     stdout: str
@@ -152,7 +148,7 @@ def format_command(project: Project, argv: Sequence[str]) -> str:
 
 
 def run_command(command: Command) -> CommandResult:
-    """Return what the command said; at its time limit it and its children get SIGTERM, then SIGKILL."""
+    """Return what the command printed; at its time limit it and its children get SIGTERM, then SIGKILL."""
     try:
         process = subprocess.Popen(
             command.argv,
@@ -215,9 +211,9 @@ def prune_missing_dependencies(document: Mapping[str, Any]) -> dict[str, Any]:
 
     def without_missing(service: Mapping[str, Any]) -> dict[str, Any]:
         wanted = service.get("depends_on") or {}
-        kept = {name: how for name, how in wanted.items() if name in services}
+        present = {name: how for name, how in wanted.items() if name in services}
         rest = {key: value for key, value in service.items() if key != "depends_on"}
-        return dict(service) if kept == wanted else rest | ({"depends_on": kept} if kept else {})
+        return dict(service) if present == wanted else rest | ({"depends_on": present} if present else {})
 
     return dict(document) | {"services": {name: without_missing(item) for name, item in services.items()}}
 
@@ -269,13 +265,13 @@ def check_mode(project: Project, services: Mapping[str, Service], named: Sequenc
     """
     for name in named:
         service = services.get(name)
-        said = {
+        modes = {
             f"label {MODE_LABEL}": service.label_mode if service else "",
             f"environment {MODE_VARIABLE}": service.environment_mode if service else "",
             "project name": next((word for word in sorted(MODES) if project.name.endswith(word)), ""),
         }
         if wrong := [
-            f"{where} says {word or 'nothing'}" for where, word in said.items() if word != mode or word not in MODES
+            f"{where} says {word or 'nothing'}" for where, word in modes.items() if word != mode or word not in MODES
         ]:
             raise ComposeError(
                 f"{name} is asked for as {mode!r}, and its {', its '.join(wrong)}. It counts as live. "
@@ -295,8 +291,8 @@ def parse_error(stderr: str) -> str:
     if not lines:
         return "Compose gave no reason."
     # It repeats values that it cannot read, whatever they are.
-    said = Redactor(build_rules()).text(lines[-1])
-    return f"Compose says: {said}" + ("" if lines[-1].endswith((".", "?", "!")) else ".")
+    shown = Redactor(build_rules()).text(lines[-1])
+    return f"Compose says: {shown}" + ("" if lines[-1].endswith((".", "?", "!")) else ".")
 
 
 def parse_unset_variables(stderr: str) -> list[str]:

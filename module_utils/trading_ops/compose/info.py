@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core.result import build_result
 from ..host.engine import EngineError
 from ..state import desired as desired_state
 from .config import ComposeError
@@ -15,16 +16,16 @@ from .start import observe_project, plan_steps
 
 
 def observe_services(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
-    """Return the module result of looking. The outcome is `unknown` where desired state, configuration or engine
+    """Return the module result. The outcome is `unknown` where desired state, configuration or engine
     could not be read (the rest is there all the same), else `proven`: it was seen.
     """
     try:
         request = parse_request(params)
     except ComposeError as error:
-        return _result(error.outcome, str(error), [], [], "")
-    desired, trouble = desired_state.read_quietly(request.state_path)
-    troubles = [trouble] if trouble else []
-    next_command = f"ls -la {request.state_path}" if trouble else ""
+        return build_result(error.outcome, str(error), services=[], trouble=[])
+    desired, desired_error = desired_state.read_quietly(request.state_path)
+    errors = [desired_error] if desired_error else []
+    next_command = f"ls -la {request.state_path}" if errors else ""
     steps: dict[str, Step] = {}
     containers: tuple[Container, ...] | None = None
     try:
@@ -32,14 +33,15 @@ def observe_services(params: Mapping[str, Any], tools: Tools) -> dict[str, Any]:
         containers = observe_project(engine, request.project.name)
         steps = {step.expected.service: step for step in plan_steps(request, tools, engine, containers)}
     except ComposeError as error:
-        troubles.append(str(error))
+        errors.append(str(error))
         next_command = error.next_command
     except EngineError as error:
-        troubles.append(str(error))
+        errors.append(str(error))
         next_command = "docker info"
     rows = [_row(request, name, desired, steps.get(name), containers) for name in request.services]
-    words = [_words(row) for row in rows]
-    return _result("unknown" if troubles else "proven", "; ".join([*words, *troubles]), rows, troubles, next_command)
+    summary = "; ".join([*map(_summary, rows), *errors])
+    outcome = "unknown" if errors else "proven"
+    return build_result(outcome, summary, next_command=next_command, services=rows, trouble=errors)
 
 
 def _row(
@@ -71,20 +73,7 @@ def _row(
     }
 
 
-def _words(row: Mapping[str, Any]) -> str:
+def _summary(row: Mapping[str, Any]) -> str:
     wanted = row["desired"]["state"] if row["desired"] else "not recorded"
     changed = f", {row['configured']['reason']}" if row["configured"] and row["configured"]["reason"] else ""
     return f"{row['service']}: {row['observed']['state']}, desired {wanted}{changed}"
-
-
-def _result(
-    outcome: str, summary: str, rows: list[dict[str, Any]], troubles: list[str], next_command: str
-) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "services": rows,
-        "trouble": troubles,
-    }

@@ -94,7 +94,7 @@ def record_desired(request: Request, states: Mapping[str, str], why: str, now: d
     """Return warnings once the desired states of these services are on disk. Raises ComposeError."""
     full = {f"{request.project.name}/{service}": state for service, state in states.items()}
     try:
-        said = desired_state.record(request.state_path, full, request.by, why, format_utc(now))
+        warning = desired_state.record(request.state_path, full, request.by, why, format_utc(now))
     except DesiredStateError as error:
         raise ComposeError(str(error), next_command=f"ls -la {request.state_path}") from error
-    return (said,) if said else ()
+    return (warning,) if warning else ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..core.redaction import Redactor, build_rules
+from ..core.result import build_result
 from ..core.secrets import parse_environment, select_secrets
 from ..host.engine import Engine, EngineError
 from .plan import Container, Step
@@ -51,16 +52,16 @@ class Report:
 def format_result(report: Report) -> dict[str, Any]:
     """Return the report as the module returns it."""
     rows = [vars(row) | {"container_ids": list(row.container_ids)} for row in report.rows]
-    return {
-        "changed": report.changed,
-        "outcome": report.outcome,
-        "summary": report.summary,
-        "next_command": report.next_command,
-        "services": rows,
-        "logs": {service: list(lines) for service, lines in report.logs.items()},
-        "diff": {"before": report.before, "after": report.after},
-        "warnings": list(report.warnings),
-    }
+    return build_result(
+        report.outcome,
+        report.summary,
+        changed=report.changed,
+        next_command=report.next_command,
+        services=rows,
+        logs={service: list(lines) for service, lines in report.logs.items()},
+        diff={"before": report.before, "after": report.after},
+        warnings=list(report.warnings),
+    )
 
 
 def build_row(

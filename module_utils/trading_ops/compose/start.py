@@ -32,7 +32,7 @@ MINIMUM_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """One observation of all expected services. `verdicts` stands beside `steps`."""
 
     steps: tuple[Step, ...]
@@ -56,9 +56,9 @@ def ensure_up(request: Request, tools: Tools, dry_run: bool) -> Report:
     old, new = format_steps(steps, request.restart_policy)
     changed = any(step.changes for step in steps)
     if dry_run:
-        report = Report("planned", _planned_words(steps), rows=_rows(request, steps, before, 0.0))
+        report = Report("planned", _planned_summary(steps), rows=_rows(request, steps, before, 0.0))
     else:
-        # Written before the start: nothing runs that nobody asked for. What is needed is asked for too.
+        # Written before the start: nothing runs that is not recorded. What is needed is asked for too.
         states = {step.expected.service: step.expected.goal for step in steps}
         warnings = record_desired(request, states, request.why, tools.now())
         report = _act_and_prove(request, tools, engine, steps, begun)
@@ -67,7 +67,7 @@ def ensure_up(request: Request, tools: Tools, dry_run: bool) -> Report:
 
 
 def observe_project(engine: Engine, project: str) -> tuple[Container, ...]:
-    """Return the containers of a project. One that vanishes between list and look does not exist."""
+    """Return the containers of a project. One that vanishes between list and inspection does not exist."""
     listed = engine.containers([f"{PROJECT_LABEL}={project}"])
     described = [engine.inspect(summary["Id"]) for summary in listed]
     return tuple(parse_container(item) for item in described if item is not None)
@@ -84,29 +84,29 @@ def plan_steps(request: Request, tools: Tools, engine: Engine, containers: Seque
 
 def _act_and_prove(request: Request, tools: Tools, engine: Engine, steps: Sequence[Step], begun: float) -> Report:
     try:
-        trouble = _act(request, tools, steps, begun)
+        failure = _act(request, tools, steps, begun)
         latch = _blocking_latch(request)
         if latch:
             return _stop_again(request, tools, engine, steps, latch)
         _set_policies(request, engine)
-        if trouble:
-            look = _observe(request, tools, engine, steps)
+        if failure:
+            seen = _observe(request, tools, engine, steps)
         else:
-            look, trouble = _wait(request, tools, engine, steps, begun)
+            seen, failure = _wait(request, tools, engine, steps, begun)
     except (ComposeError, EngineError) as error:
         rows = tuple(Row(step.expected.service, request.project.name, step.action, step.reason) for step in steps)
         sentence = f"Whether it was started is not known: {error}"
         return Report("unknown", sentence, rows=in_order(rows, request.services), next_command="docker info")
     seconds = tools.clock() - begun
     report = Report(
-        "failed" if trouble else "proven",
-        trouble or _proven_words(request, look, seconds),
-        rows=_rows(request, steps, look.containers, seconds),
-        warnings=_surprises(steps, look.containers),
+        "failed" if failure else "proven",
+        failure or _proven_summary(request, seen, seconds),
+        rows=_rows(request, steps, seen.containers, seconds),
+        warnings=_surprises(steps, seen.containers),
     )
-    if not trouble:
+    if not failure:
         return report
-    report = _with_logs(report, request, engine, look)
+    report = _with_logs(report, request, engine, seen)
     return _stop_failed(report, request, tools, engine) if request.stop_on_failure else report
 
 
@@ -153,21 +153,23 @@ def _set_policies(request: Request, engine: Engine) -> None:
             engine.set_restart_policy(one.id, request.restart_policy)
 
 
-def _wait(request: Request, tools: Tools, engine: Engine, steps: Sequence[Step], begun: float) -> tuple[Look, str]:
-    """Return the last look and why it proves nothing (empty: every service is as expected)."""
+def _wait(
+    request: Request, tools: Tools, engine: Engine, steps: Sequence[Step], begun: float
+) -> tuple[Observation, str]:
+    """Return the last observation and why it proves nothing (empty: every service is as expected)."""
     while True:
-        look = _observe(request, tools, engine, steps)
-        unproven = [verdict for verdict in look.verdicts if verdict.word != "proven"]
+        seen = _observe(request, tools, engine, steps)
+        unproven = [verdict for verdict in seen.verdicts if verdict.word != "proven"]
         failed = [verdict for verdict in unproven if verdict.word == "failed"]
         if failed or not unproven:
-            return look, "; ".join(verdict.sentence for verdict in failed)
+            return seen, "; ".join(verdict.sentence for verdict in failed)
         if tools.clock() - begun >= request.timeout_seconds:
             last = "; ".join(verdict.sentence for verdict in unproven)
-            return look, f"Not as expected within {request.timeout_seconds} s: {last}"
+            return seen, f"Not as expected within {request.timeout_seconds} s: {last}"
         tools.sleep(INTERVAL_SECONDS)
 
 
-def _observe(request: Request, tools: Tools, engine: Engine, steps: Sequence[Step]) -> Look:
+def _observe(request: Request, tools: Tools, engine: Engine, steps: Sequence[Step]) -> Observation:
     """Return all expected services as they are now; an image may have come with the start."""
     containers = observe_project(engine, request.project.name)
     present = tuple(
@@ -175,7 +177,7 @@ def _observe(request: Request, tools: Tools, engine: Engine, steps: Sequence[Ste
     )
     now = tools.now()
     verdicts = tuple(judge(step.expected, containers, _wanted_policy(request, step), now) for step in present)
-    return Look(present, containers, verdicts)
+    return Observation(present, containers, verdicts)
 
 
 def _stop_again(request: Request, tools: Tools, engine: Engine, steps: Sequence[Step], latch: Latch) -> Report:
@@ -191,10 +193,10 @@ def _stop_again(request: Request, tools: Tools, engine: Engine, steps: Sequence[
     except ComposeError as error:
         warnings = (str(error),)
     outcome = worst(["refused", *(result.outcome for result in results)])
-    troubled = "".join(f" {result.error}" for result in results if result.error)
+    errors = "".join(f" {result.error}" for result in results if result.error)
     return Report(
         outcome,
-        f"{latch.sentence()} It came during the start; stopped again: {', '.join(started) or 'nothing'}.{troubled}",
+        f"{latch.sentence()} It came during the start; stopped again: {', '.join(started) or 'nothing'}.{errors}",
         rows=in_order([result.row for result in results], request.services),
         next_command=_release_command(latch) if outcome == "refused" else show_command(request.project.name),
         warnings=warnings,
@@ -233,10 +235,10 @@ def _wanted_policy(request: Request, step: Step) -> str:
 def _surprises(steps: Sequence[Step], containers: Sequence[Container]) -> tuple[str, ...]:
     """Return a warning for each container that Compose replaced against the plan: then its rules have changed."""
     present = {one.id for one in containers}
-    kept = [one for step in steps if step.action not in {"recreate", "create"} for one in step.before]
+    unchanged = [one for step in steps if step.action not in {"recreate", "create"} for one in step.before]
     return tuple(
         f"Compose replaced {one.name}, which was not planned. The plan knows the rules of Compose 2.26."
-        for one in kept
+        for one in unchanged
         if one.id not in present
     )
 
@@ -250,9 +252,9 @@ def _rows(request: Request, steps: Sequence[Step], containers: Sequence[Containe
     return in_order([row(step) for step in steps], request.services)
 
 
-def _with_logs(report: Report, request: Request, engine: Engine, look: Look) -> Report:
+def _with_logs(report: Report, request: Request, engine: Engine, seen: Observation) -> Report:
     """Return the failure with the last log lines of the containers to blame, and where to read on."""
-    unproven = [verdict for verdict in look.verdicts if verdict.word != "proven"]
+    unproven = [verdict for verdict in seen.verdicts if verdict.word != "proven"]
     failed = [verdict for verdict in unproven if verdict.word == "failed"]
     culprits = [verdict.culprit for verdict in failed or unproven if verdict.culprit]
     more = [verdict.sentence for verdict in failed if verdict.sentence not in report.summary]
@@ -267,16 +269,16 @@ def _with_logs(report: Report, request: Request, engine: Engine, look: Look) -> 
     )
 
 
-def _planned_words(steps: Sequence[Step]) -> str:
-    words = [f"{step.expected.service}: {step.action} ({step.reason})" for step in steps if step.action != "none"]
-    words += [f"{step.expected.service}: set the restart policy" for step in steps if step.set_policy]
-    return "to do: " + "; ".join(words) if words else "nothing to do"
+def _planned_summary(steps: Sequence[Step]) -> str:
+    to_do = [f"{step.expected.service}: {step.action} ({step.reason})" for step in steps if step.action != "none"]
+    to_do += [f"{step.expected.service}: set the restart policy" for step in steps if step.set_policy]
+    return "to do: " + "; ".join(to_do) if to_do else "nothing to do"
 
 
-def _proven_words(request: Request, look: Look, seconds: float) -> str:
-    seen = {step.expected.service: verdict.sentence for step, verdict in zip(look.steps, look.verdicts, strict=True)}
-    names = dict.fromkeys((*request.services, *seen))
-    done = any(step.changes for step in look.steps)
-    return "; ".join(f"{name} {seen[name]}" for name in names) + (
+def _proven_summary(request: Request, seen: Observation, seconds: float) -> str:
+    by_service = dict(zip((step.expected.service for step in seen.steps), seen.verdicts, strict=True))
+    names = dict.fromkeys((*request.services, *by_service))
+    done = any(step.changes for step in seen.steps)
+    return "; ".join(f"{name} {by_service[name].sentence}" for name in names) + (
         f" after {seconds:.1f} s" if done else ", nothing to do"
     )

@@ -54,7 +54,7 @@ def ensure_stopped(request: Request, tools: Tools, dry_run: bool) -> Report:
     """
     results = stop_services(tools.connect(), request, request.services, dry_run, tools.clock)
     outcome = worst(result.outcome for result in results)
-    sentence = "; ".join(result.error for result in results if result.error) or _words(results, dry_run)
+    sentence = "; ".join(result.error for result in results if result.error) or _summary(results, dry_run)
     warnings: tuple[str, ...] = ()
     if outcome == "proven":
         try:
@@ -106,7 +106,7 @@ def stop_service(
     errors: list[str] = []
     try:
         seen = before = observe_service(engine, project, service)
-        for _look in range(0 if dry_run else LOOKS):
+        for _ in range(0 if dry_run else LOOKS):
             left = [one for one in seen if not one.stopped]
             if not left:
                 break
@@ -126,18 +126,18 @@ def stop_service(
 
 
 def observe_service(engine: Engine, project: str, service: str) -> tuple[Seen, ...]:
-    """Return all containers of a service. One that vanishes between list and look is gone only when a second list
+    """Return all containers of a service. One that vanishes between list and inspection is gone only when a second list
     agrees. Raises EngineError where the engine cannot list its containers.
     """
     labels = [f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}={service}"]
-    for _look in range(LOOKS):
-        seen = [_look_at(engine, item["Id"], _name(item)) for item in engine.containers(labels)]
+    for _ in range(LOOKS):
+        seen = [_observe(engine, item["Id"], _name(item)) for item in engine.containers(labels)]
         if all(one is not None for one in seen):
             return tuple(one for one in seen if one is not None)
     raise EngineError("Its containers come and go faster than they can be looked at.")
 
 
-def _look_at(engine: Engine, container_id: str, name: str) -> Seen | None:
+def _observe(engine: Engine, container_id: str, name: str) -> Seen | None:
     """Return the container, None when it is gone. What cannot be read is not stopped."""
     try:
         description = engine.inspect(container_id)
@@ -147,7 +147,7 @@ def _look_at(engine: Engine, container_id: str, name: str) -> Seen | None:
         return None
     state = description.get("State")
     if not isinstance(state, dict):
-        return Seen(container_id, name, "unknown", stopped=False, error="The engine does not tell its state.")
+        return Seen(container_id, name, "unknown", stopped=False, error="The engine gives no state for it.")
     stopped = is_proven_stopped(state)
     exit_code = state.get("ExitCode") if stopped and state.get("Status") != "created" else None
     status = str(state.get("Status", "unknown"))
@@ -155,12 +155,12 @@ def _look_at(engine: Engine, container_id: str, name: str) -> Seen | None:
 
 
 def _stop_all(engine: Engine, containers: Sequence[Seen], grace_period_seconds: int) -> list[str]:
-    """Return what went wrong. Trouble with one never keeps another from being stopped."""
+    """Return what went wrong. An error with one never keeps another from being stopped."""
 
     def stop_one(one: Seen) -> str:
         try:
             engine.stop(one.id, grace_period_seconds)
-            after = _look_at(engine, one.id, one.name)
+            after = _observe(engine, one.id, one.name)
             if after is not None and not after.stopped:  # a 204 is not a proof
                 engine.kill(one.id, "SIGKILL")
                 engine.wait(one.id, KILL_WAIT_SECONDS)
@@ -191,14 +191,14 @@ def _name(summary: Mapping[str, Any]) -> str:
     return str(names[0]).lstrip("/")
 
 
-def _words(results: Sequence[StoppedService], dry_run: bool) -> str:
+def _summary(results: Sequence[StoppedService], dry_run: bool) -> str:
     verb = "would be stopped" if dry_run else "stopped"
-    words = [f"{one.row.service} {verb if one.row.action == 'stop' else 'was stopped already'}" for one in results]
+    parts = [f"{one.row.service} {verb if one.row.action == 'stop' else 'was stopped already'}" for one in results]
     slowest = max(one.row.seconds for one in results)
     took = f", the slowest in {slowest:.1f} s" if slowest and not dry_run else ""
     stopped = [one.after for one in results if one.row.action == "stop"]
     killed = [seen.name for after in stopped for seen in after if seen.exit_code == SIGKILLED]
-    return "; ".join(words) + took + (f"; ended by SIGKILL: {', '.join(killed)}" if killed else "")
+    return "; ".join(parts) + took + (f"; ended by SIGKILL: {', '.join(killed)}" if killed else "")
 
 
 def _states(containers: Sequence[Seen]) -> str:

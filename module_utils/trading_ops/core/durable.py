@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +36,14 @@ def bounded(work: Callable[[], _T], timeout_seconds: float) -> _T:
     if not results:
         raise TimeoutError(f"no answer from lock or disk within {timeout_seconds:g} s")
     return results[0]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock at `path` inside, against every other process that does; waits for it without a bound."""
+    with open(path, "a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_durably(path: Path, text: str, like: os.stat_result | None = None) -> None:

@@ -23,7 +23,7 @@ _SERIOUSNESS: Final = {word: place for place, word in enumerate(EXIT_CODES)}
 
 
 def worst(outcomes: Iterable[str]) -> str:
-    """Return the most serious outcome; `invalid` for none at all, `failed` for a word nobody knows."""
+    """Return the most serious outcome; `invalid` for none at all, `failed` for an unknown word."""
     known = [word if word in EXIT_CODES else "failed" for word in outcomes]
     return min(known, key=_SERIOUSNESS.__getitem__, default="invalid")
 

@@ -20,8 +20,8 @@ def sources_of(modules: Iterable[ModuleType]) -> dict[str, str]:
         spec = module.__spec__
         get_source = getattr(spec.loader, "get_source", None) if spec else None
         if spec and get_source:
-            words = spec.name.split(".")
-            below = words[words.index(PACKAGE) + 1 :] + (["__init__"] if hasattr(module, "__path__") else [])
+            parts = spec.name.split(".")
+            below = parts[parts.index(PACKAGE) + 1 :] + (["__init__"] if hasattr(module, "__path__") else [])
             found[f"{'/'.join(below)}.py"] = get_source(spec.name) or ""
     return found
 

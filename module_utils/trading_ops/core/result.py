@@ -1,4 +1,4 @@
-"""What a module answers: the same keys on success and failure, and one way to end."""
+"""What a module returns: the same keys on success and failure, and one way to end."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def parse_json(text: str) -> Any:
 def object_lines(text: str) -> list[str]:
     """Return the lines of a file with an object on each.
 
-    Only a newline ends one: words that people paste hold other ends of lines (U+2028), which JSON keeps as they are.
+    Only a newline ends one: text that people paste holds other line endings (U+2028), which JSON keeps.
     """
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
@@ -28,7 +28,7 @@ def _no_constant(word: str) -> float:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the pairs as an object: of two values under one name the last would win, unseen by anybody."""
+    """Return the pairs as an object: of two values under one name the last would win unnoticed."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name stands twice in one object")

@@ -1,4 +1,4 @@
-"""The feed's container on a host, as its engine tells of it. Looks, and changes nothing."""
+"""The feed's container on a host, as its engine describes it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.bots import PROJECT_LABEL, SERVICE_LABEL
 from ..core.labels import ONE_OFF_LABEL
+from ..core.result import build_result
 from ..host.engine import Engine, EngineError
 
 
@@ -19,7 +20,7 @@ class Feed:
     container_id: str
     started_at: str
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Return it as a person reads it."""
         return f"{self.host}: container {self.container_id[:12]} since {self.started_at}"
 
@@ -36,10 +37,10 @@ def parse_feeds(items: object) -> tuple[Feed, ...]:
     for item in items:
         keys = ("host", "container_id", "started_at")
         values = {key: item.get(key) for key in keys} if isinstance(item, dict) else {}
-        words = {key: value for key, value in values.items() if isinstance(value, str) and value}
-        if not words or words.keys() != values.keys():
+        given = {key: value for key, value in values.items() if isinstance(value, str) and value}
+        if not given or given.keys() != values.keys():
             raise FeedError(f"Not a feed with host, container_id and started_at: {item!r}.")
-        feeds.append(Feed(**words))
+        feeds.append(Feed(**given))
     return tuple(sorted(set(feeds), key=lambda feed: (feed.host, feed.container_id, feed.started_at)))
 
 
@@ -53,10 +54,11 @@ def observe_feed(connect: Callable[[], Engine], project: str, service: str, host
         described = [engine.inspect(summary["Id"]) for summary in listed]
         feed = select_feed([item for item in described if item is not None], service, host)
     except EngineError as error:
-        return _result("unknown", str(error), "docker info")
+        return build_result("unknown", str(error), next_command="docker info", feed={})
     except FeedError as error:
-        return _result("refused", str(error), "./runbook feed_start")
-    return _result("proven", f"{service} runs since {feed.started_at} ({feed.container_id[:12]})", "", feed)
+        return build_result("refused", str(error), next_command="./runbook feed_start", feed={})
+    summary = f"{service} runs since {feed.started_at} ({feed.container_id[:12]})"
+    return build_result("proven", summary, feed=asdict(feed))
 
 
 def select_feed(described: list[Mapping[str, Any]], service: str, host: str) -> Feed:
@@ -67,17 +69,7 @@ def select_feed(described: list[Mapping[str, Any]], service: str, host: str) -> 
     state = mine[0]["State"]
     health = (state.get("Health") or {}).get("Status", "healthy")
     if state.get("Status") != "running" or health not in {"healthy", "none"}:
-        words = f"{state.get('Status')}{', ' + health if state.get('Health') else ''}"
-        raise FeedError(f"{service} is {words} instead of running and healthy.")
+        seen = f"{state.get('Status')}{', ' + health if state.get('Health') else ''}"
+        raise FeedError(f"{service} is {seen} instead of running and healthy.")
     (feed,) = parse_feeds([{"host": host, "container_id": mine[0]["Id"], "started_at": state.get("StartedAt")}])
     return feed
-
-
-def _result(outcome: str, summary: str, next_command: str, feed: Feed | None = None) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "feed": asdict(feed) if feed else {},
-    }

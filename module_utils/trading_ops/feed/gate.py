@@ -2,7 +2,7 @@
 
 `{"outcome": "pass", "feeds": [{"host", "container_id", "started_at"}], "passed_at", "expires_at", "by", "checks":
 [{"id", "value", "unit"}]}`. A pass that can be read, is of now, and is of the very feed containers that run now, is the
-only sign of "open". Whatever cannot be understood is closed. Its times are this host's own clock, and nobody else's.
+only sign of "open". Whatever cannot be understood is closed. Its times are those of this host's own clock.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded, fsync_directory, write_durably
+from ..core.result import build_result
 from .container import Feed, FeedError, parse_feeds
 
 GATE_FILE: Final = "feed_gate.json"
@@ -23,7 +24,7 @@ GATE_COMMAND: Final = "./runbook feed_gate"
 READ_SECONDS: Final = 1
 WRITE_SECONDS: Final = 5
 LONGEST_SECONDS: Final = 3600
-"""A pass says that the feed was good; nobody knows for how long. More than this is no pass, anyone who wrote it."""
+"""A pass says that the feed was good, not for how long it will be. Longer than this is no pass, whatever wrote it."""
 
 
 def format_gate(feeds: Sequence[Feed], checks: Iterable[Mapping[str, Any]], by: str, now: datetime, ttl: int) -> str:
@@ -42,7 +43,7 @@ def format_gate(feeds: Sequence[Feed], checks: Iterable[Mapping[str, Any]], by: 
 def judge_gate(text: str | None, feeds_now: Sequence[Feed], now: datetime) -> str:
     """Return why the gate is closed, as a sentence; empty: it is open.
 
-    `text` is the file's (None: there is none), `feeds_now` what the feed hosts' engines said just now.
+    `text` is the file's (None: there is none), `feeds_now` what the feed hosts' engines describe just now.
     """
     if text is None:
         return "The feed gate is closed: no feed was verified for this host, or a later gate closed it."
@@ -60,9 +61,8 @@ def judge_gate(text: str | None, feeds_now: Sequence[Feed], now: datetime) -> st
             f"for {LONGEST_SECONDS} s at most, and it is {format_utc(now)}."
         )
     if not feeds or set(feeds) != set(feeds_now):
-        return (
-            f"The feed gate was passed by another feed ({_words(feeds)}) than the one that runs ({_words(feeds_now)})."
-        )
+        passed, running = _format_feeds(feeds), _format_feeds(feeds_now)
+        return f"The feed gate was passed by another feed ({passed}) than the one that runs ({running})."
     return ""
 
 
@@ -84,9 +84,9 @@ def ensure_closed(path: Path, dry_run: bool) -> dict[str, Any]:
         if was_there and not dry_run:
             bounded(lambda: _remove(path), WRITE_SECONDS)
     except OSError as error:
-        return _result("failed", f"The feed gate could not be closed: {error}", False, f"sudo rm -r {path}")
+        return build_result("failed", f"The feed gate could not be closed: {error}", next_command=f"sudo rm -r {path}")
     summary = "feed gate closed" if was_there else "feed gate was closed already"
-    return _result("planned" if dry_run else "proven", summary, was_there)
+    return build_result("planned" if dry_run else "proven", summary, changed=was_there)
 
 
 def ensure_open(path: Path, params: Mapping[str, Any], now: datetime, dry_run: bool) -> dict[str, Any]:
@@ -95,20 +95,22 @@ def ensure_open(path: Path, params: Mapping[str, Any], now: datetime, dry_run: b
     try:
         feeds = parse_feeds(params["feeds"])
     except FeedError as error:
-        return _result("refused", f"{error} The feed gate stays closed.", False, GATE_COMMAND)
+        return build_result("refused", f"{error} The feed gate stays closed.", next_command=GATE_COMMAND)
     text = format_gate(feeds, params["checks"], params["by"], now, seconds)
     if closed := judge_gate(text, feeds, now):
-        return _result("refused", closed, False, GATE_COMMAND)
+        return build_result("refused", closed, next_command=GATE_COMMAND)
     if dry_run:
-        return _result("planned", f"feed gate would be open for {seconds} s", True)
+        return build_result("planned", f"feed gate would be open for {seconds} s", changed=True)
     try:
         bounded(lambda: _write(path, text), WRITE_SECONDS)
     except OSError as error:
-        return _result("failed", f"The feed gate could not be written: {error}", False, f"ls -la {path.parent}")
+        summary = f"The feed gate could not be written: {error}"
+        return build_result("failed", summary, next_command=f"ls -la {path.parent}")
     if closed := read_gate(path, feeds, now):
-        return _result("failed", f"What was written is not there. {closed}", True, f"ls -la {path.parent}")
+        summary = f"What was written is not there. {closed}"
+        return build_result("failed", summary, changed=True, next_command=f"ls -la {path.parent}")
     until = format_utc(now + timedelta(seconds=seconds))
-    return _result("proven", f"feed gate open until {until} for {_words(feeds)}", True)
+    return build_result("proven", f"feed gate open until {until} for {_format_feeds(feeds)}", changed=True)
 
 
 def _remove(path: Path) -> None:
@@ -121,9 +123,5 @@ def _write(path: Path, text: str) -> None:
     write_durably(path, text)
 
 
-def _words(feeds: Sequence[Feed]) -> str:
-    return "; ".join(feed.words() for feed in feeds) or "none"
-
-
-def _result(outcome: str, summary: str, changed: bool, next_command: str = "") -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": next_command}
+def _format_feeds(feeds: Sequence[Feed]) -> str:
+    return "; ".join(feed.describe() for feed in feeds) or "none"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
 from ..host.files import (
     HostFile,
     HostFileError,
@@ -125,12 +126,7 @@ def _shown_before(file: HostFile) -> str:
 def _result(
     outcome: str, summary: str, changed: bool, guard: dict[str, str], done: list[str], diff: dict[str, str]
 ) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "journalctl -u trading-core-guard -n 50 (on the host)" if outcome == "failed" else "",
-        "guard": guard,
-        "files": done,
-        "diff": diff,
-    }
+    next_command = "journalctl -u trading-core-guard -n 50 (on the host)" if outcome == "failed" else ""
+    return build_result(
+        outcome, summary, changed=changed, next_command=next_command, guard=guard, files=done, diff=diff
+    )

@@ -62,13 +62,13 @@ def parse_heartbeat(text: str) -> Heartbeat:
 def judge_guard(
     loaded: Mapping[str, str], installed: Mapping[str, str], heartbeat: Heartbeat | None, now: float
 ) -> dict[str, str]:
-    """Return `state` (one of GUARD_STATES) and a `summary` in words. `now` is in seconds since boot.
+    """Return `state` (one of GUARD_STATES) and a `summary`. `now` is in seconds since boot.
 
     Only a guard that lives and runs the very code that asks is `active`.
     """
     if not installed:
         return _guard("absent", "nothing stops a bot that is started while halted", FIX)
-    # A file that only one side has tells nothing by itself: the one that imports it differs as well.
+    # A file that only one side has proves nothing by itself: the one that imports it differs as well.
     shared = loaded.keys() & installed.keys()
     if loaded and not shared:
         return _guard("other version", "it is laid out otherwise", FIX)

@@ -1,4 +1,4 @@
-"""What the guard has to do about the bots it sees. Pure: the guard's own file looks and acts."""
+"""What the guard has to do about the bots it sees. Pure: the guard's own file observes and acts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOCK_STEP_SECONDS: Final = 2
 
 STARTED_WHILE_HALTED: Final = "started while halted"
 LEFT_RUNNING: Final = "the stop did not finish"
-UNCLEAR_HALT: Final = "nobody can tell since when it is halted"
+UNCLEAR_HALT: Final = "it is not known since when it is halted"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def plan_guard(
 
 
 def _held_since(latch: Latch, last_free: str) -> datetime | None:
-    """Return since when bots of a mode are held, None where nobody can tell, as with a damaged latch."""
+    """Return since when bots of a mode are held, None where that is not known, as with a damaged latch."""
     try:
         since = parse_utc(latch.since)
         return max(since, parse_utc(last_free)) if last_free else since

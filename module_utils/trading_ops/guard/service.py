@@ -1,6 +1,6 @@
 """The guard of one trading host: while it is halted no bot stays up, and a bot never has a restart policy.
 
-It runs as a service of its own, follows the engine's events and looks every POLL_SECONDS whatever they say. It stops
+It runs as a service of its own, follows the engine's events and observes every POLL_SECONDS whatever they say. It stops
 with the code of the kill switch.
 """
 
@@ -24,7 +24,7 @@ from ..host.cgroups import CgroupError
 from ..host.engine import ContainerGone, Engine, EngineError, docker_engine, follow_starts
 from ..state import audit
 from ..state.latch import Latch, read_latch
-from ..stop.by_engine import IN_FLIGHT, restart_policy
+from ..stop.by_engine import IN_FLIGHT, Stop, restart_policy
 from ..stop.fallback import stop_with_fallback
 from ..stop.kill_switch import TradingHost, parse_stop_request
 from .installed import HEARTBEAT_PATH, digest, installed_sources
@@ -44,7 +44,7 @@ BY: Final = "guard"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the service is told by its environment file."""
+    """What the service takes from its environment file."""
 
     rules: BotRules
     grace_seconds: int
@@ -79,11 +79,20 @@ def say_to_journal(text: str) -> None:
         pass
 
 
-class Guard:
-    """Looks and acts, once per call of `look`.
+@dataclass(frozen=True)
+class Tools:
+    """All I/O of a guard beside engine and host. `run` begins work beside the look, so that no bot delays another."""
 
-    `connect` gives an engine that answers fast or fails; `host` is what a stop works on; `run` begins work beside the
-    look, so that one bot's grace period delays nobody.
+    say: Callable[[str], None] = say_to_journal
+    run: Callable[[Callable[[], None]], None] = start_thread
+    now: Callable[[], str] = utc_now
+    clock: Callable[[], float] = time.monotonic
+
+
+class Guard:
+    """Observes and acts, once per call of `run_once`.
+
+    `connect` gives an engine that answers fast or fails; `host` is what a stop works on.
     """
 
     def __init__(
@@ -91,29 +100,24 @@ class Guard:
         settings: Settings,
         host: TradingHost,
         connect: Callable[[], Engine],
-        say: Callable[[str], None] = say_to_journal,
-        run: Callable[[Callable[[], None]], None] = start_thread,
-        now: Callable[[], str] = utc_now,
-        clock: Callable[[], float] = time.monotonic,
+        tools: Tools | None = None,
     ) -> None:
+        tools = tools or Tools()
         self._settings = settings
         self._host = host
         self._connect = connect
-        self._say = say
-        self._run = run
-        self._now = now
-        self._clock = clock
+        self._say, self._run, self._now, self._clock = tools.say, tools.run, tools.now, tools.clock
         self._slots = threading.Semaphore(IN_FLIGHT)
         self._in_flight: set[str] = set()
         self._last_free: dict[str, str] = {}
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
-    def look(self) -> bool:
+    def run_once(self) -> bool:
         """Return whether the bots could be seen, once everything that has to be done about them has begun."""
         begun = self._now()
         latch = read_latch(self._host.latch_path)
-        seen, trouble = self._observe(latch)
-        self._tell("the engine", trouble)
+        seen, error = self._observe(latch)
+        self._report("the engine", error)
         for step in plan_guard(latch, self._last_free, seen or [], self._now(), self._settings.grace_seconds):
             if step.seen.bot.id not in self._in_flight:
                 self._in_flight.add(step.seen.bot.id)
@@ -122,7 +126,7 @@ class Guard:
         return seen is not None
 
     def _observe(self, latch: Latch | None) -> tuple[list[SeenBot] | None, str]:
-        """Return the bots (None: nobody can see them), and what is in the way of a look through the engine.
+        """Return the bots (None: they cannot be observed), and why the engine could not be used.
 
         Without the engine only a halt is held, through the kernel: a restart policy is the engine's to change.
         """
@@ -143,12 +147,12 @@ class Guard:
         except (EngineError, KeyError, TypeError, AttributeError):
             return SeenBot(bot, "", "")
 
-    def _observe_without_engine(self, trouble: str) -> tuple[list[SeenBot] | None, str]:
+    def _observe_without_engine(self, engine_error: str) -> tuple[list[SeenBot] | None, str]:
         try:
             bots = select_bots(self._host.cgroups.containers(), self._settings.rules)
         except CgroupError as error:
-            return None, f"{trouble} {error}"
-        return [SeenBot(bot, "", "") for bot in bots], trouble
+            return None, f"{engine_error} {error}"
+        return [SeenBot(bot, "", "") for bot in bots], engine_error
 
     def _act(self, step: Step) -> None:
         try:
@@ -162,49 +166,43 @@ class Guard:
             engine = self._connect()
             engine.set_restart_policy(seen.bot.id, "no")
             after = engine.inspect(seen.bot.id)
-            trouble = "" if after is None or restart_policy(after) == "no" else "The engine did not take it."
+            reason = "" if after is None or restart_policy(after) == "no" else "The engine did not take it."
         except ContainerGone:
             return
         except EngineError as error:
-            trouble = str(error)
-        self._tell(seen.bot.id, f"{seen.bot.name} keeps its restart policy: {trouble}" if trouble else "")
-        if trouble:
+            reason = str(error)
+        self._report(seen.bot.id, f"{seen.bot.name} keeps its restart policy: {reason}" if reason else "")
+        if reason:
             return
         self._record("restart policy neutralised", seen.bot, was=seen.restart_policy)
 
     def _stop(self, step: Step) -> None:
         bot = step.seen.bot
-        report = stop_with_fallback(
-            self._host.connect,
-            self._host.cgroups,
-            self._settings.rules,
-            lambda other: other.id == bot.id,
-            step.grace_seconds,
-            is_guarded=lambda: True,
-        )
-        trouble = next((item.error or item.how for item in report.bots if item.outcome != "proven"), "")
+        stop = Stop(self._settings.rules, lambda other: other.id == bot.id, step.grace_seconds)
+        report = stop_with_fallback(self._host.connect, self._host.cgroups, stop, is_guarded=lambda: True)
+        error = next((item.error or item.how for item in report.bots if item.outcome != "proven"), "")
         if not report.bots:
-            trouble = report.trouble
-        # Where there is trouble it runs on, and the next look meets it again.
-        self._tell(bot.id, f"{bot.name} could not be stopped ({step.why}): {trouble}" if trouble else "")
-        if trouble:
+            error = report.error
+        # A bot that could not be stopped runs on, and the next look meets it again.
+        self._report(bot.id, f"{bot.name} could not be stopped ({step.why}): {error}" if error else "")
+        if error:
             return
         how = report.bots[0].how if report.bots else "gone"
         self._record("stopped while halted", bot, why=step.why, started_at=step.seen.started_at, how=how)
 
     def _record(self, event: str, bot: Bot, **fields: str) -> None:
         """Tell the journal first: it has the line also where the disk is full."""
-        words = ", ".join(f"{key} {value}" for key, value in fields.items() if value)
-        self._say(f"{event}: {bot.name} ({bot.mode}, project {bot.project or 'none'}): {words}")
+        text = ", ".join(f"{key} {value}" for key, value in fields.items() if value)
+        self._say(f"{event}: {bot.name} ({bot.mode}, project {bot.project or 'none'}): {text}")
         names: dict[str, Any] = {"container": bot.name, "id": bot.id, "project": bot.project, "mode": bot.mode}
         for warning in audit.record_quietly(self._host.state_path, event, BY, self._now(), **names, **fields):
             self._say(warning)
 
-    def _tell(self, about: str, text: str) -> None:
+    def _report(self, about: str, error: str) -> None:
         """Say what is wrong once, not at every look."""
-        if text and text != self._told.get(about):
-            self._say(text)
-        self._told[about] = text
+        if error and error != self._reported.get(about):
+            self._say(error)
+        self._reported[about] = error
 
 
 def beat(path: Path, package_digest: str, seconds: float) -> None:
@@ -230,7 +228,7 @@ def main() -> None:
     for text in [*warnings, f"guarding {settings.state_path}, package {package_digest[:12]}"]:
         say_to_journal(text)
     while not ended.is_set():
-        if guard.look():
+        if guard.run_once():
             try:
                 beat(HEARTBEAT_PATH, package_digest, uptime())
             except OSError as error:

@@ -65,7 +65,7 @@ class HostCgroups:
             try:
                 described.append(parse_container(self._read(name, "config.v2.json"), name, name in running))
             except CgroupError:
-                continue  # where it runs, it is a container that nobody described, and that is told
+                continue  # if it runs, it is reported as a container that nothing describes
         return described
 
     def restart_policy(self, container_id: str) -> str:
@@ -135,11 +135,11 @@ class ForeignEngine:
 def parse_container(config: dict[str, Any], container_id: str, is_running: bool) -> dict[str, Any]:
     """Return a container's file `config.v2.json` in the shape of the engine's list; `is_running` is the kernel's word.
 
-    Raises CgroupError where the file does not tell its labels: such a container could be a bot.
+    Raises CgroupError where the file does not hold its labels: such a container could be a bot.
     """
     inner = config.get("Config")
     if not isinstance(inner, dict) or not isinstance(inner.get("Labels") or {}, dict):
-        raise CgroupError(f"The engine's file of container {container_id[:12]} tells no labels.")
+        raise CgroupError(f"The engine's file of container {container_id[:12]} holds no labels.")
     return {
         "Id": container_id,
         "Names": [str(config.get("Name") or container_id[:12])],

@@ -1,4 +1,4 @@
-"""The end of the connection that a module runs for: its caller was killed or went away, and nobody waits any more.
+"""The end of the connection that a module runs for: its caller was killed or went away, and nothing waits any more.
 
 sshd ends a session without telling the programs that run under sudo in it, so the session's own process is watched.
 """

@@ -1,4 +1,4 @@
-"""The Docker Engine as this project may use it: look, stop, neutralise. Never create, start, pull or delete."""
+"""The Docker Engine as this project may use it: observe, stop, neutralise. Never create, start, pull or delete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 _T = TypeVar("_T")
 
 FIRST_ANSWER_SECONDS: Final = 3
-"""A healthy engine tells its version in milliseconds; a hung one must not cost a stop more than this."""
+"""A healthy engine answers with its version in milliseconds; a hung one must not cost a stop more than this."""
 
 ANSWER_SECONDS: Final = 20
 """Bound for any later answer. A stop may take 14 s beyond its grace period (moby daemon/stop.go), which is added."""
@@ -23,7 +23,7 @@ class ContainerGone(EngineError):
 
 
 class Engine(Protocol):
-    """What a stop, a wait and a look need from a Docker Engine. Every method may raise EngineError."""
+    """What a stop, a wait and an observation need from a Docker Engine. Every method may raise EngineError."""
 
     def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return the summaries (`GET /containers/json?all=1`) of all containers that carry all `labels`."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
-import urllib.error
-import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ..core.durable import bounded
 from ..core.urls import show_url
 
 MAX_BYTES: Final = 1024 * 1024
@@ -79,50 +81,75 @@ def http_ask(endpoint: Endpoint) -> Ask:
 
 
 def http_send(endpoint: Endpoint) -> Send:
-    """Return what talks to `endpoint`. It follows no redirect (that leads to a login page) and uses no proxy."""
+    """Return what talks to `endpoint`. It follows no redirect (that leads to a login page) and uses no proxy.
+
+    `query_timeout_seconds` bound the whole exchange, from looking up the name to the last byte: TimeoutError. (The
+    time-out of a socket starts again with each byte that drips in.)
+    """
 
     @cache
-    def opener() -> urllib.request.OpenerDirector:
-        context = ssl.create_default_context(cafile=endpoint.ca_path or None)
+    def context() -> ssl.SSLContext:
+        made = ssl.create_default_context(cafile=endpoint.ca_path or None)
         if not endpoint.validate_certs:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        https = urllib.request.HTTPSHandler(context=context)
-        return urllib.request.build_opener(urllib.request.ProxyHandler({}), https, _NoRedirect())
+            made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+        return made
 
     def send(method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        parts = urlsplit(endpoint.url)
-        if parts.scheme not in {"http", "https"} or "@" in parts.netloc or parts.query:
+        parts, seconds = urlsplit(endpoint.url), endpoint.query_timeout_seconds
+        if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query:
             # A library would take a password for a port, and say so.
             raise HttpError("The address has to be http:// or https://, without user, password and query.")
-        secret, headers = _credentials(endpoint)
-        headers |= {"Content-Type": "application/json"} if body else {}
-        url = f"{endpoint.url.rstrip('/')}{path}"
-        request = urllib.request.Request(url, data=body or None, headers=headers, method=method)
+        tls = context()  # also where the address needs none: a bad ca_path is an error in any case
+        link = HTTPConnection(parts.netloc, timeout=seconds)
+        if parts.scheme == "https":
+            link = HTTPSConnection(parts.netloc, timeout=seconds, context=tls)
+        target = f"{parts.path.rstrip('/')}{path}" or "/"
+        opened: list[socket.socket] = []
         try:
-            with opener().open(request, timeout=endpoint.query_timeout_seconds) as answer:
-                return answer.status, answer.read(MAX_BYTES + 1)
-        except urllib.error.HTTPError as error:
-            # A server may repeat what it was sent in the words of its refusal.
-            refusal = error.read(MAX_BYTES + 1)
-            return error.code, refusal.replace(secret.encode(), b"(secret)") if secret else refusal
-        except urllib.error.URLError as error:
-            raise HttpError(f"{endpoint.shown}: {error.reason}.") from error
+            return bounded(lambda: _exchange(endpoint, link, (method, target, body), opened), seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f"no whole answer within {seconds:g} s") from error
+        except HTTPException:
+            raise
+        except OSError as error:
+            raise HttpError(f"{endpoint.shown}: {error}.") from error
+        finally:
+            for each in opened:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)  # ends the thread that an answer still drips into
+            link.close()
 
     return send
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
+def _exchange(
+    endpoint: Endpoint, link: HTTPConnection, asked: tuple[str, str, bytes], opened: list[socket.socket]
+) -> tuple[int, bytes]:
+    """Return status and body of one exchange; the socket goes into `opened` for who wants to end it."""
+    method, target, body = asked
+    secrets, headers = _credentials(endpoint)
+    headers |= {"Content-Type": "application/json"} if body else {}
+    link.connect()
+    opened.append(link.sock)
+    link.request(method, target, body or None, headers)
+    with link.getresponse() as answer:
+        status, text = answer.status, answer.read(MAX_BYTES + 1)
+    if not 200 <= status < 300:
+        for secret in secrets:  # a server may repeat what it was sent in its refusal
+            text = text.replace(secret.encode(), b"(secret)")
+    return status, text
 
 
-def _credentials(endpoint: Endpoint) -> tuple[str, dict[str, str]]:
-    """Return the secret and the headers that carry it."""
-    headers = {"Accept": "application/json"}
+def _credentials(endpoint: Endpoint) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the secrets and the headers that carry them."""
+    headers = {"Accept": "application/json", "Connection": "close"}
     if endpoint.token_path:
-        secret = Path(endpoint.token_path).read_text(encoding="utf-8").strip()
-        return secret, headers | {"Authorization": f"Bearer {secret}"}
+        token = Path(endpoint.token_path).read_text(encoding="utf-8").strip()
+        if not token.isprintable():  # the library would repeat it, in its complaint of a bad header
+            raise HttpError(f"{endpoint.token_path} does not hold one token on one line.")
+        return (token,) if token else (), headers | {"Authorization": f"Bearer {token}"}
     if endpoint.username:
         pair = b64encode(f"{endpoint.username}:{endpoint.password}".encode()).decode()
-        return endpoint.password, headers | {"Authorization": f"Basic {pair}"}
-    return "", headers
+        secrets = (pair, endpoint.password) if endpoint.password else (pair,)
+        return secrets, headers | {"Authorization": f"Basic {pair}"}
+    return (), headers

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
+
 ENGINE_API: Final = (1, 41)
 """Engine 20.10: the first that runs containers under cgroup v2, which a stop without the engine goes through."""
 
@@ -18,7 +20,7 @@ COMPOSE: Final = (2, 20)
 
 @dataclass(frozen=True)
 class SeenHost:
-    """What a look at the host found. `engine` and `compose` are versions, or empty with their error in words.
+    """What was found on the host. `engine` and `compose` are versions, or empty with their error as text.
 
     `free_bytes` is what is left where each path is.
     """
@@ -55,7 +57,7 @@ def free_bytes(paths: Sequence[Path]) -> tuple[tuple[str, int], ...]:
 
 
 def evaluate(seen: SeenHost, needed_bytes: int) -> list[Lack]:
-    """Return what is missing. A version or a size that nobody could read is missing too."""
+    """Return what is missing. A version or a size that could not be read is missing too."""
     lacks = []
     if not seen.is_root:
         lacks.append(Lack("the account cannot become root", "set ansible_become: true and its sudo right, see sudo(8)"))
@@ -68,11 +70,11 @@ def evaluate(seen: SeenHost, needed_bytes: int) -> list[Lack]:
     if parse_version(seen.engine_api) < ENGINE_API:
         found = f"API {seen.engine_api}" if seen.engine_api else seen.engine_error or "no answer"
         fix = "apt-get install docker.io python3-docker && systemctl enable --now docker"
-        lacks.append(Lack(f"engine API {_words(ENGINE_API)} or newer is needed, seen: {found}", fix))
+        lacks.append(Lack(f"engine API {_format_version(ENGINE_API)} or newer is needed, seen: {found}", fix))
     if parse_version(seen.compose) < COMPOSE:
         found = seen.compose or seen.compose_error or "no answer"
         fix = "apt-get install docker-compose (Debian 13), or docker-compose-plugin from Docker"
-        lacks.append(Lack(f"Compose {_words(COMPOSE)} or newer is needed, seen: {found}", fix))
+        lacks.append(Lack(f"Compose {_format_version(COMPOSE)} or newer is needed, seen: {found}", fix))
     for path, free in seen.free_bytes:
         if not free >= needed_bytes:
             text = f"{free / 1e9:.1f} GB are free at {path}, {needed_bytes / 1e9:.1f} are needed"
@@ -80,17 +82,18 @@ def evaluate(seen: SeenHost, needed_bytes: int) -> list[Lack]:
     return lacks
 
 
-def build_result(lacks: Sequence[Lack], seen: SeenHost) -> dict[str, Any]:
+def format_result(lacks: Sequence[Lack], seen: SeenHost, controller_epoch: float, host_epoch: float) -> dict[str, Any]:
     """Return the module result; refused where something is missing."""
-    words = f"engine API {seen.engine_api}, Compose {seen.compose}"
-    return {
-        "changed": False,
-        "outcome": "refused" if lacks else "proven",
-        "summary": "; ".join(f"{lack.text} (fix: {lack.fix})" for lack in lacks) or words,
-        "next_command": lacks[0].fix + " (on the host)" if lacks else "",
-        "lacks": [{"text": lack.text, "fix": lack.fix} for lack in lacks],
-    }
+    return build_result(
+        "refused" if lacks else "proven",
+        "; ".join(f"{lack.text} (fix: {lack.fix})" for lack in lacks)
+        or f"engine API {seen.engine_api}, Compose {seen.compose}",
+        next_command=lacks[0].fix + " (on the host)" if lacks else "",
+        lacks=[{"text": lack.text, "fix": lack.fix} for lack in lacks],
+        host_epoch=host_epoch,
+        controller_epoch=controller_epoch,
+    )
 
 
-def _words(version: tuple[int, ...]) -> str:
+def _format_version(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))

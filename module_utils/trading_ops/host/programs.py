@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "TMPDIR")
 _PIECE_BYTES: Final = 1 << 20
-_LAST_WORDS: Final = 4000
+_ERROR_BYTES: Final = 4000
 
 
 class ProgramError(Exception):
@@ -25,7 +25,7 @@ class ProgramError(Exception):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: `code` is negative for a signal; `stderr` are its last words."""
+    """How a program ended: `code` is negative for a signal; `stderr` is the end of its errors."""
 
     code: int
     stdout: str
@@ -48,10 +48,10 @@ class Programs(Protocol):
     def run(
         self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Ended:
-        """Return how the program ended, with all it said."""
+        """Return how the program ended, with all it printed."""
 
     def stream(self, argv: Sequence[str], take: Callable[[bytes], None]) -> Ended:
-        """Return how the program ended; what it said went to `take`, whose OSError ends the program and is raised."""
+        """Return how the program ended; its output went to `take`, whose OSError ends the program and is raised."""
 
     def feed(self, argv: Sequence[str], source: Path) -> Ended:
         """Return how the program ended that read the file `source`."""
@@ -113,8 +113,8 @@ class LocalPrograms:
 
     @contextmanager
     def talk(self, argv: Sequence[str]) -> Iterator[Conversation]:
-        with self._running(argv, stdin=subprocess.PIPE) as (process, words, is_late):
-            yield _Talk(process, words, is_late, argv[0])
+        with self._running(argv, stdin=subprocess.PIPE) as (process, read_errors, is_late):
+            yield _Talk(process, read_errors, is_late, argv[0])
 
     def _drain(
         self,
@@ -124,13 +124,13 @@ class LocalPrograms:
         cwd: Path | None = None,
         stdin: int = subprocess.DEVNULL,
     ) -> Ended:
-        with self._running(argv, stdin, environment, cwd) as (process, words, is_late):
+        with self._running(argv, stdin, environment, cwd) as (process, read_errors, is_late):
             while piece := os.read(process.stdout.fileno(), _PIECE_BYTES):
                 take(piece)
             code = process.wait()
             if is_late.is_set():
                 raise ProgramError(f"{argv[0]} did not end within the run's {self._timeout_seconds:g} s.")
-            return Ended(code, "", words())
+            return Ended(code, "", read_errors())
 
     @contextmanager
     def _running(
@@ -140,25 +140,12 @@ class LocalPrograms:
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Iterator[tuple[Any, Callable[[], str], threading.Event]]:
-        """Give the process, its last words and whether the limit ended it; it is gone afterwards."""
+        """Give the process, what reads the end of its errors, and whether the limit ended it; it is gone afterwards."""
         is_late = threading.Event()
-        # A file and no pipe: nobody has to read it while it is written.
+        # A file and no pipe, which would have to be read while it is written.
         with tempfile.TemporaryFile() as errors:
-            try:
-                process = self._popen(
-                    list(argv),
-                    stdin=stdin,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    env=self._environment | dict(environment or {}),
-                    cwd=cwd,
-                    start_new_session=True,  # what it starts ends with it
-                    user=self._user or None,
-                    group=pwd.getpwnam(self._user).pw_gid if self._user else None,
-                    extra_groups=[] if self._user else None,
-                )
-            except (OSError, ValueError, LookupError) as error:
-                raise ProgramError(f"{argv[0]} could not be run on this host: {error}.") from error
+            env = self._environment | dict(environment or {})
+            process = self._start(list(argv), stdin=stdin, stderr=errors, env=env, cwd=cwd)
 
             def too_late() -> None:
                 is_late.set()
@@ -168,7 +155,7 @@ class LocalPrograms:
             timer.daemon = True
             timer.start()
             try:
-                yield process, lambda: _last_words(errors), is_late
+                yield process, lambda: _end_of(errors), is_late
             finally:
                 timer.cancel()
                 _kill(process)
@@ -178,12 +165,26 @@ class LocalPrograms:
                             pipe.close()
                 process.wait()
 
+    def _start(self, argv: list[str], **files: Any) -> Any:
+        try:
+            return self._popen(
+                argv,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # what it starts ends with it
+                user=self._user or None,
+                group=pwd.getpwnam(self._user).pw_gid if self._user else None,
+                extra_groups=[] if self._user else None,
+                **files,
+            )
+        except (OSError, ValueError, LookupError) as error:
+            raise ProgramError(f"{argv[0]} could not be run on this host: {error}.") from error
+
 
 class _Talk:
     """A conversation over pipes."""
 
-    def __init__(self, process: Any, words: Callable[[], str], is_late: threading.Event, name: str) -> None:
-        self._process, self._words, self._is_late, self._name = process, words, is_late, name
+    def __init__(self, process: Any, read_errors: Callable[[], str], is_late: threading.Event, name: str) -> None:
+        self._process, self._read_errors, self._is_late, self._name = process, read_errors, is_late, name
 
     def ask(self, text: str, mark: str) -> list[str]:
         lines: list[str] = []
@@ -197,7 +198,7 @@ class _Talk:
                 lines.append(line)
         if self._is_late.is_set():
             raise ProgramError(f"{self._name} was asked something and did not answer within the run's time limit.")
-        raise ProgramError(f"{self._name} ended in the middle of an answer: {said(Ended(0, '', self._words()))}")
+        raise ProgramError(f"{self._name} ended in the middle of an answer: {said(Ended(0, '', self._read_errors()))}")
 
     def end(self) -> None:
         _kill(self._process)
@@ -209,9 +210,9 @@ def _kill(process: Any) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _last_words(errors: Any) -> str:
-    """Return the end of what a program complained of, in whole lines where there are any."""
-    start = max(0, errors.seek(0, os.SEEK_END) - _LAST_WORDS)
+def _end_of(errors: Any) -> str:
+    """Return the end of a program's errors, in whole lines where there are any."""
+    start = max(0, errors.seek(0, os.SEEK_END) - _ERROR_BYTES)
     errors.seek(start)
-    words = bytes(errors.read()).decode("utf-8", "replace")
-    return words.partition("\n")[2] or words if start else words
+    text = bytes(errors.read()).decode("utf-8", "replace")
+    return text.partition("\n")[2] or text if start else text

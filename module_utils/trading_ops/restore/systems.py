@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ..backup.manifest import Registry, parse_registry
 from ..checks.catalogue import Check
-from ..checks.evaluate import CheckResult, Limits, by_reason, evaluate_all, wait_until_stable
+from ..checks.evaluate import CheckResult, Limits, Window, by_reason, evaluate_all, wait_until_stable
 from ..checks.prometheus import Fetch
 from ..core.package import sources_of
 from ..host.programs import Ended
@@ -124,9 +124,7 @@ def wait_for_checks(
         lambda: evaluate_all(checks, fetch, time.now, time.clock, limits, select),
         time.clock,
         time.sleep,
-        stable_seconds=0,
-        interval_seconds=POLL_SECONDS,
-        timeout_seconds=timeout_seconds,
+        Window(stable_seconds=0, interval_seconds=POLL_SECONDS, timeout_seconds=timeout_seconds),
     )
     if not waited.is_stable:
         reasons = by_reason((result.check.id, result.reason) for result in waited.closed_by)

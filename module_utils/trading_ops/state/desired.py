@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from ..core.durable import bounded, write_durably
+from ..core.durable import bounded, locked, write_durably
 
 DESIRED_FILE: Final = "desired.json"
 LOCK_FILE: Final = ".desired.lock"
@@ -56,8 +55,8 @@ def format_desired(services: Mapping[str, Desired]) -> str:
 
 def merge(present: Mapping[str, Desired], states: Mapping[str, str], by: str, why: str, now: str) -> dict[str, Desired]:
     """Return `present` with the wanted `states` in it; a service that was meant to be so already keeps its entry."""
-    same = {name for name, item in present.items() if states.get(name) == item.state}
-    return dict(present) | {name: Desired(states[name], by, now, why) for name in states if name not in same}
+    unchanged = {name for name, item in present.items() if states.get(name) == item.state}
+    return dict(present) | {name: Desired(states[name], by, now, why) for name in states if name not in unchanged}
 
 
 def read(state_path: Path) -> dict[str, Desired]:
@@ -82,9 +81,9 @@ def read_quietly(state_path: Path) -> tuple[dict[str, dict[str, str]], str]:
 
 
 def record(state_path: Path, states: Mapping[str, str], by: str, why: str, now: str) -> str:
-    """Return what has to be said about a file that was kept aside (empty: nothing) once `states` are on disk.
+    """Return a warning about a file that was kept aside (empty: none) once `states` are on disk.
 
-    Writes only where a state differs. A file that nobody can understand is kept beside the new one, never dropped.
+    Writes only where a state differs. A file that cannot be understood is kept beside the new one, never dropped.
     Raises DesiredStateError where the states are not on disk within WRITE_SECONDS.
     """
     try:
@@ -96,25 +95,24 @@ def record(state_path: Path, states: Mapping[str, str], by: str, why: str, now: 
 def record_quietly(state_path: Path, states: Mapping[str, str], by: str, why: str, now: str) -> list[str]:
     """Return warnings instead of raising: a stop has happened, whether it can be written down or not."""
     try:
-        said = record(state_path, states, by, why, now)
+        warning = record(state_path, states, by, why, now)
     except DesiredStateError as error:
         return [str(error)]
-    return [said] if said else []
+    return [warning] if warning else []
 
 
 def _write(state_path: Path, states: Mapping[str, str], by: str, why: str, now: str) -> str:
     state_path.mkdir(mode=0o755, parents=True, exist_ok=True)
     path = state_path / DESIRED_FILE
-    with open(state_path / LOCK_FILE, "a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(state_path / LOCK_FILE):
         try:
-            present, said = read(state_path), ""
+            present, warning = read(state_path), ""
         except DesiredStateError as error:
             aside = path.rename(path.with_name(f"{DESIRED_FILE}.damaged-{path.lstat().st_mtime_ns}"))
-            present, said = {}, f"{error} It was kept as {aside} and a new one was begun."
+            present, warning = {}, f"{error} It was kept as {aside} and a new one was begun."
         wanted = merge(present, states, by, why, now)
         if wanted != present:
             write_durably(path, format_desired(wanted))
         if any(read(state_path).get(name) != wanted[name] for name in states):
             raise DesiredStateError("it does not hold what was written to it")
-        return said
+        return warning

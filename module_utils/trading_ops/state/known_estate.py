@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import bounded, write_durably
+from ..core.result import build_result
 
 ESTATE_FILE: Final = "estate.json"
 READ_SECONDS: Final = 1
@@ -41,19 +42,21 @@ def ensure_recorded(
 
     A host that silently left the inventory would no longer be stopped, while its bots trade on.
     """
-    known, trouble = read_known_hosts(state_path)
+    known, warnings = read_known_hosts(state_path)
     wanted = sorted(set(trading_hosts))
     dropped = sorted(set(known) - set(wanted) - set(forget_hosts))
     if dropped or not wanted:
         again = json.dumps({"forget_hosts": dropped})
-        text = (
+        summary = (
             f"{', '.join(dropped)} would no longer be stopped: the inventory has it no longer, and this host knows it"
         )
-        return _recorded("refused", text, False, known, known, f"./runbook host_setup -e '{again}' (if that is meant)")
-    changed = known != wanted or bool(trouble)
-    words = f"trading hosts {', '.join(wanted)}"
+        return _recorded(
+            "refused", summary, False, known, known, f"./runbook host_setup -e '{again}' (if that is meant)"
+        )
+    changed = known != wanted or bool(warnings)
+    text = f"trading hosts {', '.join(wanted)}"
     if dry_run or not changed:
-        return _recorded("planned" if dry_run else "proven", f"{words} on record", changed, known, wanted)
+        return _recorded("planned" if dry_run else "proven", f"{text} on record", changed, known, wanted)
     entry = {"trading_hosts": wanted, "since": now, "by": by}
 
     def write() -> None:
@@ -68,16 +71,11 @@ def ensure_recorded(
         return _recorded("failed", f"{state_path / ESTATE_FILE} could not be written: {error}", False, known, known)
     if read_known_hosts(state_path)[0] != wanted:
         return _recorded("failed", f"{state_path / ESTATE_FILE} does not hold what was written", True, known, wanted)
-    return _recorded("proven", f"{words} recorded", True, known, wanted)
+    return _recorded("proven", f"{text} recorded", True, known, wanted)
 
 
 def _recorded(
     outcome: str, summary: str, changed: bool, before: Sequence[str], after: Sequence[str], next_command: str = ""
 ) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "diff": {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)},
-    }
+    diff = {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)}
+    return build_result(outcome, summary, changed=changed, next_command=next_command, diff=diff)

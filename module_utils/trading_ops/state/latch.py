@@ -6,17 +6,15 @@ for a shell to write. A missing file is the only sign of "released"; whatever ca
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from ..core.bots import SCOPES
 from ..core.clock import parse_utc
-from ..core.durable import bounded, fsync_directory, write_durably
+from ..core.durable import bounded, fsync_directory, locked, write_durably
 from ..core.ids import slug
 from . import audit
 
@@ -51,7 +49,7 @@ class Latch:
         return self.scope != "live" or mode != "paper"
 
     def sentence(self) -> str:
-        """Return in words why nothing may start."""
+        """Return why nothing may start, as a sentence."""
         if self.damaged:
             return f"The halt latch is damaged ({self.damaged}) and counts as engaged for all bots."
         ids = ", ".join(self.incident_ids)
@@ -97,7 +95,7 @@ def plan_engage(present: Latch | None, wanted: Latch, keep_first_id: bool) -> La
     """Return the latch that engaging `wanted` leads to.
 
     The first writer's time, person and reason stay. Its scope only ever widens. With `keep_first_id` (the id of
-    `wanted` was made up for this run, nobody named it) an engaged latch keeps its ids: stopping twice is one incident.
+    `wanted` was made up for this run) an engaged latch keeps its ids: stopping twice is one incident.
     Stops that meet within CONCURRENT_SECONDS agree on the oldest id, whatever order they reach a host in: otherwise
     ten at once would leave different incidents on different hosts.
     """
@@ -113,7 +111,7 @@ def plan_engage(present: Latch | None, wanted: Latch, keep_first_id: bool) -> La
 
 
 def _are_concurrent(present: Latch, wanted: Latch) -> bool:
-    """Return whether two runs that nobody gave an id met on this host at about the same time."""
+    """Return whether two runs without a given id met on this host at about the same time."""
     was_made_up = len(present.incident_ids) == 1 and present.incident_ids[0].endswith(f"-{slug(present.reason)}")
     try:
         apart = parse_utc(wanted.since) - parse_utc(present.since)
@@ -132,7 +130,7 @@ def engage(path: Path, wanted: Latch, keep_first_id: bool, timeout_seconds: floa
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.parent.chmod(0o755)  # whatever the umask: bots read the latch under other users
-        with _locked(path.parent):
+        with locked(path.parent / LOCK_FILE):
             present = read_latch(path)
             planned = plan_engage(present, wanted, keep_first_id)
             if planned == present:
@@ -148,34 +146,34 @@ def engage(path: Path, wanted: Latch, keep_first_id: bool, timeout_seconds: floa
     return _in_time(write, timeout_seconds, f"write {path}")
 
 
-def release(path: Path, incident_id: str, by: str, now: str, timeout_seconds: float) -> bool:
-    """Return whether a latch was lifted (False: there was none). Starts nothing; who lifted it is written down first.
+def lift(path: Path, incident_id: str, by: str, now: str, timeout_seconds: float) -> bool:
+    """Return whether a latch was lifted (False: there was none). Starts nothing; the audit log has it first.
 
     Raises LatchError, with the latch untouched, unless `incident_id` is one of its ids.
     """
 
-    def lift() -> bool:
+    def remove() -> bool:
         if not path.parent.is_dir():
             return False
-        with _locked(path.parent):
-            if not check_release(read_latch(path), incident_id):
+        with locked(path.parent / LOCK_FILE):
+            if not may_lift(read_latch(path), incident_id):
                 return False
             audit.append(path.parent, "released", by, now, incident_id=incident_id)
             path.unlink()
             fsync_directory(path.parent)
             return True
 
-    return _in_time(lift, timeout_seconds, f"lift {path}")
+    return _in_time(remove, timeout_seconds, f"lift {path}")
 
 
-def check_release(present: Latch | None, incident_id: str) -> bool:
+def may_lift(present: Latch | None, incident_id: str) -> bool:
     """Return whether there is a latch to lift; raises LatchError when `incident_id` does not entitle to it."""
     if present is None:
         return False
     if present.damaged:
         raise LatchError(
             f"The halt latch is damaged ({present.damaged}), so no incident id can match. "
-            "Stop again, which writes a readable latch, then release with the id it shows."
+            "Stop again, which writes a readable latch, then lift the halt with the id it shows."
         )
     if incident_id not in present.incident_ids:
         raise LatchError(
@@ -184,17 +182,10 @@ def check_release(present: Latch | None, incident_id: str) -> bool:
     return True
 
 
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    with open(directory / LOCK_FILE, "a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _keep_aside(path: Path) -> None:
-    """Keep a latch that nobody could read beside the new one, which replaces it in one step.
+    """Keep a latch that could not be read beside the new one, which replaces it in one step.
 
-    It stays in its place until then: a disk that fails in between must not leave the host released.
+    It stays in its place until then: a disk that fails in between must not leave the halt lifted.
     """
     aside = path.with_name(f"{path.name}.damaged-{path.lstat().st_mtime_ns}")
     if path.is_dir():

@@ -1,13 +1,14 @@
 """The lease of one host: who starts something on it right now. A stop never asks for it.
 
 `{"holder": text, "purpose": text, "since": ISO UTC, "expires": ISO UTC}`. All times are the host's own, so no two
-clocks are compared. A missing file is free; one that cannot be understood is held until it is too old to be anybody's.
+clocks are compared. A missing file is free; one that cannot be understood is held until it
+is too old to belong to any run.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ..core.clock import format_utc
-from ..core.durable import bounded, fsync_directory, write_durably
+from ..core.durable import bounded, fsync_directory, locked, write_durably
+from ..core.result import build_result
 from . import audit
 
 _T = TypeVar("_T")
@@ -32,7 +34,7 @@ INTERVAL_SECONDS: Final = 1.0
 
 
 class LeaseError(Exception):
-    """The lease could not be read, written or given back. The text is a sentence."""
+    """The lease could not be read, written or freed. The text is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,15 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """The time, handed in: the host's time of day, seconds that only go forward, and waiting."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True)
 class Taken:
     """Whether the lease is this run's (in check mode: would be), or else the one in the way.
 
@@ -72,7 +83,7 @@ class Taken:
 def parse_lease(text: str, modified: datetime) -> Lease:
     """Return the lease that a file's text means; never raises. `modified` is when the file was last written.
 
-    What is not understood is held by somebody, until MAX_SECONDS after it was written.
+    What is not understood counts as held, until MAX_SECONDS after it was written.
     """
     try:
         fields = json.loads(text)
@@ -80,8 +91,8 @@ def parse_lease(text: str, modified: datetime) -> Lease:
         since, expires = _parse_moment(fields["since"]), _parse_moment(fields["expires"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         return _damaged("empty" if not text.strip() else f"{type(error).__name__}: {error}", modified)
-    if not all(isinstance(words, str) and words and words.isprintable() for words in (holder, purpose)):
-        return _damaged("no holder and purpose in words", modified)
+    if not all(isinstance(text, str) and text and text.isprintable() for text in (holder, purpose)):
+        return _damaged("no holder and purpose as text", modified)
     if not timedelta(0) <= expires - since <= timedelta(seconds=MAX_SECONDS):
         return _damaged(f"it would be held from {fields['since']} to {fields['expires']}", modified)
     return Lease(holder, purpose, since, expires)
@@ -112,7 +123,7 @@ def build_wanted(by: str, run_id: str, purpose: str, duration_seconds: int) -> W
 
 
 def take(state_path: Path, wanted: Wanted, now: Callable[[], datetime], dry_run: bool) -> Taken:
-    """Return whether the lease is this run's now. One look; a run that has it already gets it prolonged.
+    """Return whether the lease is this run's now. Asks once; a run that has it already gets it prolonged.
 
     Raises LeaseError where the answer is not on disk within WRITE_SECONDS.
     """
@@ -121,8 +132,7 @@ def take(state_path: Path, wanted: Wanted, now: Callable[[], datetime], dry_run:
 
     def read_decide_write() -> Taken:
         _make_directory(state_path)
-        with open(state_path / LOCK_FILE, "a", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(state_path / LOCK_FILE):
             # The time is read under the lock: waiting for it may have outlived the lease that stood there.
             moment = now()
             taken = _judge(_read(state_path), wanted, moment)
@@ -134,7 +144,7 @@ def take(state_path: Path, wanted: Wanted, now: Callable[[], datetime], dry_run:
     if not taken.is_mine:
         return taken
     more = {"former": taken.former.holder} if taken.former else {}
-    said = audit.record_quietly(
+    warnings = audit.record_quietly(
         state_path,
         "lease taken",
         wanted.by,
@@ -144,47 +154,35 @@ def take(state_path: Path, wanted: Wanted, now: Callable[[], datetime], dry_run:
         expires=format_utc(taken.lease.expires),
         **more,
     )
-    return Taken(True, taken.lease, taken.former, tuple(said))
+    return Taken(True, taken.lease, taken.former, tuple(warnings))
 
 
-def wait_and_take(
-    state_path: Path,
-    wanted: Wanted,
-    wait_timeout_seconds: float,
-    now: Callable[[], datetime],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    dry_run: bool,
-) -> Taken:
-    """Return the first answer that is yes, or the last no once `wait_timeout_seconds` are over. Raises LeaseError.
-
-    `clock` is monotonic seconds, `now` the host's time of day.
-    """
-    begun = clock()
+def wait_and_take(state_path: Path, wanted: Wanted, wait_timeout_seconds: float, clock: Clock, dry_run: bool) -> Taken:
+    """Return the first answer that is yes, or the last no once `wait_timeout_seconds` are over. Raises LeaseError."""
+    begun = clock.monotonic()
     while True:
-        taken = take(state_path, wanted, now, dry_run)
-        left = wait_timeout_seconds - (clock() - begun)
+        taken = take(state_path, wanted, clock.now, dry_run)
+        left = wait_timeout_seconds - (clock.monotonic() - begun)
         if taken.is_mine or left <= 0:
             return taken
-        sleep(min(INTERVAL_SECONDS, left))
+        clock.sleep(min(INTERVAL_SECONDS, left))
 
 
 def free(state_path: Path, wanted: Wanted, now: Callable[[], datetime]) -> tuple[bool, list[str]]:
-    """Return whether this run's lease was given back, and warnings. One that somebody else has by now stays theirs.
+    """Return whether this run's lease was freed, and warnings. One that another run has by now stays with it.
 
-    Raises LeaseError where it could not be given back.
+    Raises LeaseError where it could not be freed.
     """
 
-    def give_back() -> Lease | None:
-        with open(state_path / LOCK_FILE, "a", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    def free_it() -> Lease | None:
+        with locked(state_path / LOCK_FILE):
             present = _read(state_path)
             if present and _is_of(present, wanted.holder):
                 (state_path / LEASE_FILE).unlink()
                 fsync_directory(state_path)
             return present
 
-    present = _in_time(give_back, WRITE_SECONDS, "free", state_path)
+    present = _in_time(free_it, WRITE_SECONDS, "free", state_path)
     if present is None:
         return False, ["There was no lease any more: ended by hand, or over, and another run came and went."]
     if not _is_of(present, wanted.holder):
@@ -193,32 +191,26 @@ def free(state_path: Path, wanted: Wanted, now: Callable[[], datetime]) -> tuple
 
 
 def ensure_held(
-    state_path: Path,
-    wanted: Wanted,
-    wait_timeout_seconds: float,
-    now: Callable[[], datetime],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    dry_run: bool,
+    state_path: Path, wanted: Wanted, wait_timeout_seconds: float, clock: Clock, dry_run: bool
 ) -> dict[str, Any]:
     """Return the module result of taking the lease; `locked` where another run has it."""
     if not wanted.holder or not 1 <= wanted.duration_seconds <= MAX_SECONDS:
         asked = f"{wanted.duration_seconds} s for {wanted.holder or 'no run'}"
         return _result("usage", f"A lease is of a run and lasts 1 to {MAX_SECONDS} s; asked: {asked}.")
     try:
-        taken = wait_and_take(state_path, wanted, wait_timeout_seconds, now, clock, sleep, dry_run)
+        taken = wait_and_take(state_path, wanted, wait_timeout_seconds, clock, dry_run)
     except LeaseError as error:
         return _result("failed", str(error))
     if not taken.is_mine:
         return _result("locked", describe(taken.lease, state_path), lease=taken.lease)
-    words = f"lease until {_shown(taken.lease.expires)}"
+    summary = f"lease until {_shown(taken.lease.expires)}"
     if taken.former:
-        words += f", taken over from {taken.former.holder}, whose own ended at {_shown(taken.former.expires)}"
-    return _result("planned" if dry_run else "proven", words, True, taken.lease, taken.warnings)
+        summary += f", taken over from {taken.former.holder}, whose own ended at {_shown(taken.former.expires)}"
+    return _result("planned" if dry_run else "proven", summary, True, taken.lease, taken.warnings)
 
 
 def ensure_freed(state_path: Path, wanted: Wanted, now: Callable[[], datetime], dry_run: bool) -> dict[str, Any]:
-    """Return the module result of giving the lease back. It never fails: a lease left behind ends by itself.
+    """Return the module result of freeing the lease. It never fails: a lease left behind ends by itself.
 
     What ran under the lease has its own proof, and a start that is proven must not be reported as failed.
     """
@@ -232,7 +224,7 @@ def ensure_freed(state_path: Path, wanted: Wanted, now: Callable[[], datetime], 
 
 
 def describe(lease: Lease, state_path: Path) -> str:
-    """Return in words who holds the lease, for what, since when, until when, and how to end it by hand."""
+    """Return as text who holds the lease, for what, since when, until when, and how to end it by hand."""
     by_hand = f"sudo rm -r {state_path / LEASE_FILE}"
     if lease.damaged:
         return (
@@ -284,7 +276,7 @@ def _read(state_path: Path) -> Lease | None:
     try:
         return parse_lease(path.read_text(encoding="utf-8"), modified)
     except FileNotFoundError:
-        return None  # freed between the two looks; a link that leads nowhere is no lease either
+        return None  # freed between the two calls; a link that leads nowhere is no lease either
     except (OSError, ValueError) as error:
         return _damaged(f"unreadable: {error}", modified)
 
@@ -327,7 +319,7 @@ def _parse_moment(text: object) -> datetime:
 
 
 def _printable(text: str) -> str:
-    """Return people's words on one line, as a lease and the audit log can hold them."""
+    """Return people's text on one line, as a lease and the audit log can hold them."""
     return "".join(char for char in " ".join(text.split()) if char.isprintable()) or "not given"
 
 
@@ -345,17 +337,7 @@ def _fields(lease: Lease) -> dict[str, str]:
 
 
 def _result(
-    outcome: str,
-    summary: str,
-    changed: bool = False,
-    lease: Lease | None = None,
-    warnings: Sequence[str] = (),
+    outcome: str, summary: str, changed: bool = False, lease: Lease | None = None, warnings: Sequence[str] = ()
 ) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "lease": _fields(lease) if lease else {},
-        "warnings": list(warnings),
-    }
+    fields = _fields(lease) if lease else {}
+    return build_result(outcome, summary, changed=changed, lease=fields, warnings=list(warnings))

@@ -1,12 +1,12 @@
-"""Stop bots and prove it: observe, act on all at once, observe again until a look shows nothing new."""
+"""Stop bots and prove it: observe, act on all at once, observe again until nothing new is seen."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,6 +28,24 @@ NOT_RUNNING: Final = frozenset({"created", "exited", "dead"})
 
 HOW: Final = frozenset({"already stopped", "never started", "stopped", "killed", "gone", "running", "unknown"})
 ORDERS: Final = frozenset({"cancelled", "none", "UNVERIFIED"})
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What a stop is to do: end the bots among those of `rules` that `wanted` names, each within `grace_seconds`.
+
+    A bot that `first_wave` has signalled already is waited for instead. With `dry_run` nothing is touched.
+    """
+
+    rules: BotRules
+    wanted: Callable[[Bot], bool]
+    grace_seconds: int
+    dry_run: bool = False
+    first_wave: FirstWave = field(default_factory=FirstWave)
+
+    def select(self, containers: Iterable[Mapping[str, Any]]) -> list[Bot]:
+        """Return the bots to stop among the engine's container summaries."""
+        return [bot for bot in select_bots(containers, self.rules) if self.wanted(bot)]
 
 
 @dataclass(frozen=True)
@@ -83,34 +101,25 @@ def orders_of(bot: Bot, was_started: bool, exit_code: int | None) -> str:
     """Return what is known of the bot's open orders from the way it ended.
 
     Only an image that promises it (label `trading-core.cancels-orders`) and exit code 0 together mean that the
-    orders were cancelled; a killed bot (137) cannot have told.
+    orders were cancelled; a killed bot (137) proves nothing.
     """
     if not was_started:
         return "none"
     return "cancelled" if bot.cancels_orders and exit_code == 0 else "UNVERIFIED"
 
 
-def stop_bots(
-    engine: Engine,
-    rules: BotRules,
-    wanted: Callable[[Bot], bool],
-    grace_seconds: int,
-    dry_run: bool = False,
-    first_wave: FirstWave | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> list[StoppedBot]:
+def stop_bots(engine: Engine, stop: Stop, clock: Callable[[], float] = time.monotonic) -> list[StoppedBot]:
     """Return one StoppedBot per wanted bot container, in any state, after all are stopped as far as possible.
 
     The restart policy goes to `no` first, so that neither a crash nor a reboot brings a bot back; then SIGTERM, and
-    SIGKILL after `grace_seconds`, all bots at the same time; a bot that `first_wave` has signalled already is waited
-    for instead. Trouble with one bot never keeps another from being
+    SIGKILL after the grace period, all bots at the same time. An error with one bot never keeps another from being
     stopped. Raises EngineError only where the engine cannot even list its containers at first.
     """
     results: dict[str, StoppedBot] = {}
     with ThreadPoolExecutor(max_workers=IN_FLIGHT) as pool:
-        for _look in range(1 if dry_run else LOOKS):
+        for _ in range(1 if stop.dry_run else LOOKS):
             try:
-                listed = [bot for bot in select_bots(engine.containers(), rules) if wanted(bot)]
+                listed = stop.select(engine.containers())
             except EngineError as error:
                 if not results:
                     raise
@@ -120,13 +129,10 @@ def stop_bots(
             pending = [bot for bot in listed if not _settled(results.get(bot.id), bot)]
             if not pending:
                 break
-
-            def handle(bot: Bot) -> StoppedBot:
-                return _stop_one(engine, bot, grace_seconds, dry_run, first_wave or FirstWave(), clock)
-
-            for bot, result in zip(pending, pool.map(handle, pending), strict=True):
+            stopped = pool.map(lambda bot: _stop_one(engine, bot, stop, clock), pending)
+            for bot, result in zip(pending, stopped, strict=True):
                 results[bot.id] = _merge(results.get(bot.id), result)
-        if dry_run:
+        if stop.dry_run:
             return list(results.values())
         return list(pool.map(lambda seen: _prove(engine, seen), results.values()))
 
@@ -140,9 +146,7 @@ def _merge(before: StoppedBot | None, now: StoppedBot) -> StoppedBot:
     return now if before is None else replace(now, was=before.was, restart_policy=before.restart_policy)
 
 
-def _stop_one(
-    engine: Engine, bot: Bot, grace_seconds: int, dry_run: bool, first_wave: FirstWave, clock: Callable[[], float]
-) -> StoppedBot:
+def _stop_one(engine: Engine, bot: Bot, stop: Stop, clock: Callable[[], float]) -> StoppedBot:
     begun = clock()
     errors: list[str] = []
     before = _inspect(engine, bot, errors)
@@ -150,16 +154,17 @@ def _stop_one(
         return _result(bot, None, "gone", 0.0, errors)
     state = before["State"] if before else {}
     if before and is_proven_stopped(state):
-        if not dry_run and restart_policy(before) != "no":
+        if not stop.dry_run and restart_policy(before) != "no":
             _attempt(errors, engine.set_restart_policy, bot.id, "no")
-        if first_wave.has_stopped(bot.id):
+        if stop.first_wave.has_stopped(bot.id):
             return _result(bot, before, _how(before, errors), 0.0, errors)
         return _result(bot, before, "already stopped" if _was_started(state) else "never started", 0.0, errors)
-    if dry_run:
+    if stop.dry_run:
         return _result(bot, before, "unknown" if errors else "stopped", 0.0, errors)
     _attempt(errors, engine.set_restart_policy, bot.id, "no")
-    if not _ended_by_first_wave(engine, bot, first_wave.remaining_seconds(bot.id, uptime(), grace_seconds)):
-        _attempt(errors, engine.stop, bot.id, grace_seconds)
+    remaining_seconds = stop.first_wave.remaining_seconds(bot.id, uptime(), stop.grace_seconds)
+    if not _ended_by_first_wave(engine, bot, remaining_seconds):
+        _attempt(errors, engine.stop, bot.id, stop.grace_seconds)
     after = _inspect(engine, bot, errors)
     if after is not None and not is_proven_stopped(after["State"]):
         _attempt(errors, engine.kill, bot.id, "SIGKILL")
@@ -171,7 +176,7 @@ def _stop_one(
 
 
 def _ended_by_first_wave(engine: Engine, bot: Bot, remaining_seconds: float) -> bool:
-    """Wait for a bot that has its signal; False where nobody signalled it, or it did not end. The next look proves."""
+    """Wait for a bot that has its signal; False where it was not signalled, or did not end. The next look proves."""
     if not remaining_seconds:
         return False
     try:

@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from ..core.bots import Bot, BotRules, select_bots
+from ..core.bots import Bot
 from ..core.clock import format_utc, uptime
 from ..core.durable import bounded
 from ..host.cgroups import CgroupError, Cgroups
 from ..host.engine import Engine, EngineError
-from .by_engine import LOOKS, StoppedBot, stop_bots
-from .first_wave import FirstWave
+from .by_engine import LOOKS, Stop, StoppedBot, stop_bots
 
 ENGINE_SECONDS: Final = 15
 """What the engine may take beyond the grace period before the stop goes on without it."""
@@ -33,73 +32,59 @@ INTERVAL_SECONDS: Final = 0.1
 
 @dataclass(frozen=True)
 class StopReport:
-    """What became of each bot. `trouble` says why not all of the host could be looked at, empty where it could.
+    """What became of each bot. `error` says why not all of the host could be observed, empty where it could.
 
-    `engine_trouble` is set where the engine was of no use; it is no trouble once the kernel has proven the stop.
+    `engine_error` is set where the engine was of no use; the stop is proven all the same once the kernel proves it.
     """
 
     bots: tuple[StoppedBot, ...]
-    trouble: str = ""
-    engine_trouble: str = ""
+    error: str = ""
+    engine_error: str = ""
 
 
 def stop_with_fallback(
     connect: Callable[[], Engine],
     cgroups: Cgroups,
-    rules: BotRules,
-    wanted: Callable[[Bot], bool],
-    grace_seconds: int,
-    dry_run: bool = False,
+    stop: Stop,
     is_guarded: Callable[[], bool] = lambda: False,
-    first_wave: FirstWave | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> StopReport:
-    """Return what became of each wanted bot after everything was tried, within about `grace_seconds` + 25 s.
+    """Return what became of each bot after everything was tried, within about 25 s beyond the grace period.
 
     `is_guarded`: a guard watches this host, so that a bot which a returning engine starts again is stopped again. Where
     none does, a bot that was ended behind its engine's back counts as stopped only if its restart policy is `no`.
     """
     begun = clock()
     try:
-        bots = bounded(
-            lambda: stop_bots(connect(), rules, wanted, grace_seconds, dry_run, first_wave, clock),
-            grace_seconds + ENGINE_SECONDS,
-        )
+        bots = bounded(lambda: stop_bots(connect(), stop, clock), stop.grace_seconds + ENGINE_SECONDS)
     except (EngineError, TimeoutError) as error:
-        bots, trouble = [], str(error)
+        bots, engine_error = [], str(error)
     else:
-        trouble = "; ".join(f"{bot.name}: {bot.error or bot.how}" for bot in bots if bot.outcome != "proven")
-    if not trouble:
+        engine_error = "; ".join(f"{bot.name}: {bot.error or bot.how}" for bot in bots if bot.outcome != "proven")
+    if not engine_error:
         return StopReport(tuple(bots))
     # Where the engine has answered for the bots, their grace is over.
-    left_seconds = SHORT_GRACE_SECONDS if bots else max(SHORT_GRACE_SECONDS, grace_seconds - int(clock() - begun))
+    left_seconds = SHORT_GRACE_SECONDS if bots else max(SHORT_GRACE_SECONDS, stop.grace_seconds - int(clock() - begun))
     try:
-        host = _HostStop(cgroups, rules, wanted, first_wave or FirstWave(), clock, sleep)
-        seen = host.plan() if dry_run else host.stop(left_seconds)
-        strangers = host.strangers()
+        host = _HostStop(cgroups, stop, clock, sleep)
+        seen = host.plan() if stop.dry_run else host.stop(left_seconds)
+        unexpected = host.unexpected()
     except CgroupError as error:
-        return StopReport(tuple(bots), "" if bots else f"{trouble} {error}", trouble)
+        return StopReport(tuple(bots), "" if bots else f"{engine_error} {error}", engine_error)
     held = seen if is_guarded() else [_unless_it_may_return(bot) for bot in seen]
-    return StopReport(_merge(bots, held), strangers, trouble)
+    return StopReport(_merge(bots, held), unexpected, engine_error)
 
 
 class _HostStop:
     """One stop through the control groups of one host."""
 
     def __init__(
-        self,
-        cgroups: Cgroups,
-        rules: BotRules,
-        wanted: Callable[[Bot], bool],
-        first_wave: FirstWave,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
+        self, cgroups: Cgroups, stop: Stop, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
         self._cgroups = cgroups
-        self._rules = rules
-        self._wanted = wanted
-        self._first_wave = first_wave
+        self._stop = stop
+        self._first_wave = stop.first_wave
         self._clock = clock
         self._sleep = sleep
         self._begun = clock()
@@ -111,7 +96,7 @@ class _HostStop:
         return [self._result(bot, "stopped" if bot.id in alive else "already stopped") for bot in self._bots()]
 
     def stop(self, grace_seconds: int) -> list[StoppedBot]:
-        """Return each bot after its processes were told to end, then killed, also one that comes up meanwhile."""
+        """Return each bot after its processes got SIGTERM, then SIGKILL, also one that comes up meanwhile."""
         for look in range(LOOKS):
             bots = self._bots()
             alive = self._cgroups.processes()
@@ -128,14 +113,14 @@ class _HostStop:
             for bot in self._seen.values()
         ]
 
-    def strangers(self) -> str:
-        """Return in words which containers run that the engine's files do not tell of; empty for none."""
+    def unexpected(self) -> str:
+        """Return as a sentence which containers run that no file of the engine describes; empty for none."""
         known = {str(summary["Id"]) for summary in self._cgroups.containers()}
         unknown = sorted(container_id[:12] for container_id in self._cgroups.processes() if container_id not in known)
         return f"Containers run here that no file of the engine describes: {', '.join(unknown)}." if unknown else ""
 
     def _bots(self) -> list[Bot]:
-        return [bot for bot in select_bots(self._cgroups.containers(), self._rules) if self._wanted(bot)]
+        return self._stop.select(self._cgroups.containers())
 
     def _end(self, running: Sequence[Bot], grace_seconds: int) -> None:
         errors: dict[str, str] = {}
@@ -163,7 +148,7 @@ class _HostStop:
 
     @staticmethod
     def _attempt(errors: dict[str, str], bot: Bot, act: Callable[[str], None]) -> None:
-        """Do one step for one bot; trouble with it never keeps another from being stopped."""
+        """Do one step for one bot; an error with it never keeps another from being stopped."""
         try:
             act(bot.id)
         except CgroupError as error:
@@ -211,5 +196,5 @@ def _merge(by_engine: Sequence[StoppedBot], by_kernel: Sequence[StoppedBot]) -> 
     """Return the engine's proofs, and the kernel's word for every bot that the engine could not prove."""
     proven = {bot.id for bot in by_engine if bot.outcome == "proven"}
     kernel = {bot.id: bot for bot in by_kernel if bot.id not in proven}
-    kept = [kernel.pop(bot.id, bot) for bot in by_engine]
-    return (*kept, *(bot for bot in kernel.values() if not by_engine or bot.how != "already stopped"))
+    merged = [kernel.pop(bot.id, bot) for bot in by_engine]
+    return (*merged, *(bot for bot in kernel.values() if not by_engine or bot.how != "already stopped"))

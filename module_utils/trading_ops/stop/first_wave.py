@@ -30,7 +30,7 @@ class FirstWave:
         return self.is_ours and container_id in self.deadlines
 
     def remaining_seconds(self, container_id: str, uptime: float, at_most: float) -> float:
-        """Return how long the container still has before the first wave kills it, 0 where nobody signalled it."""
+        """Return how long the container still has before the first wave kills it, 0 where it was not signalled."""
         return min(max(0.0, self.deadlines.get(container_id, 0) - uptime), at_most)
 
 

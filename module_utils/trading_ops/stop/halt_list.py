@@ -27,7 +27,7 @@ class HaltHost:
     """One trading host. `connection` is Ansible's word for it; `argv` reaches its shell (empty for `local`).
 
     `may_become` is False where the inventory says that nothing there runs as root. `options` are trading-halt's.
-    `trouble` says why the host stands here with defaults only, and is empty where nothing went wrong.
+    `error` says why the host is listed with defaults only, and is empty where nothing went wrong.
     """
 
     name: str
@@ -35,7 +35,7 @@ class HaltHost:
     argv: tuple[str, ...] = ()
     may_become: bool = True
     options: tuple[str, ...] = ()
-    trouble: str = ""
+    error: str = ""
 
 
 def format_halt_list(fingerprint: str, inventory: str, hosts: Sequence[HaltHost]) -> str:
@@ -45,7 +45,7 @@ def format_halt_list(fingerprint: str, inventory: str, hosts: Sequence[HaltHost]
         lines += [f"host {host.name}", f"connection {host.connection}", f"become {'yes' if host.may_become else 'no'}"]
         lines += [f"argv {word}" for word in host.argv]
         lines += [f"option {word}" for word in host.options]
-        lines += [f"trouble {host.trouble}"] if host.trouble else []
+        lines += [f"trouble {host.error}"] if host.error else []
         lines.append("end")
     return "\n".join(" ".join(line.splitlines()) for line in [*lines, f"complete {len(hosts)}"]) + "\n"
 
@@ -94,7 +94,7 @@ def trading_halt_options(variables: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _words(value: object) -> str:
-    """Return a list of patterns, or a bare one, as words apart by blanks."""
+    """Return a list of patterns, or a bare one, as words separated by blanks."""
     if isinstance(value, list):
         return " ".join(str(item) for item in value)
     return "" if value is None else str(value)

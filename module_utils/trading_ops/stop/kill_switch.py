@@ -11,13 +11,14 @@ from typing import Any, Final
 from ..core.bots import SCOPES, Bot, BotRules, in_scope, select_bots
 from ..core.ids import build_incident_id
 from ..core.outcome import worst
+from ..core.result import build_result
 from ..host.cgroups import Cgroups
 from ..host.engine import Engine, EngineError
 from ..state import audit, lease
 from ..state import desired as desired_state
 from ..state.known_estate import read_known_hosts
-from ..state.latch import LATCH_FILE, Latch, LatchError, check_release, engage, plan_engage, read_latch, release
-from .by_engine import NOT_RUNNING, StoppedBot, last_finished
+from ..state.latch import LATCH_FILE, Latch, LatchError, engage, lift, may_lift, plan_engage, read_latch
+from .by_engine import NOT_RUNNING, Stop, StoppedBot, last_finished
 from .fallback import StopReport, stop_with_fallback
 from .first_wave import SIGNALLED_PATH, FirstWave, read_first_wave
 
@@ -50,7 +51,7 @@ class StopRequest:
 class TradingHost:
     """What a stop works on, handed in. `connect` may raise EngineError; `observe_guard` returns `state` and `summary`.
 
-    The guard's state is `active`, or says why nobody may rely on it.
+    The guard's state is `active`, or says why it cannot be relied on.
     """
 
     connect: Callable[[], Engine]
@@ -111,8 +112,8 @@ def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bo
         if not dry_run:
             fields = {"incident_id": request.incident_id, "scope": latch.scope, "reason": request.reason}
             result["warnings"] += audit.record_quietly(host.state_path, "engaged", request.by, now, **fields)
-    known, trouble = read_known_hosts(host.state_path)
-    result["warnings"] += trouble
+    known, warnings = read_known_hosts(host.state_path)
+    result["warnings"] += warnings
     return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard, "known_hosts": known}
 
 
@@ -122,22 +123,22 @@ def ensure_stopped(host: TradingHost, request: StopRequest, mode: str, now: str,
     return _stop_result(report, host.state_path, request, now, dry_run)
 
 
-def ensure_released(state_path: Path, incident_id: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
-    """Return the module result of a release. Lifts the latch only for one of its incident ids; starts nothing."""
+def ensure_lifted(state_path: Path, incident_id: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
+    """Return the module result of lifting the halt, which takes one of its incident ids. Starts nothing."""
     path = state_path / LATCH_FILE
     before = read_latch(path)
     try:
-        changed = check_release(before, incident_id) if dry_run else release(path, incident_id, by, now, WRITE_SECONDS)
+        changed = may_lift(before, incident_id) if dry_run else lift(path, incident_id, by, now, WRITE_SECONDS)
         after = read_latch(path)
     except LatchError as error:
-        return _release_result(False, "refused", str(error), before, path)
+        return _lift_result(False, "refused", str(error), before, path)
     if after is not None and not dry_run:
-        return _release_result(changed, "failed", "The latch was engaged again at once.", after, path)
+        return _lift_result(changed, "failed", "The latch was engaged again at once.", after, path)
     if not changed:
-        return _release_result(False, "planned" if dry_run else "proven", "No halt latch to lift.", None, path)
-    words = "would be lifted" if dry_run else "lifted"
-    text = f"Halt latch {words} for {incident_id}; nothing was started."
-    return _release_result(True, "planned" if dry_run else "proven", text, after, path)
+        return _lift_result(False, "planned" if dry_run else "proven", "No halt latch to lift.", None, path)
+    done = "would be lifted" if dry_run else "lifted"
+    text = f"Halt latch {done} for {incident_id}; nothing was started."
+    return _lift_result(True, "planned" if dry_run else "proven", text, after, path)
 
 
 def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
     The outcome is `unknown` where the engine could not be asked, else `proven` (it was seen). `now` is ISO 8601 UTC.
     """
     latch = read_latch(host.latch_path)
-    desired, trouble = desired_state.read_quietly(host.state_path)
+    desired, desired_error = desired_state.read_quietly(host.state_path)
     try:
         seen = select_bots(host.connect().containers(), rules)
         error = ""
@@ -156,20 +157,18 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
     by_mode = Counter(bot.mode for bot in running)
     parts = [f"{count} {mode} bot{'s' * (count > 1)} running" for mode, count in sorted(by_mode.items())]
     guard, held = host.observe_guard(), lease.observe(host.state_path, now)
-    words = [_halted_words(latch), error or ", ".join(parts) or "no bot running", guard["summary"]]
-    words += [held["summary"]] if held["held"] else []
-    return {
-        "changed": False,
-        "outcome": "unknown" if error else "proven",
-        "summary": "; ".join(words),
-        "next_command": "",
-        "latch": _latch_fields(latch, host.latch_path),
-        "guard": guard,
-        "lease": held,
-        "bots": [asdict(bot) | {"running": bot.state not in NOT_RUNNING} for bot in seen],
-        "desired": desired,
-        "trouble": [text for text in (error, trouble) if text],
-    }
+    texts = [_halted_text(latch), error or ", ".join(parts) or "no bot running", guard["summary"]]
+    texts += [held["summary"]] if held["held"] else []
+    return build_result(
+        "unknown" if error else "proven",
+        "; ".join(texts),
+        latch=_latch_fields(latch, host.latch_path),
+        guard=guard,
+        lease=held,
+        bots=[asdict(bot) | {"running": bot.state not in NOT_RUNNING} for bot in seen],
+        desired=desired,
+        trouble=[text for text in (error, desired_error) if text],
+    )
 
 
 def _latch(path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[Latch | None, bool, str]:
@@ -194,16 +193,8 @@ def _stop(
     dry_run: bool,
 ) -> tuple[StopReport, dict[str, str]]:
     """Return what became of the bots, and whether a guard watches the host: looked at after the stop, not before."""
-    report = stop_with_fallback(
-        host.connect,
-        host.cgroups,
-        request.rules,
-        wanted,
-        request.grace_seconds,
-        dry_run,
-        lambda: host.observe_guard()["state"] == "active",
-        first_wave,
-    )
+    stop = Stop(request.rules, wanted, request.grace_seconds, dry_run, first_wave)
+    report = stop_with_fallback(host.connect, host.cgroups, stop, lambda: host.observe_guard()["state"] == "active")
     return report, host.observe_guard()
 
 
@@ -218,7 +209,7 @@ def _stop_result(
     bots = report.bots
     outcome = worst(
         [bot.outcome for bot in bots]
-        + ["unknown"] * bool(report.trouble)
+        + ["unknown"] * bool(report.error)
         + ["unlatched"] * bool(latch_error)
         + ["planned" if dry_run else "proven"]
     )
@@ -226,49 +217,43 @@ def _stop_result(
     warnings = []
     if stopped and not dry_run:
         warnings = desired_state.record_quietly(state_path, stopped, request.by, request.reason, now)
-    return {
-        "changed": any(bot.changed for bot in bots),
-        "outcome": outcome,
-        "summary": _stop_summary(report, latch_error, dry_run),
+    return build_result(
+        outcome,
+        _stop_summary(report, latch_error, dry_run),
+        changed=any(bot.changed for bot in bots),
         # What is stopped and not latched is stopped again, once root or the disk is back.
-        "next_command": "" if outcome in {"proven", "planned", "unlatched"} else SHOW_BOTS,
-        "bots": [asdict(bot) for bot in bots],
-        "last_stopped_at": last_finished(bots),
-        "engine_trouble": report.engine_trouble,
-        "trouble": [text for text in (report.trouble, report.engine_trouble, latch_error) if text],
-        "warnings": warnings,
-        "diff": _diff(bots),
-    }
+        next_command="" if outcome in {"proven", "planned", "unlatched"} else SHOW_BOTS,
+        bots=[asdict(bot) for bot in bots],
+        last_stopped_at=last_finished(bots),
+        engine_trouble=report.engine_error,
+        trouble=[text for text in (report.error, report.engine_error, latch_error) if text],
+        warnings=warnings,
+        diff=_diff(bots),
+    )
 
 
 def _stop_summary(report: StopReport, latch_error: str, dry_run: bool) -> str:
     bots = report.bots
-    if report.trouble and not bots:
-        return f"Nothing is known of the bots: {report.trouble}" + (f" {latch_error}" if latch_error else "")
+    if report.error and not bots:
+        return f"Nothing is known of the bots: {report.error}" + (f" {latch_error}" if latch_error else "")
     counts = Counter(bot.how for bot in bots)
     verb = "to stop" if dry_run else "stopped"
-    words = [f"{counts[how]} {verb if how == 'stopped' else how}" for how in sorted(counts)]
+    counted = [f"{counts[how]} {verb if how == 'stopped' else how}" for how in sorted(counts)]
     slowest = max((bot.seconds for bot in bots), default=0.0)
-    text = ", ".join(words) or "no bot container found"
+    text = ", ".join(counted) or "no bot container found"
     took = f", the slowest in {slowest:.1f} s" if slowest and not dry_run else ""
-    without = f"without the engine, through the kernel ({report.engine_trouble})" if report.engine_trouble else ""
+    without = f"without the engine, through the kernel ({report.engine_error})" if report.engine_error else ""
     named = [f"{bot.name}: {bot.error or bot.how}" for bot in bots if bot.outcome != "proven"]
     latched = f"NOT LATCHED: {latch_error}" if latch_error else ""
-    return "; ".join(word for word in [text + took, without, *named, report.trouble, latched] if word)
+    return "; ".join(part for part in [text + took, without, *named, report.error, latched] if part)
 
 
-def _release_result(changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path) -> dict[str, Any]:
+def _lift_result(changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path) -> dict[str, Any]:
     ids = latch.incident_ids if latch else ()
     next_command = f"./runbook halt_release -e incident_id={ids[0]}" if outcome == "refused" and ids else ""
     if outcome == "refused" and not ids:
         next_command = './runbook failsafe_stop -e reason="damaged latch"'
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "latch": _latch_fields(latch, path),
-    }
+    return build_result(outcome, summary, changed=changed, next_command=next_command, latch=_latch_fields(latch, path))
 
 
 def _latch_fields(latch: Latch | None, path: Path) -> dict[str, Any]:
@@ -277,7 +262,7 @@ def _latch_fields(latch: Latch | None, path: Path) -> dict[str, Any]:
     return {"engaged": True, "path": str(path), **asdict(latch), "incident_ids": list(latch.incident_ids)}
 
 
-def _halted_words(latch: Latch | None) -> str:
+def _halted_text(latch: Latch | None) -> str:
     return latch.sentence().rstrip(".") if latch else "not halted"
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..core.strict_json import parse_json
 from ..core.urls import show_url
+from ..host.http import MAX_BYTES, http_ask, parse_endpoint
 
 TIMEOUT_SECONDS: Final = 3
 MAX_TIMEOUT_SECONDS: Final = 10
-MAX_BYTES: Final = 1024 * 1024
-"""An answer that is longer is no list of open orders of one account."""
 
 UNVERIFIED: Final = "UNVERIFIED"
 
@@ -39,6 +40,18 @@ def parse_open_orders(text: str, key: str) -> int:
     return len(orders)
 
 
+def build_ask(params: Mapping[str, Any], timeout_seconds: float) -> Callable[[], tuple[int, bytes]]:
+    """Return what asks the endpoint that a module's parameters name; its address may carry a query."""
+
+    def ask() -> tuple[int, bytes]:
+        parts = urlsplit(params["url"])
+        server = {**params, "url": f"{parts.scheme}://{parts.netloc}", "timeout_seconds": timeout_seconds}
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return http_ask(parse_endpoint(server, "url", "timeout_seconds"))("GET", target)
+
+    return ask
+
+
 def observe(url: str, key: str, ask: Callable[[], tuple[int, bytes]], timeout_seconds: float) -> dict[str, Any]:
     """Return the module result: `orders` is `none`, `open` or `UNVERIFIED`. Never raises, never takes longer.
 
@@ -58,16 +71,16 @@ def observe(url: str, key: str, ask: Callable[[], tuple[int, bytes]], timeout_se
     except TimeoutError:
         return _unverified(f"{shown} gave no whole answer within {timeout_seconds:g} s", shown)
     except Exception as error:  # whatever a network, a proxy or a library comes up with is one thing: not verified
-        # A library's words can repeat the address as it was given.
-        words = str(error).replace(url, shown).rstrip(".") or type(error).__name__
-        return _unverified(f"{shown}: {words}", shown)
+        # A library's error can repeat the address as it was given.
+        reason = str(error).replace(url, shown).rstrip(".") or type(error).__name__
+        return _unverified(f"{shown}: {reason}", shown)
     orders = "open" if count else "none"
     summary = f"{count} open order{'s' * (count != 1)} at {shown}" if count else f"no open order at {shown}"
-    return _result("proven", orders, count, summary, shown)
+    return build_result("proven", summary, orders=orders, count=count, url=shown)
 
 
 def parse_timeout(value: object) -> float:
-    """Return the seconds an answer may take; the default for what is no number. More than 10 s nobody waits."""
+    """Return the seconds an answer may take; the default for what is no number. Never more than 10."""
     try:
         seconds = float(str(value))
     except ValueError:
@@ -76,16 +89,5 @@ def parse_timeout(value: object) -> float:
 
 
 def _unverified(why: str, shown: str) -> dict[str, Any]:
-    return _result("unknown", UNVERIFIED, None, f"open orders {UNVERIFIED}: {why}", shown)
-
-
-def _result(outcome: str, orders: str, count: int | None, summary: str, shown: str) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "orders": orders,
-        "count": count,
-        "summary": summary,
-        "next_command": "",
-        "url": shown,
-    }
+    summary = f"open orders {UNVERIFIED}: {why}"
+    return build_result("unknown", summary, orders=UNVERIFIED, count=None, url=shown)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from trading_ops.checks.evaluate import queries_of
-from trading_ops.checks.results import look_once, wait
+from trading_ops.checks.results import observe_once, wait
 
 from tests.properties import examples
 from tests.unit.compose_world import FakeTime
@@ -83,7 +83,7 @@ def healthy(draw: st.DrawFn) -> FakePrometheus:
 @examples(250)
 @given(healthy())
 def test_healthy_answers_never_keep_the_gate_shut(prometheus):
-    seen = look_once(prometheus.params(), prometheus.tools)
+    seen = observe_once(prometheus.params(), prometheus.tools)
     assert seen["outcome"] == "proven", seen["summary"]
     opened = wait(prometheus.params(stable_seconds=10, timeout_seconds=10), prometheus.tools)
     assert (opened["outcome"], opened["steps"]) == ("proven", 3), opened["summary"]
@@ -101,6 +101,6 @@ def test_one_sample_gone_or_bad_among_healthy_ones_keeps_it_shut(prometheus, dat
     word = data.draw(st.sampled_from([*BAD[name], None]))
     others = [entry for entry in prometheus.values[query] if entry[0] != series]
     prometheus.values[query] = others + ([(series, word)] if word is not None else [])
-    seen = look_once(prometheus.params(), prometheus.tools)
+    seen = observe_once(prometheus.params(), prometheus.tools)
     assert seen["outcome"] == "unknown"
     assert wait(prometheus.params(stable_seconds=0, timeout_seconds=0), prometheus.tools)["outcome"] == "refused"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from trading_ops.checks.catalogue import parse_checks
 from trading_ops.checks.prometheus import parse_range_answer
-from trading_ops.checks.ranges import MOST_POINTS, look, step_seconds
+from trading_ops.checks.ranges import MOST_POINTS, observe_ranges, step_seconds
 from trading_ops.core.redaction import Redactor, build_rules
 from trading_ops.evidence.bundle import Bundle, read_manifest, verify
 from trading_ops.evidence.plots import PICTURES, draw_all
@@ -72,16 +72,16 @@ def test_every_check_has_an_entry_with_its_series_or_the_reason_why_not():
             raise ConnectionRefusedError("no")
         return matrix(series("1", "+Inf", symbol="BTCUSDT"))
 
-    good, bad = look([CHECK, OTHER], fetch, 3600, 5, 10, lambda: 0.0)
+    good, bad = observe_ranges([CHECK, OTHER], fetch, 3600, 5, 10, lambda: 0.0)
     assert [dict(asked)[query] for query in (CHECK.query, OTHER.query)] == [5, 5]
     assert (good["status"], good["series"][0]["points"]) == ("complete", [[1000.0, 1.0], [1005.0, None]])
     assert (bad["status"], bad["reason"], bad["series"]) == ("failed", "no answer: no", [])
-    assert look([CHECK], lambda *_: matrix(), 3600, 5, 10, lambda: 0.0)[0]["status"] == "missing"
+    assert observe_ranges([CHECK], lambda *_: matrix(), 3600, 5, 10, lambda: 0.0)[0]["status"] == "missing"
 
 
 def test_time_for_all_of_them_is_bounded():
     seconds = iter(range(0, 1000, 20))
-    found = look([CHECK, OTHER], lambda *_: matrix(), 3600, 5, 10, lambda: next(seconds))
+    found = observe_ranges([CHECK, OTHER], lambda *_: matrix(), 3600, 5, 10, lambda: next(seconds))
     assert {entry["reason"] for entry in found} == {"Prometheus took too long over the ranges before it."}
 
 

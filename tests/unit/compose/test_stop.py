@@ -151,7 +151,7 @@ def test_state_that_is_cut_off_proves_nothing(world: World, monkeypatch: pytest.
     monkeypatch.setattr(world.engine, "inspect", lambda container_id: {"Id": container_id})
     result = stop(world, "bot")
     assert (result["outcome"], one.status) == ("unknown", "exited")
-    assert "does not tell its state" in result["summary"]
+    assert "gives no state for it" in result["summary"]
 
 
 def test_answer_without_a_stop_is_followed_by_a_kill(world: World, monkeypatch: pytest.MonkeyPatch):

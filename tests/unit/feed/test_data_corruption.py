@@ -22,17 +22,17 @@ BAD = [check("gaps", "fail"), check("nan_records", "pass")]
 
 
 @pytest.mark.parametrize(
-    ("is_said", "checks", "words"),
+    ("is_reported", "checks", "words"),
     [
-        (True, GOOD, "data corruption was said"),
+        (True, GOOD, "data corruption was reported"),
         (False, BAD, "gaps fails"),
-        (True, BAD, "data corruption was said; gaps fails"),
-        (True, [], "data corruption was said"),
+        (True, BAD, "data corruption was reported; gaps fails"),
+        (True, [], "data corruption was reported"),
         (False, [*BAD, check("nan_records", "unknown")], "gaps fails"),
     ],
 )
-def test_wrong_data_stops_the_feed_once_every_host_has_proven_its_stop(is_said, checks, words):
-    decided = decide(is_said, said(checks), STOPPED)
+def test_wrong_data_stops_the_feed_once_every_host_has_proven_its_stop(is_reported, checks, words):
+    decided = decide(is_reported, said(checks), STOPPED)
     assert (decided["outcome"], decided["must_stop"], decided["summary"]) == ("proven", True, words)
 
 
@@ -60,7 +60,7 @@ def test_good_data_leaves_the_feed_as_it_is():
 
 
 @pytest.mark.parametrize("checks", [[], [check("gaps", "unknown")], [check("latency", "pass", group="feed")]])
-def test_data_of_which_nobody_knows_is_said_to_be_unknown_and_is_no_reason_to_stop(checks):
+def test_data_of_which_nobody_knows_is_reported_to_be_unknown_and_is_no_reason_to_stop(checks):
     decided = decide(False, said(checks), STOPPED)
     assert (decided["outcome"], decided["must_stop"]) == ("unknown", False)
     assert "./runbook feed_stop" in decided["next_command"]

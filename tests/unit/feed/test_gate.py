@@ -64,8 +64,8 @@ OTHERS = {
 @pytest.mark.parametrize("now", OTHERS.values(), ids=OTHERS)
 def test_a_pass_of_another_feed_is_closed_and_both_are_named(now):
     reason = judge_gate(passed(), now, NOW)
-    assert FEED.words() in reason
-    assert all(feed.words() in reason for feed in now)
+    assert FEED.describe() in reason
+    assert all(feed.describe() in reason for feed in now)
 
 
 def test_one_feed_of_two_that_passed_is_not_enough():

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from trading_ops.guard.service import Guard, Settings, beat, follow_forever, parse_settings
+from trading_ops.guard.service import Guard, Settings, Tools, beat, follow_forever, parse_settings
 from trading_ops.host.engine import Engine, EngineError
 from trading_ops.state.latch import Latch, format_latch
 
@@ -28,7 +28,7 @@ class World:
         self.now = "2026-11-21T01:30:05.000Z"
         host = trading_host(self.engine, state_path, cgroups)
         settings, _ = parse_settings({"TRADING_CORE_STATE_PATH": str(state_path)})
-        self.guard = Guard(settings, host, self.connect, self.said.append, self.waiting.append, lambda: self.now)
+        self.guard = Guard(settings, host, self.connect, Tools(self.said.append, self.waiting.append, lambda: self.now))
 
     def connect(self) -> Engine:
         if self.is_away:
@@ -43,8 +43,8 @@ class World:
         while self.waiting:
             self.waiting.pop(0)()
 
-    def look(self) -> bool:
-        could_see = self.guard.look()
+    def run_once(self) -> bool:
+        could_see = self.guard.run_once()
         self.work()
         return could_see
 
@@ -56,7 +56,7 @@ class World:
 def test_bot_started_while_halted_is_stopped_and_written_down(tmp_path):
     world = World(tmp_path, bot("a"))
     world.halt(HALTED_BEFORE)
-    assert world.look() is True
+    assert world.run_once() is True
     (container,) = world.engine.by_id.values()
     assert not container.running
     assert ("stop", container.id, "2") in world.engine.calls
@@ -64,36 +64,36 @@ def test_bot_started_while_halted_is_stopped_and_written_down(tmp_path):
     assert (entry["event"], entry["by"], entry["container"]) == ("stopped while halted", "guard", "a")
     assert (entry["project"], entry["mode"], entry["started_at"]) == ("trading-paper", "paper", STARTED)
     assert [line for line in world.said if line.startswith("stopped while halted: a (paper")]
-    world.look()
+    world.run_once()
     assert len(world.audit()) == 1
 
 
 def test_the_stop_itself_is_given_its_time_and_finished_where_it_did_not(tmp_path):
     world = World(tmp_path, bot("a"))
     world.halt(HALTED_AFTER)
-    world.look()
+    world.run_once()
     assert all(item.running for item in world.engine.by_id.values())
     world.now = "2026-11-21T01:30:26.000Z"
-    world.look()
+    world.run_once()
     assert not any(item.running for item in world.engine.by_id.values())
     assert ("stop", next(iter(world.engine.by_id)), "10") in world.engine.calls
 
 
 def test_without_a_halt_bots_run_and_lose_their_restart_policy(tmp_path):
     world = World(tmp_path, bot("a", restart_policy="always"), bot("b"))
-    world.look()
+    world.run_once()
     assert [(item.running, item.restart_policy) for item in world.engine.by_id.values()] == [(True, "no")] * 2
     (entry,) = world.audit()
     assert (entry["event"], entry["container"], entry["was"]) == ("restart policy neutralised", "a", "always")
-    world.look()
+    world.run_once()
     assert len(world.audit()) == 1
 
 
 def test_policy_that_the_engine_keeps_is_told_once_and_never_recorded_as_taken(tmp_path):
     world = World(tmp_path, bot("a", restart_policy="always"))
     world.engine.set_restart_policy = lambda _id, _name: None
-    world.look()
-    world.look()
+    world.run_once()
+    world.run_once()
     assert world.audit() == []
     assert len([line for line in world.said if "keeps its restart policy" in line]) == 1
 
@@ -101,10 +101,10 @@ def test_policy_that_the_engine_keeps_is_told_once_and_never_recorded_as_taken(t
 def test_stop_that_takes_long_delays_no_other_bot(tmp_path):
     world = World(tmp_path, bot("slow"))
     world.halt(HALTED_BEFORE)
-    world.guard.look()
+    world.guard.run_once()
     slow = world.waiting.pop()  # still in its grace period
     new = world.engine.add(bot("new"))
-    world.look()
+    world.run_once()
     assert not new.running
     assert [entry["container"] for entry in world.audit()] == ["new"]
     slow()
@@ -114,8 +114,8 @@ def test_stop_that_takes_long_delays_no_other_bot(tmp_path):
 def test_bot_that_cannot_be_stopped_is_told_once_and_tried_at_every_look(tmp_path):
     world = World(tmp_path, bot("a", immortal=True))
     world.halt(HALTED_BEFORE)
-    world.look()
-    world.look()
+    world.run_once()
+    world.run_once()
     assert len([call for call in world.engine.calls if call[0] == "stop"]) >= 2
     assert len([line for line in world.said if "could not be stopped" in line]) == 1
     assert world.audit() == []
@@ -124,12 +124,12 @@ def test_bot_that_cannot_be_stopped_is_told_once_and_tried_at_every_look(tmp_pat
 def test_engine_away_is_told_once_and_the_next_look_goes_on(tmp_path):
     world = World(tmp_path, bot("a"))
     world.is_away = True
-    assert (world.look(), world.look()) == (True, True)
+    assert (world.run_once(), world.run_once()) == (True, True)
     assert world.said == ["The engine could not answer: timed out."]
     world.is_away = False
     world.halt(HALTED_AFTER)
     world.now = "2026-11-21T01:31:00.000Z"
-    world.look()
+    world.run_once()
     assert not any(item.running for item in world.engine.by_id.values())
 
 
@@ -139,7 +139,7 @@ def test_without_the_engine_a_halt_is_held_through_the_kernel(tmp_path):
     world.is_away = True
     world.engine.broken = {"containers": "The engine could not list its containers: timed out."}
     world.halt(HALTED_BEFORE)
-    assert world.look() is True
+    assert world.run_once() is True
     assert not container.running
     assert [entry["event"] for entry in world.audit()] == ["stopped while halted"]
 
@@ -148,7 +148,7 @@ def test_guard_that_can_see_nothing_of_a_halted_host_gives_no_sign_of_life(tmp_p
     world = World(tmp_path)
     world.is_away = True
     world.halt(HALTED_BEFORE)
-    assert world.look() is False
+    assert world.run_once() is False
 
 
 def test_bot_that_cannot_be_described_does_not_hide_another(tmp_path):
@@ -156,7 +156,7 @@ def test_bot_that_cannot_be_described_does_not_hide_another(tmp_path):
     asked = world.engine.inspect
     first = next(iter(world.engine.by_id))
     world.engine.inspect = lambda item: {"State": None} if item == first else asked(item)
-    world.look()
+    world.run_once()
     assert [entry["container"] for entry in world.audit()] == ["b"]
 
 
@@ -164,7 +164,7 @@ def test_unwritable_audit_log_keeps_no_bot_up_and_the_journal_has_the_line(tmp_p
     world = World(tmp_path, bot("a"))
     world.halt(HALTED_BEFORE)
     (tmp_path / "audit.jsonl").mkdir()
-    world.look()
+    world.run_once()
     assert not any(item.running for item in world.engine.by_id.values())
     assert any(line.startswith("stopped while halted: a") for line in world.said)
     assert any("audit log" in line for line in world.said)
@@ -173,10 +173,10 @@ def test_unwritable_audit_log_keeps_no_bot_up_and_the_journal_has_the_line(tmp_p
 def test_widened_halt_leaves_a_paper_bot_its_grace(tmp_path):
     world = World(tmp_path, bot("a"))
     world.halt(HALTED_BEFORE, scope="live")
-    world.look()  # a paper bot that was free to start after the live halt
+    world.run_once()  # a paper bot that was free to start after the live halt
     world.halt(HALTED_BEFORE, scope="all")
     world.now = "2026-11-21T01:30:10.000Z"
-    world.look()
+    world.run_once()
     assert all(item.running for item in world.engine.by_id.values())
 
 

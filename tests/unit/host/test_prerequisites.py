@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from trading_ops.host.prerequisites import SeenHost, build_result, evaluate, free_bytes, parse_version
+from trading_ops.host.prerequisites import SeenHost, evaluate, format_result, free_bytes, parse_version
 
 WELL = SeenHost(True, True, True, True, "1.45", "", "2.26.1-4", "", (("/var/lib/docker", 2_000_000_000),))
 
 
 def test_host_with_everything_passes():
     assert evaluate(WELL, 1_000_000_000) == []
-    assert build_result([], WELL)["outcome"] == "proven"
+    assert format_result([], WELL, 1.0, 2.0)["outcome"] == "proven"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_each_lack_is_named_with_the_line_that_fixes_it(change, seen, fix):
     (lack,) = evaluate(replace(WELL, **change), 1_000_000_000)
     assert seen in lack.text
     assert fix in lack.fix
-    result = build_result([lack], WELL)
+    result = format_result([lack], WELL, 1.0, 2.0)
     assert result["outcome"] == "refused"
     assert lack.text in result["summary"]
     assert lack.fix in result["summary"]

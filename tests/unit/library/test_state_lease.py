@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import state_lease
 from ansible.module_utils.testing import patch_module_args
+from trading_ops.state.lease import Clock
 
 
 def run(capsys: pytest.CaptureFixture[str], state_path: Path, state: str, run_id: str, **more: Any) -> dict[str, Any]:
@@ -32,8 +34,7 @@ def test_one_run_takes_it_another_is_locked_until_it_is_freed(capsys, tmp_path):
 def test_waiting_is_bounded_by_its_time_out_and_never_done_in_check_mode(capsys, tmp_path, monkeypatch):
     slept: list[float] = []
     clock = iter([0.0, 0.0, 1.0, 2.0, 0.0, 0.0])
-    monkeypatch.setattr(state_lease.time, "sleep", slept.append)
-    monkeypatch.setattr(state_lease.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(state_lease, "Clock", partial(Clock, monotonic=lambda: next(clock), sleep=slept.append))
     run(capsys, tmp_path, "present", "1")
     slept.clear()
     clock = iter([0.0, 0.0, 1.0, 2.0])

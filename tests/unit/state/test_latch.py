@@ -13,10 +13,10 @@ from trading_ops.state.latch import (
     LatchError,
     engage,
     format_latch,
+    lift,
     parse_latch,
     plan_engage,
     read_latch,
-    release,
 )
 
 GOOD = Latch("all", ("INC-1",), "2026-11-21T01:30:00.000Z", "reno", "bars look wrong")
@@ -160,48 +160,48 @@ def test_disk_that_forgets_is_noticed(path, monkeypatch):
         engage(path, GOOD, False, 2)
 
 
-def test_release_wants_one_of_the_ids(path):
+def test_lifting_wants_one_of_the_ids(path):
     engage(path, replace(GOOD, incident_ids=("INC-1", "INC-2")), False, 2)
     for wrong in ("INC-3", "", "INC"):
         with pytest.raises(LatchError, match="INC-1, INC-2"):
-            release(path, wrong, "reno", "now", 2)
+            lift(path, wrong, "reno", "now", 2)
     assert read_latch(path)
-    assert release(path, "INC-2", "reno", "now", 2) is True
+    assert lift(path, "INC-2", "reno", "now", 2) is True
     assert read_latch(path) is None
 
 
-def test_release_syncs_the_directory_and_waits_for_the_lock(path, monkeypatch):
+def test_lifting_syncs_the_directory_and_waits_for_the_lock(path, monkeypatch):
     engage(path, GOOD, False, 2)
     synced: list[Path] = []
     monkeypatch.setattr(latch, "fsync_directory", synced.append)
     with open(path.parent / ".lock", "a", encoding="utf-8") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(LatchError, match=r"within 0\.05 s"):
-            release(path, "INC-1", "reno", "now", 0.05)
+            lift(path, "INC-1", "reno", "now", 0.05)
         assert path.exists()
-    assert release(path, "INC-1", "reno", "now", 2) in {
+    assert lift(path, "INC-1", "reno", "now", 2) in {
         True,
         False,
     }  # False where the one that gave up waiting got the lock first
     assert synced == [path.parent]
 
 
-def test_release_of_nothing_is_no_change(path):
-    assert release(path, "INC-1", "reno", "now", 2) is False
+def test_lifting_nothing_is_no_change(path):
+    assert lift(path, "INC-1", "reno", "now", 2) is False
     assert not path.parent.exists()
 
 
-def test_damaged_latch_cannot_be_released_by_any_id(path):
+def test_damaged_latch_cannot_be_lifted_by_any_id(path):
     path.parent.mkdir()
     path.write_text("")
     with pytest.raises(LatchError, match=r"damaged.*Stop again"):
-        release(path, "", "reno", "now", 2)
+        lift(path, "", "reno", "now", 2)
     assert path.exists()
 
 
-def test_release_is_written_down_before_the_latch_goes(path):
+def test_lifting_is_written_down_before_the_latch_goes(path):
     engage(path, GOOD, False, 2)
-    release(path, "INC-1", "reno", "2026-11-21T02:00:00.000Z", 2)
+    lift(path, "INC-1", "reno", "2026-11-21T02:00:00.000Z", 2)
     (line,) = (path.parent / "audit.jsonl").read_text().splitlines()
     assert json.loads(line) == {
         "time": "2026-11-21T02:00:00.000Z",
@@ -224,7 +224,7 @@ def test_stop_of_live_bots_does_not_narrow_a_damaged_latch(path):
     assert engage(path, replace(GOOD, scope="live"), False, 2)[0].scope == "all"
 
 
-def test_full_disk_does_not_release_a_damaged_latch(path, monkeypatch):
+def test_full_disk_does_not_lift_a_damaged_latch(path, monkeypatch):
     path.parent.mkdir()
     path.write_text("garbage")
 

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trading_ops.state import lease
-from trading_ops.state.lease import MAX_SECONDS, Lease, Wanted, build_wanted, decide, format_lease, observe, parse_lease
+from trading_ops.state.lease import (
+    MAX_SECONDS,
+    Clock,
+    Lease,
+    Wanted,
+    build_wanted,
+    decide,
+    format_lease,
+    observe,
+    parse_lease,
+)
 
 from tests.properties import examples
 
@@ -32,8 +42,10 @@ def stamp(path: Path, moment: datetime) -> None:
 
 
 def hold(state_path: Path, wanted: Wanted, seconds: float = 0, **more: Any) -> dict[str, Any]:
-    given = {"wait_timeout_seconds": 0, "now": at(seconds), "clock": lambda: 0.0, "sleep": lambda _seconds: None}
-    return lease.ensure_held(state_path, wanted, **{**given, "dry_run": False, **more})
+    clock = Clock(at(seconds), lambda: 0.0, lambda _seconds: None)
+    return lease.ensure_held(
+        state_path, wanted, **{"wait_timeout_seconds": 0, "clock": clock, "dry_run": False, **more}
+    )
 
 
 def audited(state_path: Path) -> list[dict[str, Any]]:
@@ -231,7 +243,7 @@ class Time:
 
 
 def waited(state_path: Path, wanted: Wanted, limit: float, time: Time) -> dict[str, Any]:
-    return lease.ensure_held(state_path, wanted, limit, time.now, lambda: time.seconds, time.sleep, False)
+    return lease.ensure_held(state_path, wanted, limit, Clock(time.now, lambda: time.seconds, time.sleep), False)
 
 
 def test_without_a_wait_the_refusal_comes_at_once(tmp_path):
@@ -353,15 +365,13 @@ def test_never_two_holders_at_once(steps):
 
 
 RACER = """
-import json, sys, time
-from datetime import UTC, datetime
+import sys
 from pathlib import Path
-from trading_ops.state.lease import build_wanted, ensure_held
+from trading_ops.state.lease import Clock, build_wanted, ensure_held
 wanted = build_wanted("p", sys.argv[2], "race", 60)
 print("ready", flush=True)
 sys.stdin.readline()
-now = lambda: datetime.now(UTC)
-print(ensure_held(Path(sys.argv[1]), wanted, 0, now, time.monotonic, time.sleep, False)["outcome"])
+print(ensure_held(Path(sys.argv[1]), wanted, 0, Clock(), False)["outcome"])
 """
 
 

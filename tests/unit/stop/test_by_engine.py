@@ -4,7 +4,15 @@ import time
 import pytest
 from trading_ops.core.bots import BotRules
 from trading_ops.host.engine import EngineError
-from trading_ops.stop.by_engine import IN_FLIGHT, StoppedBot, is_proven_stopped, last_finished, orders_of, stop_bots
+from trading_ops.stop.by_engine import (
+    IN_FLIGHT,
+    Stop,
+    StoppedBot,
+    is_proven_stopped,
+    last_finished,
+    orders_of,
+    stop_bots,
+)
 
 from tests.unit.fakes import FakeContainer, FakeEngine, bot
 
@@ -12,7 +20,7 @@ RULES = BotRules(images=("trading-core-lab/bot:*",))
 
 
 def stop(engine: FakeEngine, dry_run: bool = False) -> dict[str, StoppedBot]:
-    results = stop_bots(engine, RULES, lambda _bot: True, 10, dry_run)
+    results = stop_bots(engine, Stop(RULES, lambda _bot: True, 10, dry_run))
     return {result.name: result for result in results}
 
 

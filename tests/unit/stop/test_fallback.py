@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from trading_ops.core.bots import BotRules
 from trading_ops.host.engine import Engine, EngineError
+from trading_ops.stop.by_engine import Stop
 from trading_ops.stop.fallback import StopReport, stop_with_fallback
 from trading_ops.stop.first_wave import FirstWave
 
@@ -25,9 +26,8 @@ def stop(
         return engine
 
     ticks = clock or FakeClock()
-    return stop_with_fallback(
-        connect, cgroups, RULES, lambda _bot: True, 10, dry_run, lambda: guarded, first_wave, ticks, ticks.sleep
-    )
+    asked = Stop(RULES, lambda _bot: True, 10, dry_run, first_wave or FirstWave())
+    return stop_with_fallback(connect, cgroups, asked, lambda: guarded, ticks, ticks.sleep)
 
 
 def outcomes(report: StopReport) -> dict[str, str]:
@@ -38,7 +38,7 @@ def test_engine_that_proves_the_stop_leaves_the_kernel_alone():
     container = bot("a")
     cgroups = FakeCgroups(container)
     report = stop(FakeEngine(container), cgroups)
-    assert (outcomes(report), report.trouble, report.engine_trouble) == ({"a": "proven"}, "", "")
+    assert (outcomes(report), report.error, report.engine_error) == ({"a": "proven"}, "", "")
     assert cgroups.calls == []
 
 
@@ -48,7 +48,7 @@ def test_without_the_engine_a_bot_gets_sigterm_and_is_proven_by_the_kernel():
     (seen,) = report.bots
     assert (seen.how, seen.outcome, seen.orders, seen.exit_code) == ("stopped", "proven", "UNVERIFIED", None)
     assert seen.finished_at
-    assert ("timed out" in report.engine_trouble, report.trouble, clock.now) == (True, "", 0.0)
+    assert ("timed out" in report.engine_error, report.error, clock.now) == (True, "", 0.0)
 
 
 def test_without_the_engine_a_bot_that_ignores_sigterm_is_killed_when_its_grace_is_over():
@@ -83,8 +83,8 @@ def test_neither_engine_nor_kernel_is_trouble_and_both_are_told(broken):
     cgroups.broken = {broken: "Permission denied."}
     report = stop(None, cgroups)
     assert report.bots == ()
-    assert "timed out" in report.trouble
-    assert "Permission denied" in report.trouble
+    assert "timed out" in report.error
+    assert "Permission denied" in report.error
 
 
 @pytest.mark.parametrize("broken", ["terminate", "kill"])
@@ -99,7 +99,7 @@ def test_trouble_with_one_signal_is_not_the_end(broken):
 def test_container_that_no_file_describes_is_trouble():
     report = stop(None, FakeCgroups(bot("a"), strangers=["f" * 64]))
     assert outcomes(report) == {"a": "proven"}
-    assert "ffffffffffff" in report.trouble
+    assert "ffffffffffff" in report.error
 
 
 def test_engine_that_says_running_is_overruled_by_the_kernels_proof_only():

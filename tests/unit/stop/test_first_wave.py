@@ -1,6 +1,6 @@
 import pytest
 from trading_ops.core.bots import BotRules
-from trading_ops.stop.by_engine import stop_bots
+from trading_ops.stop.by_engine import Stop, stop_bots
 from trading_ops.stop.first_wave import FirstWave, parse_first_wave, read_first_wave
 
 from tests.unit.fakes import FakeEngine, bot
@@ -33,7 +33,7 @@ def test_remaining_time_is_never_longer_than_allowed_nor_negative(uptime, expect
 def stop(engine: FakeEngine, deadline: int) -> list[str]:
     (container,) = engine.by_id.values()
     wave = FirstWave({container.id: deadline}, is_ours=True)
-    (seen,) = stop_bots(engine, BotRules(), lambda _bot: True, 10, first_wave=wave)
+    (seen,) = stop_bots(engine, Stop(BotRules(), lambda _bot: True, 10, first_wave=wave))
     assert seen.outcome == "proven"
     return [call[0] for call in engine.calls if call[0] in {"wait", "stop", "kill"}]
 

@@ -7,7 +7,7 @@ from trading_ops.core.bots import BotRules
 from trading_ops.state.latch import LatchError
 from trading_ops.stop.kill_switch import (
     ensure_halted,
-    ensure_released,
+    ensure_lifted,
     ensure_stopped,
     observe,
     parse_stop_request,
@@ -215,34 +215,34 @@ def test_planned_stop_leaves_the_latch_alone(tmp_path):
     assert not (tmp_path / "halt.json").exists()
 
 
-def test_release_needs_the_id_and_starts_nothing(tmp_path):
+def test_lifting_needs_the_id_and_starts_nothing(tmp_path):
     engine = FakeEngine(bot("a"))
     held = halt(engine, tmp_path)["latch"]["incident_ids"][0]
-    refused = ensure_released(tmp_path, "INC-other", "reno", NOW, False)
+    refused = ensure_lifted(tmp_path, "INC-other", "reno", NOW, False)
     assert (refused["outcome"], refused["changed"]) == ("refused", False)
     assert refused["next_command"] == f"./runbook halt_release -e incident_id={held}"
-    planned = ensure_released(tmp_path, held, "reno", NOW, True)
+    planned = ensure_lifted(tmp_path, held, "reno", NOW, True)
     assert (planned["outcome"], planned["changed"]) == ("planned", True)
     assert (tmp_path / "halt.json").exists()
-    lifted = ensure_released(tmp_path, held, "reno", NOW, False)
+    lifted = ensure_lifted(tmp_path, held, "reno", NOW, False)
     assert (lifted["outcome"], lifted["changed"], lifted["latch"]["engaged"]) == ("proven", True, False)
-    again = ensure_released(tmp_path, held, "reno", NOW, False)
+    again = ensure_lifted(tmp_path, held, "reno", NOW, False)
     assert (again["outcome"], again["changed"]) == ("proven", False)
     assert not any(item.running for item in engine.by_id.values())
 
 
-def test_release_of_a_latch_that_is_engaged_again_at_once_is_not_proven(tmp_path, monkeypatch):
+def test_lifting_of_a_latch_that_is_engaged_again_at_once_is_not_proven(tmp_path, monkeypatch):
     from trading_ops.stop import kill_switch
 
     halt(FakeEngine(), tmp_path, incident_id="INC-1")
-    monkeypatch.setattr(kill_switch, "release", lambda *_: True)
-    result = ensure_released(tmp_path, "INC-1", "reno", NOW, False)
+    monkeypatch.setattr(kill_switch, "lift", lambda *_: True)
+    result = ensure_lifted(tmp_path, "INC-1", "reno", NOW, False)
     assert (result["outcome"], result["latch"]["engaged"]) == ("failed", True)
 
 
-def test_release_of_a_damaged_latch_is_refused_with_the_way_out(tmp_path):
+def test_lifting_of_a_damaged_latch_is_refused_with_the_way_out(tmp_path):
     (tmp_path / "halt.json").write_text("garbage")
-    result = ensure_released(tmp_path, "INC-1", "reno", NOW, False)
+    result = ensure_lifted(tmp_path, "INC-1", "reno", NOW, False)
     assert result["outcome"] == "refused"
     assert "failsafe_stop" in result["next_command"]
 

@@ -2,9 +2,9 @@ import threading
 from typing import Any
 
 import pytest
-from trading_ops.core.urls import show_url
+from trading_ops.host.http import MAX_BYTES
 from trading_ops.stop import open_orders as open_orders
-from trading_ops.stop.open_orders import MAX_BYTES, OpenOrdersError, observe, parse_open_orders, parse_timeout
+from trading_ops.stop.open_orders import OpenOrdersError, observe, parse_open_orders, parse_timeout
 
 URL = "http://venue.lan:8900/orders/open"
 
@@ -110,20 +110,6 @@ def test_a_venue_that_does_not_end_its_answer_costs_the_time_out_and_no_more():
 
     assert unverified(observe(URL, "orders", hang, 0.05), "no whole answer within 0.05 s")
     never.set()
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        (URL, URL),
-        ("https://user:secret@venue.lan/open?key=secret#secret", "https://venue.lan/open"),
-        ("https://[::1]:8900/open", "https://[::1]:8900/open"),
-        ("http://venue.lan:port/", "(not an address)"),
-        ("venue.lan", ""),
-    ],
-)
-def test_an_address_is_shown_without_what_may_be_secret(url, shown):
-    assert show_url(url) == shown
 
 
 def test_words_of_a_library_that_repeat_the_address_do_not_tell_its_secrets():
