@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 from trading_ops.core.clock import utc_now  # noqa: E402
 from trading_ops.core.durable import write_durably  # noqa: E402
 from trading_ops.jobs.job import JOBS_PATH, Job, Jobs, JobsError, build_arguments, parse_document  # noqa: E402
-from trading_ops.jobs.results import RAN, RESULT_FILE, STOPPED, build_result, job_path, render_result  # noqa: E402
+from trading_ops.jobs.results import RAN, RESULT_FILE, STOPPED, build_record, job_path, render_record  # noqa: E402
 
 from jobs.environment import adopt_environment  # noqa: E402
 from jobs.lock import Locked, held  # noqa: E402
@@ -86,9 +86,9 @@ def run_job(
             if left.get("run_id"):
                 print(f"job: the run {left['run_id']} died in the middle; ending what is left of it", file=sys.stderr)
                 end_processes(left["run_id"])
-            _record(folder, build_result(about))
+            _record(folder, build_record(about))
             ended = _run(jobs, job, folder, about, is_shown, is_superseded)
-            _record(folder, build_result(about, ended))
+            _record(folder, build_record(about, ended))
     except Locked as locked:
         other = locked.holder
         who = f"{other.get('by', 'somebody')} started it at {other.get('started_at', 'an unknown time')}"
@@ -180,7 +180,7 @@ def _verdict(code: int, job: Job, text: str, next_command: str) -> str:
 
 
 def _record(folder: Path, result: Mapping[str, Any]) -> None:
-    write_durably(folder / RESULT_FILE, render_result(result))
+    write_durably(folder / RESULT_FILE, render_record(result))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

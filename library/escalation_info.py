@@ -70,6 +70,7 @@ told:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.escalation import observe
 
 ARGUMENT_SPEC = {
@@ -85,9 +86,7 @@ def main() -> None:
     params = module.params
     path = Path(params["incidents_path"])
     result = observe(path, params["incident_id"], params["contacts"], params["contact"])
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ next_command:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.record import refresh_copy
 
 ARGUMENT_SPEC = {
@@ -86,9 +87,7 @@ def main() -> None:
     params = module.params
     path = Path(params["incidents_path"])
     result = refresh_copy(path, params["incident_id"], params, module.check_mode)
-    if result["outcome"] == "failed":
-        module.fail_json(msg=result["summary"], **result)
-    module.exit_json(**result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

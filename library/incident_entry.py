@@ -103,6 +103,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.entry import build_entry, note, read_origin
 
 ARGUMENT_SPEC = {
@@ -140,9 +141,7 @@ def main() -> None:
     params = module.params
     entry = build_entry(params, utc_now(), read_origin())
     result = note(Path(params["incidents_path"]), params["incident_id"], entry, module.check_mode)
-    if result["outcome"] == "failed":
-        module.fail_json(msg=result["summary"], **result)
-    module.exit_json(**result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

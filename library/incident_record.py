@@ -105,6 +105,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.entry import read_origin
 from ansible.module_utils.trading_ops.incident.record import Bringing, bring_home
 
@@ -131,9 +132,7 @@ def main() -> None:
         origin=read_origin(),
     )
     result = bring_home(bringing, utc_now(), module.check_mode)
-    if result["outcome"] == "failed":
-        module.fail_json(msg=result["summary"], **result)
-    module.exit_json(**result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.mitigation import git_reader, observe, parse_fix
 from ansible.module_utils.trading_ops.config.trading import ConfigError, Request, nothing_done
 from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
     "root_path": {"type": "path", "required": True},
@@ -125,9 +126,7 @@ def main() -> None:
     except ConfigError as error:
         result = nothing_done(error)
     del result["warnings"], result["diff"]
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

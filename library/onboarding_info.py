@@ -79,6 +79,7 @@ findings:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.bots import BotRules
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard.installed import observe_guard
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.oncall.onboarding import Estate, observe_onboarding
@@ -117,9 +118,7 @@ def main() -> None:
         return bytes(page.read()).decode("utf-8", "replace")
 
     result = observe_onboarding(lambda: docker_engine(params["docker_url"]), fetch, estate, observe_guard())
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

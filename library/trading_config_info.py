@@ -64,6 +64,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.trading import Request, look
 from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},
@@ -79,9 +80,7 @@ def main() -> None:
     path, state_path = Path(params["path"]), Path(params["state_path"])
     result = look(Request(path, params["changes"], state_path, Path(), "", params["reason"]))
     del result["warnings"], result["diff"]
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

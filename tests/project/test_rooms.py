@@ -49,7 +49,6 @@ WITHOUT_A_TEST_OF_ITS_NAME: dict[str, str] = {
     "core/strict_json.py": "tests/unit/stop/test_open_orders.py",
     "core/urls.py": "tests/unit/stop/test_open_orders.py",
     "evidence/descriptions.py": "tests/unit/evidence/test_collect.py",
-    "evidence/info.py": "tests/unit/evidence/test_bundle.py",
     "evidence/logs.py": "tests/unit/evidence/test_collect.py",
     "evidence/plots.py": "tests/unit/checks/test_ranges.py",
     "evidence/request.py": "tests/unit/evidence/test_collect.py",

@@ -12,6 +12,7 @@ from ..checks.ranges import FetchRange
 from ..checks.rules import WATCHDOG
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..host.http import HttpError, parse_endpoint
 from .info import describe_labels
 
@@ -73,15 +74,9 @@ def _moment(epoch: float) -> str:
 
 
 def _result(outcome: str, summary: str, alerts: list[dict[str, Any]]) -> dict[str, Any]:
+    lines = [
+        f"{each['alertname']}  {each['about']}  {each['from']} to {'now' if each['fires'] else each['until']}"
+        for each in alerts
+    ]
     next_command = "" if outcome == "proven" else "./runbook checks"
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "alerts": alerts,
-        "lines": [
-            f"{each['alertname']}  {each['about']}  {each['from']} to {'now' if each['fires'] else each['until']}"
-            for each in alerts
-        ],
-    }
+    return build_result(outcome, summary, next_command=next_command, alerts=alerts, lines=lines)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final
 
 from ..checks.rules import WATCHDOG, alert_name
 from ..core.clock import format_utc
+from ..core.result import build_result
 from .alertmanager import (
     FEWEST_CHARACTERS,
     Alert,
@@ -25,10 +26,22 @@ from .alertmanager import (
 LONGEST_MINUTES: Final = 24 * 60
 """A silence outlives no shift that nobody hands over; who needs it longer says so again."""
 
-LOOK: Final = "./runbook alerts"
+SEE_ALERTS: Final = "./runbook alerts"
 
 _SHOWN: Final = 5
 _WHOLE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What Alertmanager answered."""
+
+    version: str
+    alerts: tuple[Alert, ...]
+    silences: tuple[Silence, ...]
+
+
+_NOT_SEEN: Final = Seen("", (), ())
 
 
 def observe(alertmanager: Alertmanager, wanted: str = "") -> dict[str, Any]:
@@ -37,16 +50,16 @@ def observe(alertmanager: Alertmanager, wanted: str = "") -> dict[str, Any]:
     wanted: name or fingerprint of the alerts in `matching`; `refused` where none of them fires.
     """
     try:
-        version, alerts, silences = alertmanager.status().version, alertmanager.alerts(), alertmanager.silences()
+        seen = Seen(alertmanager.status().version, alertmanager.alerts(), alertmanager.silences())
     except AlertmanagerError as error:
-        return _seen("unknown", str(error), "", (), (), (), "./runbook alerting_start")
-    matching = select_alerts(alerts, wanted) if wanted else ()
+        return _seen("unknown", str(error), _NOT_SEEN, (), "./runbook alerting_start")
+    matching = select_alerts(seen.alerts, wanted) if wanted else ()
     if wanted and not matching:
-        return _seen("refused", f"no alert {wanted!r} fires", version, alerts, silences, (), LOOK)
-    real = [alert for alert in alerts if alert.name != WATCHDOG]
+        return _seen("refused", f"no alert {wanted!r} fires", seen, (), SEE_ALERTS)
+    real = [alert for alert in seen.alerts if alert.name != WATCHDOG]
     critical = sum(alert.labels.get("severity") == "critical" for alert in real)
-    words = f"{len(real)} alerts fire ({critical} critical), {len(silences)} silences"
-    return _seen("proven", words, version, alerts, silences, matching)
+    words = f"{len(real)} alerts fire ({critical} critical), {len(seen.silences)} silences"
+    return _seen("proven", words, seen, matching)
 
 
 def ensure_silenced(
@@ -169,34 +182,21 @@ def _line(alert: Alert) -> str:
     return f"{severity:<8}  {alert.name}  {where}  since {alert.starts_at}  {alert.fingerprint[:8]}{silenced}  {words}"
 
 
-def _seen(
-    outcome: str,
-    summary: str,
-    version: str,
-    alerts: Sequence[Alert],
-    silences: Sequence[Silence],
-    matching: Sequence[Alert],
-    next_command: str = "",
-) -> dict[str, Any]:
-    shown = [_line(alert) for alert in alerts if alert.name != WATCHDOG]
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "version": version,
-        "alerts": [asdict(alert) for alert in alerts],
-        "matching": [{**asdict(alert), "alertname": alert.name} for alert in matching],
-        "silences": [asdict(silence) for silence in silences],
-        "lines": [*shown, *(f"SILENCE  {_words(each)}" for each in silences)],
-    }
+def _seen(outcome: str, summary: str, seen: Seen, matching: Sequence[Alert], next_command: str = "") -> dict[str, Any]:
+    shown = [_line(alert) for alert in seen.alerts if alert.name != WATCHDOG]
+    return build_result(
+        outcome,
+        summary,
+        next_command=next_command,
+        version=seen.version,
+        alerts=[asdict(alert) for alert in seen.alerts],
+        matching=[{**asdict(alert), "alertname": alert.name} for alert in matching],
+        silences=[asdict(silence) for silence in seen.silences],
+        lines=[*shown, *(f"SILENCE  {_words(each)}" for each in seen.silences)],
+    )
 
 
 def _silenced(outcome: str, summary: str, silence: Silence | None = None, changed: bool = False) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": LOOK if outcome in {"failed", "refused"} else "",
-        "silence": asdict(silence) if silence else {},
-    }
+    next_command = SEE_ALERTS if outcome in {"failed", "refused"} else ""
+    found = asdict(silence) if silence else {}
+    return build_result(outcome, summary, changed=changed, next_command=next_command, silence=found)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc
+from ..core.result import build_result
 from .actions import silence_of_path
 from .settings import SETTINGS_PATH, SettingsError, parse_settings
 from .units import ORDERS_PATH, PROXY, RECEIVER, WATCH_TIMER
@@ -21,6 +22,7 @@ WAITING_SECONDS: Final = 60
 
 INTERVAL_SECONDS: Final = 1
 HEARTBEAT_FILE: Final = "heartbeat.json"
+_NOT_SEEN: Final[dict[str, Any]] = {"heartbeat_at": "", "waiting": 0, "is_set_up": True}
 _SETUP: Final = "./runbook alert_receiver_setup"
 _LOGS: Final = "journalctl -u 'trading-core-alert*' -n 50 (on the control host)"
 
@@ -102,13 +104,4 @@ def _state(host: ControlHost, unit: str) -> str:
 
 
 def _result(outcome: str, summary: str, next_command: str, **facts: Any) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "heartbeat_at": "",
-        "waiting": 0,
-        "is_set_up": True,
-        **facts,
-    }
+    return build_result(outcome, summary, next_command=next_command, **_NOT_SEEN | facts)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..checks.catalogue import CatalogueError, parse_checks
 from ..core.durable import fsync_directory
+from ..core.result import OperationError, build_result
 from ..host.files import HostFile, HostFileError, differs, ensure_file, read_text
 from ..jobs.job import JOBS_PATH, JobsError, parse_document
 from . import spool as alert_spool
@@ -54,12 +55,11 @@ _LOGS: Final = "journalctl -u 'trading-core-alert*' -n 50 (on the control host)"
 _PRIVATE: Final = 0o640
 
 
-class ReceiverError(Exception):
-    """The receiver is not what it should be: a sentence, the outcome, and what to type next."""
+class ReceiverError(OperationError):
+    """The receiver is not what it should be."""
 
-    def __init__(self, sentence: str, outcome: str = "failed", next_command: str = _LOGS) -> None:
-        super().__init__(sentence)
-        self.outcome, self.next_command = outcome, next_command
+    def __init__(self, text: str, outcome: str = "failed", next_command: str = _LOGS) -> None:
+        super().__init__(text, outcome, next_command)
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,14 @@ def _install(
         ensure_file(file)
     if is_new := bool(differing or needs_certificate or sick):
         _restart(host)
+    _prove_running(host, layout, token, is_new, done)
+    url = f"https://{address}:{layout.listen.rpartition(':')[2]}/alerts"
+    text = f"the receiver answers at {url}, a probe was carried out; done: {', '.join(done) or 'nothing to do'}"
+    return _result("proven", text, done, diff)
+
+
+def _prove_running(host: ReceiverHost, layout: Layout, token: str, is_new: bool, done: list[str]) -> None:
+    """Prove what runs, restarted once where nothing was new; `done` says so. Raises ReceiverError."""
     try:
         _prove(host, layout, token)
     except ReceiverError:
@@ -136,11 +144,6 @@ def _install(
         _restart(host)
         done.append("(re)started, what ran had older files")
         _prove(host, layout, token)
-    words = ", ".join(done) or "nothing to do"
-    text = (
-        f"the receiver answers at https://{address}:{layout.listen.rpartition(':')[2]}/alerts, a probe was carried out"
-    )
-    return _result("proven", f"{text}; done: {words}", done, diff)
 
 
 def _check_wanted(host: ReceiverHost, token: str, address: str) -> None:
@@ -319,11 +322,6 @@ def _is_ip(address: str) -> bool:
 def _result(
     outcome: str, summary: str, done: Sequence[str], diff: Mapping[str, str], next_command: str = ""
 ) -> dict[str, Any]:
-    return {
-        "changed": bool(done) and outcome in {"proven", "planned", "failed"},
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "files": list(done),
-        "diff": dict(diff),
-    }
+    changed = bool(done) and outcome in {"proven", "planned", "failed"}
+    fields = {"files": list(done), "diff": dict(diff)}
+    return build_result(outcome, summary, changed=changed, next_command=next_command, **fields)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import append_durably, bounded
+from ..core.result import build_result
 from ..core.strict_json import object_lines
 
 DRIFT_FILE: Final = "drift_log.jsonl"
@@ -117,15 +118,14 @@ def observe(state_path: Path, documentation_path: Path) -> dict[str, Any]:
     log, trouble = _look(state_path)
     count = len(log.entries)
     due = describe_due(state_path, documentation_path) or "no documentation due"
-    return {
-        "changed": False,
-        "outcome": "unknown" if trouble else "proven",
-        "summary": f"{count} change{'s' * (count != 1)} on record; {due}",
-        "next_command": f"tail {state_path / DRIFT_FILE} (on the host)" if trouble else "",
-        "entries": [asdict(entry) for entry in log.entries],
-        "documentation_due": sorted(select_due(log, digest(documentation_path))),
-        "lines": [f"{e.time}  {e.key} {e.before} -> {e.after}, {e.by}: {e.why}" for e in log.entries[-SHOWN_ENTRIES:]],
-    }
+    return build_result(
+        "unknown" if trouble else "proven",
+        f"{count} change{'s' * (count != 1)} on record; {due}",
+        next_command=f"tail {state_path / DRIFT_FILE} (on the host)" if trouble else "",
+        entries=[asdict(entry) for entry in log.entries],
+        documentation_due=sorted(select_due(log, digest(documentation_path))),
+        lines=[f"{e.time}  {e.key} {e.before} -> {e.after}, {e.by}: {e.why}" for e in log.entries[-SHOWN_ENTRIES:]],
+    )
 
 
 def _parse_entry(line: str) -> Entry:

@@ -17,17 +17,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc
+from ..core.outcome import GOOD
 from ..core.redaction import DECLARED, RedactionError, Redactor, Rules, build_rules
+from ..core.result import build_result
 from ..core.scratch import SCRATCH_PREFIX
 from ..core.secrets import parse_environment, select_secrets
 from ..host.engine import EngineError
-from .bundle import KEPT, Bundle, Item, pack
+from .archive import pack
+from .bundle import Bundle
 from .descriptions import add_descriptions, adopt
-from .logs import add_logs, copy_logs, select_logs
+from .logs import WantedLog, add_logs, copy_logs, select_logs
+from .manifest import KEPT, Item
 from .request import Estate, Request, Tools
 
 FREE_BYTES: Final = 64 * 1024 * 1024
 """So much of the disk is left to the host."""
+_NOTHING: Final[dict[str, Any]] = {"manifest": {}, "archive": "", "host_logs": []}
 _ID: Final = re.compile(r"INC-\d{8}-\d{6}-[a-z0-9-]+|incident_test_\d{8}-\d{6}")
 
 
@@ -38,16 +43,15 @@ class EvidenceError(Exception):
 def collect(request: Request, tools: Tools, check_mode: bool) -> dict[str, Any]:
     """Return the module result: `proven` where a bundle with its manifest is there, whatever it could not get."""
     began = tools.clock()
-    deadline = began + request.timeout_seconds
     if not _ID.fullmatch(request.incident_id):
         return _result("usage", f"{request.incident_id!r} is no incident: INC-<yyyymmdd-hhmmss>-<words>", began, tools)
     estate = _observe(tools)
     wanted = select_logs(request, estate)
     if check_mode:
-        names = ", ".join(name for name, _, _ in wanted) or "no service"
+        names = ", ".join(each.name for each in wanted) or "no service"
         return _result("planned", f"would collect evidence of {names}", began, tools)
     try:
-        return _collect(request, tools, estate, wanted, began, deadline)
+        return _collect(request, tools, estate, wanted, began)
     except OSError as error:
         return _result("failed", f"no bundle could be written below {request.scratch_path}: {error}", began, tools)
 
@@ -63,9 +67,8 @@ def _collect(
     request: Request,
     tools: Tools,
     estate: Estate,
-    wanted: Sequence[tuple[str, int, dict[str, Any] | None]],
+    wanted: Sequence[WantedLog],
     began: float,
-    deadline: float,
 ) -> dict[str, Any]:
     started_at = tools.now()
     _remove_forgotten(request.scratch_path, tools.now())
@@ -75,7 +78,8 @@ def _collect(
         rules, closed = _build_rules(request, estate)
         redactor = Redactor(rules)
         # Half, because the archive stands beside the bundle.
-        bundle = Bundle(scratch / "bundle", max(0, min(request.most_bytes, free // 2)), redactor, tools.clock, deadline)
+        room, deadline = max(0, min(request.most_bytes, free // 2)), began + request.timeout_seconds
+        bundle = Bundle(scratch / "bundle", room, redactor, tools.clock, deadline)
         bundle.open()
         logs: list[tuple[str, Item]] = []
         if closed:
@@ -86,16 +90,7 @@ def _collect(
         for name, path in request.adopted.items():
             adopt(bundle, name, path)
         copies = copy_logs(request, bundle, logs, started_at)
-        about = {
-            "incident_id": request.incident_id,
-            "host": request.host,
-            "started_at": format_utc(started_at),
-            "finished_at": format_utc(tools.now()),
-            "too_short_to_look_for": list(rules.too_short),
-            "limits": {"bytes": request.most_bytes, "seconds": request.timeout_seconds},
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        }
-        manifest = _finish(bundle, about, scratch)
+        manifest = _finish(bundle, _describe(request, rules, started_at, tools.now()), scratch)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -110,6 +105,19 @@ def _collect(
         archive=str(scratch / "evidence.tar.gz"),
         host_logs=copies,
     )
+
+
+def _describe(request: Request, rules: Rules, started_at: datetime, finished_at: datetime) -> dict[str, Any]:
+    """Return what the manifest says of the bundle."""
+    return {
+        "incident_id": request.incident_id,
+        "host": request.host,
+        "started_at": format_utc(started_at),
+        "finished_at": format_utc(finished_at),
+        "too_short_to_look_for": list(rules.too_short),
+        "limits": {"bytes": request.most_bytes, "seconds": request.timeout_seconds},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
 
 
 def _finish(bundle: Bundle, about: Mapping[str, Any], scratch: Path) -> dict[str, Any]:
@@ -223,14 +231,6 @@ def _summary(items: Sequence[Item], redactor: Redactor) -> str:
 
 
 def _result(outcome: str, summary: str, began: float, tools: Tools, **more: Any) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "" if outcome in {"proven", "planned"} else "runbooks/Incident_Handling.md 4.4, By hand",
-        "manifest": {},
-        "archive": "",
-        "host_logs": [],
-        "seconds": round(tools.clock() - began, 3),
-        **more,
-    }
+    by_hand = "" if outcome in GOOD else "runbooks/Incident_Handling.md 4.4, By hand"
+    seconds = round(tools.clock() - began, 3)
+    return build_result(outcome, summary, next_command=by_hand, seconds=seconds, **_NOTHING | more)

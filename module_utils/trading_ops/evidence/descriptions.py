@@ -19,7 +19,8 @@ from ..core.scratch import SCRATCH_PREFIX
 from ..core.secrets import parse_environment
 from ..host.engine import EngineError
 from ..host.logs import seek_tail
-from .bundle import Bundle, safe_name
+from .bundle import Bundle
+from .manifest import safe_name
 from .request import FILE_BYTES, Estate, EvidenceEngine, Request, Tools, container_name
 
 EVENTS_BEFORE: Final = timedelta(minutes=30)

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from ..checks.dashboards import DASHBOARDS, Dashboard
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..core.scratch import SCRATCH_PREFIX
 from ..core.strict_json import parse_json
 from ..host.http import Ask, Endpoint, HttpError, http_ask
@@ -90,7 +91,7 @@ def look(
 def collect(params: Mapping[str, Any], now: Callable[[], float], is_dry: bool) -> dict[str, Any]:
     """Return the module result: the pictures are in files that it names, each beside what it shows."""
     if is_dry:
-        return _result("planned", f"would ask Grafana for {len(DASHBOARDS)} pictures", {})
+        return build_result("planned", f"would ask Grafana for {len(DASHBOARDS)} pictures", files={})
     endpoint = Endpoint(
         url=params["url"],
         token_path=params["token_path"] or "",
@@ -108,10 +109,10 @@ def collect(params: Mapping[str, Any], now: Callable[[], float], is_dry: bool) -
         for uid, each in pictures.items():
             files[f"Grafana, {uid}"] = _write(Path(params["scratch_path"]), f"grafana_{uid}.png", each)
     except OSError as error:
-        return _result("failed", f"Grafana's pictures could not be written: {error}", {})
+        return build_result("failed", f"Grafana's pictures could not be written: {error}", files={})
     words = "".join(f"; {reason}" for reason in sorted(set(reasons.values())))
     outcome = "failed" if pictures and reasons else "proven"
-    return _result(outcome, f"{len(pictures)} of {len(DASHBOARDS)} pictures of Grafana{words}", files)
+    return build_result(outcome, f"{len(pictures)} of {len(DASHBOARDS)} pictures of Grafana{words}", files=files)
 
 
 def _as_json(content: Mapping[str, Any]) -> bytes:
@@ -124,7 +125,3 @@ def _write(scratch: Path, name: str, content: bytes) -> str:
         os.fchmod(file.fileno(), 0o600)
         file.write(content)
     return str(path)
-
-
-def _result(outcome: str, summary: str, files: Mapping[str, str]) -> dict[str, Any]:
-    return {"changed": False, "outcome": outcome, "summary": summary, "next_command": "", "files": dict(files)}

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .bundle import KEPT, BundleError, list_bundles, read_manifest, verify
+from ..core.result import build_result
+from .manifest import KEPT, BundleError, list_bundles, read_manifest, verify
 
 
 def look(evidence_path: Path, hosts: Sequence[str]) -> dict[str, Any]:
@@ -21,13 +22,7 @@ def look(evidence_path: Path, hosts: Sequence[str]) -> dict[str, Any]:
     if not hosts:
         troubles = ["no host was named"]
     summary = "; ".join(troubles) or f"evidence of {', '.join(hosts)} in {evidence_path}"
-    return {
-        "changed": False,
-        "outcome": "refused" if troubles else "proven",
-        "summary": summary,
-        "next_command": "",
-        "bundles": bundles,
-    }
+    return build_result("refused" if troubles else "proven", summary, bundles=bundles)
 
 
 def _describe(root: Path) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import parse_utc
+from ..core.result import build_result
 from ..core.strict_json import parse_json
-from .bundle import BundleError, add_files, read_manifest
+from .manifest import BundleError, add_files, read_manifest
 
 RANGES: Final = "metrics.json"
 ITEM: Final = "metric ranges"
@@ -121,10 +122,4 @@ def _plain(text: str) -> str:
 
 
 def _result(outcome: str, summary: str, pictures: list[str]) -> dict[str, Any]:
-    return {
-        "changed": bool(pictures),
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "pictures": pictures,
-    }
+    return build_result(outcome, summary, changed=bool(pictures), pictures=pictures)

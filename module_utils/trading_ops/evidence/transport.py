@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .bundle import MANIFEST, BundleError, import_bundles, pack, receive, write_missing
+from ..core.result import build_result
+from .archive import import_bundles, pack, receive, write_missing
+from .manifest import MANIFEST, BundleError
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,4 @@ _ACTS = {"received": _receive, "missing": _note_missing, "packed": _pack, "home"
 
 
 def _result(outcome: str, summary: str, new: list[str], manifests: dict[str, str] | None = None) -> dict[str, Any]:
-    return {
-        "changed": bool(new),
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "new": new,
-        "manifests": manifests or {},
-    }
+    return build_result(outcome, summary, changed=bool(new), new=new, manifests=manifests or {})

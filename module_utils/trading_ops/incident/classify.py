@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..core.clock import parse_utc
+from ..core.result import build_result
 from .category import classify, describe
 from .facts import parse_facts
 from .folder import PENDING, FolderError, append, incident_path
@@ -17,6 +18,8 @@ from .record import CATEGORIES, merge, project
 from .severity import LEVELS, Limits, assess, measure_downtime
 from .timeline import Entry, TimelineError
 from .trading_hours import parse_trading_hours
+
+_EMPTY: Final[dict[str, Any]] = {"category": "", "severity": "", "record": {}, "lines": []}
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Request:
 
 def ensure_classified(request: Request, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result: what the record then says, with what it stands on. Never raises."""
-    if trouble := _trouble(request):
-        return _result("usage", trouble, False, {})
+    if error := _find_error(request):
+        return _result("usage", error)
     try:
         folder = incident_path(request.incidents_path, request.incident_id)
         entries = read_entries(folder)
@@ -48,18 +51,22 @@ def ensure_classified(request: Request, now: str, dry_run: bool) -> dict[str, An
         if new and not dry_run:
             append(folder, PENDING, new)
     except (FolderError, TimelineError, ValueError) as error:
-        return _result("failed", str(error), False, {})
+        return _result("failed", str(error))
     record = project(request.incident_id, [*entries, *new])
     letter, level = category_of(record), severity_of(record)
-    words = "; ".join(entry.text for entry in found) or f"{request.incident_id}: {_named(letter)}, {level}"
-    return _result("planned" if dry_run else "proven", words, bool(new), record) | {
-        "category": letter,
-        "severity": level,
-        "lines": _lines(record),
-    }
+    text = "; ".join(entry.text for entry in found) or f"{request.incident_id}: {_named(letter)}, {level}"
+    return _result(
+        "planned" if dry_run else "proven",
+        text,
+        changed=bool(new),
+        category=letter,
+        severity=level,
+        record=record,
+        lines=_lines(record),
+    )
 
 
-def _trouble(request: Request) -> str:
+def _find_error(request: Request) -> str:
     if request.category and request.category not in CATEGORIES:
         return f"A category is one of {', '.join(CATEGORIES)}, not {request.category!r}."
     if request.severity and request.severity not in LEVELS:
@@ -124,14 +131,5 @@ def _lines(record: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _result(outcome: str, summary: str, changed: bool, record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "category": "",
-        "severity": "",
-        "record": dict(record),
-        "lines": [],
-    }
+def _result(outcome: str, summary: str, **fields: Any) -> dict[str, Any]:
+    return build_result(outcome, summary, **_EMPTY | fields)

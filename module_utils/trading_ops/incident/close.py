@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ..core.clock import parse_utc
+from ..core.result import build_result
 from .folder import FolderError, incident_path, read_timeline
 from .info import category_of, collected_manifests, severity_of
 from .record import CATEGORIES, PHASES, Bringing, bring_home, merge, project
@@ -70,17 +71,19 @@ def ensure_closed(request: Request, now: str, dry_run: bool) -> dict[str, Any]:
         entries = read_timeline(folder).entries
         record = project(request.incident_id, entries)
         if not entries:
-            return _result("refused", f"Nothing is on record of {request.incident_id}.", "./runbook incident_info")
+            return _result(
+                "refused", f"Nothing is on record of {request.incident_id}.", next_command="./runbook incident_info"
+            )
         if record["state"] == "closed":
             words = f"{request.incident_id} is closed since {record.get('closed_at', 'before')}"
             return _result("planned" if dry_run else "proven", words, post_mortem=_draft(request, record, entries, now))
-        if trouble := _missing(request, record):
-            return _result("refused", f"{request.incident_id} stays open: {trouble}.", how)
+        if error := _find_missing(request, record):
+            return _result("refused", f"{request.incident_id} stays open: {error}.", next_command=how)
         closing = _closing(request, parse_actions(request.actions), now)
         bringing = Bringing(request.incidents_path, request.incident_id, [as_dict(closing)], {}, "", request.by, "")
         written = bring_home(bringing, now, dry_run)
     except ValueError as error:
-        return _result("refused", f"{request.incident_id} stays open: {error}.", how)
+        return _result("refused", f"{request.incident_id} stays open: {error}.", next_command=how)
     except FolderError as error:
         return _result("failed", str(error))
     if written["outcome"] == "failed":
@@ -95,7 +98,7 @@ def ensure_closed(request: Request, now: str, dry_run: bool) -> dict[str, Any]:
     )
 
 
-def _missing(request: Request, record: Mapping[str, Any]) -> str:
+def _find_missing(request: Request, record: Mapping[str, Any]) -> str:
     words = []
     if not category_of(record):
         words.append(f"it has no category (./runbook incident_classify -e incident_id={request.incident_id})")
@@ -199,19 +202,5 @@ def _cell(text: object) -> str:
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", html.escape(line, quote=False))
 
 
-def _result(
-    outcome: str,
-    summary: str,
-    next_command: str = "",
-    changed: bool = False,
-    post_mortem: Mapping[str, Any] | None = None,
-    lines: Sequence[str] = (),
-) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "post_mortem": dict(post_mortem or {}),
-        "lines": list(lines),
-    }
+def _result(outcome: str, summary: str, **fields: Any) -> dict[str, Any]:
+    return build_result(outcome, summary, **{"post_mortem": {}, "lines": []} | fields)

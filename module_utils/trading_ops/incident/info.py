@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.result import build_result
 from .folder import PENDING, POST_MORTEM, FolderError, incident_ids, incident_path, read, read_timeline
 from .record import CATEGORIES, describe_defects, project
 from .timeline import Entry, as_dict
@@ -115,14 +116,13 @@ def _line(item: Mapping[str, Any]) -> str:
 
 def _result(outcome: str, summary: str, seen: Sequence[Mapping[str, Any]], next_command: str = "") -> dict[str, Any]:
     opened = [item for item in seen if item["state"] == "open"]
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "incidents": list(seen),
-        "open": [item["id"] for item in opened],
-        "pending": {item["id"]: item["pending"] for item in seen if item["pending"]},
-        "post_mortems": {item["id"]: item["post_mortem"] for item in seen},
-        "lines": [_line(item) for item in (opened or seen)[-SHOWN:]],
-    }
+    return build_result(
+        outcome,
+        summary,
+        next_command=next_command,
+        incidents=list(seen),
+        open=[item["id"] for item in opened],
+        pending={item["id"]: item["pending"] for item in seen if item["pending"]},
+        post_mortems={item["id"]: item["post_mortem"] for item in seen},
+        lines=[_line(item) for item in (opened or seen)[-SHOWN:]],
+    )

@@ -9,10 +9,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
 from .folder import PENDING, TIMELINE, FolderError, incident_path, read
 from .record import with_phases
 from .timeline import TimelineError, format_new_lines, parse_timeline
@@ -122,16 +123,13 @@ def report(told: Sequence[Told]) -> dict[str, Any]:
         summary = "nobody was told: no channel is configured"
     if missed:
         summary += "; " + "; ".join(f"{item.channel}: {item.reason}" for item in missed)
-    return {
-        "changed": took > 0,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "" if outcome == "proven" else "tell them by hand (runbooks/Incident_Handling.md 4.3)",
-        "channels": [
-            {"channel": item.channel, "outcome": item.outcome, "reason": item.reason, "seconds": item.seconds}
-            for item in told
-        ],
-    }
+    return build_result(
+        outcome,
+        summary,
+        changed=took > 0,
+        next_command="" if outcome == "proven" else "tell them by hand (runbooks/Incident_Handling.md 4.3)",
+        channels=[asdict(item) for item in told],
+    )
 
 
 def plan(channels: Sequence[Channel]) -> dict[str, Any]:
@@ -139,8 +137,8 @@ def plan(channels: Sequence[Channel]) -> dict[str, Any]:
     if not channels or not all(channel.url for channel in channels):
         return report([Told(item.name, "failed", _NOT_UNDERSTOOD, 0) for item in channels if not item.url])
     names = ", ".join(channel.name for channel in channels)
-    seen = {"changed": True, "outcome": "planned", "summary": f"would tell {names}", "next_command": ""}
-    return seen | {"channels": [{"channel": item.name, "outcome": "", "reason": "", "seconds": 0} for item in channels]}
+    told = [asdict(Told(channel.name, "", "", 0)) for channel in channels]
+    return build_result("planned", f"would tell {names}", changed=True, channels=told)
 
 
 def apprise_send(timeout_seconds: float) -> Send:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
 from .folder import (
     INCIDENT,
     PENDING,
@@ -141,10 +142,12 @@ def bring_home(bringing: Bringing, now: str, dry_run: bool) -> dict[str, Any]:
         seen = _read_all(folder)
     except (FolderError, TimelineError, ImportError) as error:
         missing = "Python's YAML library is missing (fix: apt-get install python3-yaml): "
-        return _failed(f"{missing if isinstance(error, ImportError) else ''}{error}")
+        return build_result("failed", f"{missing if isinstance(error, ImportError) else ''}{error}")
     lost = {entry.id for entry in entries} - {entry.id for entry in parse_timeline(seen[TIMELINE]).entries}
     if lost:
-        return _failed(f"{folder / TIMELINE} does not hold what was written to it: {', '.join(sorted(lost))}.")
+        return build_result(
+            "failed", f"{folder / TIMELINE} does not hold what was written to it: {', '.join(sorted(lost))}."
+        )
     return _result(bringing.incident_id, seen, added, "proven")
 
 
@@ -158,23 +161,22 @@ def refresh_copy(incidents_path: Path, incident_id: str, home: Mapping[str, str]
     try:
         folder = incident_path(incidents_path, incident_id)
         if not content and not folder.exists():
-            return _copied("planned" if dry_run else "proven", f"{incident_id}: nothing is on record", False)
+            return build_result("planned" if dry_run else "proven", f"{incident_id}: nothing is on record")
         present = read(folder, TIMELINE)
         if not content.startswith(present):
-            return _copied(
+            return build_result(
                 "failed",
                 f"The timeline in {folder} is not the beginning of the one on the control host: "
                 "one of them was rewritten. The copy stays as it is.",
-                False,
-                f"./runbook incident_verify -e incident_id={incident_id}",
+                next_command=f"./runbook incident_verify -e incident_id={incident_id}",
             )
         if dry_run:
-            return _copied("planned", f"{incident_id}: a copy would be in {folder}", False)
+            return build_result("planned", f"{incident_id}: a copy would be in {folder}")
         changed, left = in_time(lambda: _refresh(folder, content, home), f"{folder} could not be written")
     except (FolderError, TimelineError) as error:
-        return _copied("failed", str(error), False)
+        return build_result("failed", str(error))
     words = f"; {left} entr{'y is' if left == 1 else 'ies are'} still to be brought home" if left else ""
-    return _copied("proven", f"{incident_id}: copy in {folder}{words}", changed)
+    return build_result("proven", f"{incident_id}: copy in {folder}{words}", changed=changed)
 
 
 def _write(folder: Path, bringing: Bringing, entries: Sequence[Entry], now: str) -> int:
@@ -272,25 +274,17 @@ def describe_defects(timeline: Timeline) -> str:
 def _result(incident_id: str, seen: Mapping[str, bytes], added: int, outcome: str) -> dict[str, Any]:
     timeline = parse_timeline(seen[TIMELINE])
     defects = describe_defects(timeline)
-    words = f"{incident_id}: {len(timeline.entries)} entries, {added} of them new, head {timeline.head[:16]}"
-    return {
-        "changed": bool(added),
-        "outcome": outcome,
-        "summary": f"{words}; DAMAGED: {defects}" if defects else words,
-        "next_command": f"./runbook incident_verify -e incident_id={incident_id}" if defects else "",
-        "added": added,
-        "head": timeline.head,
-        "record": project(incident_id, timeline.entries),
-        "entries": [as_dict(entry) for entry in timeline.entries],
-        "timeline": seen[TIMELINE].decode("utf-8", "replace"),
-        "incident": seen[INCIDENT].decode("utf-8", "replace"),
-        "post_mortem": seen[POST_MORTEM].decode("utf-8", "replace"),
-    }
-
-
-def _failed(summary: str) -> dict[str, Any]:
-    return {"changed": False, "outcome": "failed", "summary": summary, "next_command": ""}
-
-
-def _copied(outcome: str, summary: str, changed: bool, next_command: str = "") -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": next_command}
+    text = f"{incident_id}: {len(timeline.entries)} entries, {added} of them new, head {timeline.head[:16]}"
+    return build_result(
+        outcome,
+        f"{text}; DAMAGED: {defects}" if defects else text,
+        changed=bool(added),
+        next_command=f"./runbook incident_verify -e incident_id={incident_id}" if defects else "",
+        added=added,
+        head=timeline.head,
+        record=project(incident_id, timeline.entries),
+        entries=[as_dict(entry) for entry in timeline.entries],
+        timeline=seen[TIMELINE].decode("utf-8", "replace"),
+        incident=seen[INCIDENT].decode("utf-8", "replace"),
+        post_mortem=seen[POST_MORTEM].decode("utf-8", "replace"),
+    )

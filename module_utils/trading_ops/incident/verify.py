@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..core.strict_json import parse_json
 from .folder import (
     EVIDENCE,
@@ -178,12 +179,4 @@ def _digest(path: Path) -> str:
 
 
 def _result(outcome: str, summary: str, defects: list[str], head: str) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "defects": defects,
-        "head": head,
-        "lines": defects[:SHOWN],
-    }
+    return build_result(outcome, summary, defects=defects, head=head, lines=defects[:SHOWN])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import fsync_directory
+from ..core.result import build_result
 
 CURRENT: Final = "current"
 RELEASES: Final = "releases"
@@ -149,10 +150,4 @@ def _prune(releases: Path, current: str) -> None:
 
 
 def _result(outcome: str, summary: str, changed: bool, release: Path) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "release_path": str(release),
-    }
+    return build_result(outcome, summary, changed=changed, release_path=str(release))

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..core.clock import parse_utc
 from ..core.durable import write_durably
+from ..core.result import build_result
 
 KEPT_RECORDS: Final = 400
 _OFFSET: Final = timedelta(minutes=5)
@@ -138,10 +139,4 @@ def _slug(record: Mapping[str, Any]) -> str:
 def _result(
     outcome: str, summary: str, changed: bool, records: list[dict[str, Any]], next_command: str = ""
 ) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "records": records,
-    }
+    return build_result(outcome, summary, changed=changed, next_command=next_command, records=records)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
 from ..host.files import HostFile, HostFileError, differs, ensure_file, read_text, remove
 from .job import Jobs, JobsError, parse_jobs, render_document
 from .results import RESULT_FILE, describe_result, job_path
@@ -160,11 +161,5 @@ def _would(differing: Sequence[HostFile], gone: Sequence[Path], timers: Sequence
 
 
 def _result(outcome: str, summary: str, changed: bool, files: list[str], diff: dict[str, str]) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "journalctl -u 'trading-core-*' -n 50 (on the control host)" if outcome == "failed" else "",
-        "files": files,
-        "diff": diff,
-    }
+    logs = "journalctl -u 'trading-core-*' -n 50 (on the control host)" if outcome == "failed" else ""
+    return build_result(outcome, summary, changed=changed, next_command=logs, files=files, diff=diff)

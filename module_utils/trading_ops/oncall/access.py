@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..host.engine import EngineError
 from ..host.http import Endpoint, HttpError, http_send
 from ..host.prerequisites import COMPOSE, ENGINE_API, parse_version
@@ -322,14 +323,13 @@ def host_result(found: Sequence[Access]) -> dict[str, Any]:
     bad = [each for each in found if each.outcome != "pass"]
     words = "; ".join(f"{each.what}: {each.text}" for each in bad[:5])
     more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-    return {
-        "changed": False,
-        "outcome": "failed" if bad or not found else "proven",
-        "summary": f"{len(found) - len(bad)} of {len(found)} accesses work" + (f"; {words}{more}" if bad else ""),
-        "next_command": bad[0].fix if bad else "",
-        "access": [asdict(each) for each in found],
-        "lines": [_line(each) for each in sorted(found, key=lambda each: each.outcome == "pass")],
-    }
+    return build_result(
+        "failed" if bad or not found else "proven",
+        f"{len(found) - len(bad)} of {len(found)} accesses work" + (f"; {words}{more}" if bad else ""),
+        next_command=bad[0].fix if bad else "",
+        access=[asdict(each) for each in found],
+        lines=[_line(each) for each in sorted(found, key=lambda each: each.outcome == "pass")],
+    )
 
 
 def _line(access: Access) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..alerts.info import describe_labels
 from ..checks.rules import WATCHDOG
 from ..core.clock import format_utc, parse_utc
+from ..core.result import build_result
 from ..report.page import html_table, markdown, markdown_table, page, plain, write_files
 from .findings import halted_off_record, parse_silence, stops_silenced, who_has
 
@@ -293,12 +294,12 @@ def _result(record: Mapping[str, Any], path: str) -> dict[str, Any]:
     tables = record["tables"]
     lines = [f"{HEADS[name][0]}: {' | '.join(filter(None, row))}" for name in tables for row in tables[name]]
     opened = tables.get("open", [])
-    return {
-        "changed": bool(path),
-        "outcome": record["outcome"],
-        "summary": record["summary"],
-        "next_command": opened[0][2] if opened else "",
-        "lines": lines,
-        "report_path": path,
-        "record": {name: value for name, value in record.items() if name != "tables"},
-    }
+    return build_result(
+        record["outcome"],
+        record["summary"],
+        changed=bool(path),
+        next_command=opened[0][2] if opened else "",
+        lines=lines,
+        report_path=path,
+        record={name: value for name, value in record.items() if name != "tables"},
+    )

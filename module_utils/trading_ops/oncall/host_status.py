@@ -19,6 +19,7 @@ from ..config import drift_log
 from ..core.bots import PROJECT_LABEL, SERVICE_LABEL
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
 from ..feed.gate import GATE_FILE
 from ..host.engine import EngineError
@@ -83,45 +84,53 @@ def observe(params: Mapping[str, Any], host: Host) -> dict[str, Any]:
     since = params["since"] or format_utc(now - timedelta(days=1))
     trouble: list[str] = []
     containers, errors = _containers(host, now, max(format_utc(now - RECENT), since), trouble)
-    desired, unread = desired_state.read_quietly(state_path)
-    latch = read_latch(state_path / LATCH_FILE)
-    machine = _attempt("memory and load", lambda: read_machine(host.root), {}, trouble)
+    seen = _observe_machine(params, host, trouble)
+    records = _observe_records(state_path, since, trouble)
+    due = params["documentation_path"]
+    running = sum(item["state"] == "running" for item in containers)
+    return build_result(
+        "unknown" if trouble else "proven",
+        "; ".join([f"{running} of {len(containers)} containers run", *trouble]),
+        trouble=trouble,
+        containers=containers,
+        errors=errors,
+        errors_since=max(format_utc(now - RECENT), since),
+        documentation_due=drift_log.describe_due(state_path, Path(due)) if due else "",
+        since=since,
+        host_epoch=host.now().timestamp(),
+        controller_epoch=params["controller_epoch"],
+        **seen,
+        **records,
+    )
 
+
+def _observe_machine(params: Mapping[str, Any], host: Host, trouble: list[str]) -> dict[str, Any]:
     def read_mounts() -> list[dict[str, Any]]:
         return bounded(lambda: read_filesystems(host.root, params["docker_root_path"], trouble), READ_SECONDS)
 
-    result = {
-        "containers": containers,
-        "errors": errors,
-        "errors_since": max(format_utc(now - RECENT), since),
-        "desired": desired,
-        "latch": asdict(latch) if latch else None,
-        "gate": _attempt("the feed gate", lambda: _read_gate(state_path / GATE_FILE), None, trouble),
-        "machine": machine,
+    return {
+        "machine": _attempt("memory and load", lambda: read_machine(host.root), {}, trouble),
         "filesystems": _attempt("the file systems", read_mounts, [], trouble),
         "certificates": read_certificates(host.root, params["certificate_paths"], host.run),
-        "audit": _attempt(
-            "the audit log", lambda: _read_audit(state_path / audit.AUDIT_FILE, since, trouble), [], trouble
-        ),
+    }
+
+
+def _observe_records(state_path: Path, since: str, trouble: list[str]) -> dict[str, Any]:
+    """Return what our own files on the host say."""
+
+    def read_log() -> list[dict[str, Any]]:
+        return _read_audit(state_path / audit.AUDIT_FILE, since, trouble)
+
+    latch = read_latch(state_path / LATCH_FILE)
+    found = {
+        "latch": asdict(latch) if latch else None,
+        "gate": _attempt("the feed gate", lambda: _read_gate(state_path / GATE_FILE), None, trouble),
+        "audit": _attempt("the audit log", read_log, [], trouble),
         "drift": _attempt("the drift log", lambda: _read_drift(state_path, since), [], trouble),
-        "documentation_due": drift_log.describe_due(state_path, Path(params["documentation_path"]))
-        if params["documentation_path"]
-        else "",
-        "since": since,
-        "host_epoch": host.now().timestamp(),
-        "controller_epoch": params["controller_epoch"],
     }
+    found["desired"], unread = desired_state.read_quietly(state_path)
     trouble += [unread] if unread else []
-    running = sum(item["state"] == "running" for item in containers)
-    words = f"{running} of {len(containers)} containers run"
-    return {
-        "changed": False,
-        "outcome": "unknown" if trouble else "proven",
-        "summary": "; ".join([words, *trouble]),
-        "next_command": "",
-        "trouble": trouble,
-        **result,
-    }
+    return found
 
 
 def parse_container(seen: Mapping[str, Any], digests: Sequence[str]) -> dict[str, Any]:

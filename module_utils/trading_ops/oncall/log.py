@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import append_durably, bounded, write_durably
+from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
 from ..release.pause import read_pause
 
@@ -138,21 +139,19 @@ def observe(state_path: Path, now: datetime) -> dict[str, Any]:
     handover, accepted = last(entries, "handover"), last(entries, "handover_accepted")
     began = last(entries, "shift_started")
     words = f"last shift began {began['at']} by {began['by']}" if began else "no shift is on record"
-    return {
-        "changed": False,
-        "outcome": "unknown" if trouble else "proven",
-        "summary": "; ".join([words, *trouble]),
-        "next_command": "",
-        "trouble": trouble,
-        "entries": entries,
-        "takes": [entry for entry in entries if entry.get("kind") == "alert_taken"],
-        "shift_began": shift_began(entries, now),
-        "explained_until": explained_until(entries, now),
-        "waiting_handover": dict(handover) if handover and handover.get("id") != accepted.get("id") else {},
-        "last_report": report if isinstance(report, dict) else {},
-        "releases": releases,
-        "pause": pause.sentence() if (pause := read_pause(state_path)) else "",
-    }
+    return build_result(
+        "unknown" if trouble else "proven",
+        "; ".join([words, *trouble]),
+        trouble=trouble,
+        entries=entries,
+        takes=[entry for entry in entries if entry.get("kind") == "alert_taken"],
+        shift_began=shift_began(entries, now),
+        explained_until=explained_until(entries, now),
+        waiting_handover=dict(handover) if handover and handover.get("id") != accepted.get("id") else {},
+        last_report=report if isinstance(report, dict) else {},
+        releases=releases,
+        pause=pause.sentence() if (pause := read_pause(state_path)) else "",
+    )
 
 
 def keep(state_path: Path, params: Mapping[str, Any], now: str, dry_run: bool) -> dict[str, Any]:
@@ -161,7 +160,7 @@ def keep(state_path: Path, params: Mapping[str, Any], now: str, dry_run: bool) -
     try:
         entries = [build_entry(params["kind"], params["by"], now, {**each, **common}) for each in params["facts"]]
     except ShiftLogError as error:
-        return _result("usage", str(error), False)
+        return build_result("usage", str(error))
     return ensure_written(state_path, entries, params["report"], dry_run)
 
 
@@ -197,11 +196,13 @@ def ensure_written(
             parse_utc(str(entry["at"]))
         if dry_run:
             is_new = bool(report or select_new(parse_lines(_text(folder / LOG_FILE))[0], entries))
-            return _result("planned", f"would keep on record: {words}", is_new)
+            return build_result("planned", f"would keep on record: {words}", changed=is_new)
         added = bounded(write, WRITE_SECONDS)
     except (OSError, ValueError, KeyError) as error:
-        return _result("failed", f"The record of shifts could not be written: {error}", False, f"ls -la {folder}")
-    return _result("proven", words, bool(added))
+        return build_result(
+            "failed", f"The record of shifts could not be written: {error}", next_command=f"ls -la {folder}"
+        )
+    return build_result("proven", words, changed=bool(added))
 
 
 def _words(entry: Mapping[str, Any]) -> str:
@@ -228,7 +229,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
-
-
-def _result(outcome: str, summary: str, changed: bool, next_command: str = "") -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": next_command}

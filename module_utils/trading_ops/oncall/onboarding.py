@@ -18,6 +18,7 @@ from ..core.bots import (
     BotRules,
     select_bots,
 )
+from ..core.result import build_result
 from ..host.engine import Engine, EngineError
 from ..stop.by_engine import NOT_RUNNING, restart_policy
 
@@ -220,10 +221,5 @@ def _environment(seen: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _result(outcome: str, summary: str, found: Sequence[Finding]) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "./runbook host_setup --check (again once these are fixed)" if outcome == "failed" else "",
-        "findings": [asdict(finding) for finding in found],
-    }
+    again = "./runbook host_setup --check (again once these are fixed)" if outcome == "failed" else ""
+    return build_result(outcome, summary, next_command=again, findings=[asdict(finding) for finding in found])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
+from ..core.result import build_result
 from ..report.page import html_table, markdown, markdown_table, page, plain, write_files
 from .findings import SECTIONS, Finding, Limits, Seen, compare, judge, outcome_of
 
@@ -216,12 +217,12 @@ def _result(record: Mapping[str, Any], path: str, summary: str) -> dict[str, Any
     bad = [each for each in record["findings"] if each["outcome"] != "pass"]
     bad.sort(key=lambda each: each["outcome"] != "fail")
     lines = [" | ".join([each["section"], *_row(each)]) for each in bad]
-    return {
-        "changed": bool(path),
-        "outcome": record["outcome"],
-        "summary": summary,
-        "next_command": next((str(each["fix"]) for each in bad if each["fix"]), ""),
-        "lines": [line.removesuffix(" | ") for line in lines[:_LINES]],
-        "report_path": path,
-        "record": dict(record),
-    }
+    return build_result(
+        record["outcome"],
+        summary,
+        changed=bool(path),
+        next_command=next((str(each["fix"]) for each in bad if each["fix"]), ""),
+        lines=[line.removesuffix(" | ") for line in lines[:_LINES]],
+        report_path=path,
+        record=dict(record),
+    )

@@ -11,7 +11,8 @@ from trading_ops.checks.catalogue import parse_checks
 from trading_ops.checks.prometheus import parse_range_answer
 from trading_ops.checks.ranges import MOST_POINTS, look, step_seconds
 from trading_ops.core.redaction import Redactor, build_rules
-from trading_ops.evidence.bundle import Bundle, read_manifest, verify
+from trading_ops.evidence.bundle import Bundle
+from trading_ops.evidence.manifest import read_manifest, verify
 from trading_ops.evidence.plots import PICTURES, draw_all
 from trading_ops.host.http import MAX_BYTES, HttpError
 

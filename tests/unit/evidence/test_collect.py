@@ -18,9 +18,10 @@ from trading_ops.compose.config import Command, CommandResult, ComposeError
 from trading_ops.core.bots import BotRules
 from trading_ops.core.scratch import SCRATCH_PREFIX
 from trading_ops.evidence import collect as evidence
-from trading_ops.evidence.bundle import unpack, verify
+from trading_ops.evidence.archive import unpack
 from trading_ops.evidence.collect import collect, remove_scratch
 from trading_ops.evidence.descriptions import keep_allowed, without_values
+from trading_ops.evidence.manifest import verify
 from trading_ops.evidence.request import Request, Tools
 from trading_ops.host.engine import EngineError
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from trading_ops.incident.escalation import Attempt, EscalationError, observe, select_contact
+from trading_ops.core.result import OperationError
+from trading_ops.incident.escalation import Attempt, observe, select_contact
 from trading_ops.incident.folder import PENDING, TIMELINE, append
 from trading_ops.incident.timeline import Entry
 
@@ -49,7 +50,7 @@ def test_somebody_in_particular_is_told_again():
     ],
 )
 def test_nobody_left_or_nobody_known_is_said_with_who_was_told_when(contacts, attempts, wanted, outcome, why):
-    with pytest.raises(EscalationError, match=why) as refused:
+    with pytest.raises(OperationError, match=why) as refused:
         select_contact(contacts, attempts, wanted)
     assert refused.value.outcome == outcome
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from trading_ops.jobs.job import Jobs, JobsError, build_arguments, parse_document, parse_jobs, render_document
-from trading_ops.jobs.results import build_result, describe_result, render_result
+from trading_ops.jobs.results import build_record, describe_result, render_record
 from trading_ops.jobs.units import NOTICE_UNIT, build_units
 
 BACKUP = {
@@ -114,13 +114,13 @@ ENDED = {"exit_code": 1, "how": "ran", "verdict": "VERDICT 1 backup: FAILED", "s
 @pytest.mark.parametrize(
     ("text", "outcome", "words"),
     [
-        (render_result(build_result(RUN, ENDED)), "proven", "ended with 1: VERDICT 1 backup: FAILED"),
+        (render_record(build_record(RUN, ENDED)), "proven", "ended with 1: VERDICT 1 backup: FAILED"),
         (
-            render_result(build_result(RUN, {**ENDED, "verdict": "", "how": "stopped"})),
+            render_record(build_record(RUN, {**ENDED, "verdict": "", "how": "stopped"})),
             "proven",
             "ended with 1: stopped",
         ),
-        (render_result(build_result(RUN)), "unknown", "began at 2026-11-21T02:15:00.000Z and left no result: it died"),
+        (render_record(build_record(RUN)), "unknown", "began at 2026-11-21T02:15:00.000Z and left no result: it died"),
         (None, "unknown", "has no record of a run"),
         ("{}", "unknown", "has no record of a run"),
         ('{"started_at"', "unknown", "cannot be read"),
