@@ -124,24 +124,7 @@ def _run(
     begun, limit = time.monotonic(), Limit(about["run_id"], time.monotonic() + job.timeout_seconds, is_superseded)
     before = {number: signal.signal(number, limit.ask) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
-        output, _, code = ansible_runner.run_command(
-            str(ROOT / "runbook"),
-            build_arguments(jobs, job),
-            private_data_dir=str(folder),
-            ident=about["run_id"],
-            host_cwd=str(ROOT),
-            envvars={
-                RUN_VARIABLE: about["run_id"],
-                "TRADING_CORE_OPERATOR": about["by"],
-                "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner would switch it off
-            },
-            rotate_artifacts=KEPT_RUNS,
-            quiet=not is_shown,
-            cancel_callback=limit.is_over,
-            # The events repeat the output, with all that modules returned: none is kept.
-            event_handler=lambda event: False,
-        )
+        output, code = _run_command(build_arguments(jobs, job), folder, about, is_shown, limit)
     finally:
         is_all_ended = end_processes(about["run_id"])
         for number, handler in before.items():
@@ -159,6 +142,31 @@ def _run(
         "seconds": round(time.monotonic() - begun, 1),
         "finished_at": utc_now(),
     }
+
+
+def _run_command(
+    arguments: list[str], folder: Path, about: Mapping[str, str], is_shown: bool, limit: Limit
+) -> tuple[str, int | None]:
+    """Return what `./runbook` printed, and its exit code; None where it was killed."""
+    output, _, code = ansible_runner.run_command(
+        str(ROOT / "runbook"),
+        arguments,
+        private_data_dir=str(folder),
+        ident=about["run_id"],
+        host_cwd=str(ROOT),
+        envvars={
+            RUN_VARIABLE: about["run_id"],
+            "TRADING_CORE_OPERATOR": about["by"],
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner would switch it off
+        },
+        rotate_artifacts=KEPT_RUNS,
+        quiet=not is_shown,
+        cancel_callback=limit.is_over,
+        # The events repeat the output, with all that modules returned: none is kept.
+        event_handler=lambda event: False,
+    )
+    return output, code
 
 
 def _describe_end(verdict: str, code: int | None, is_all_ended: bool) -> str:

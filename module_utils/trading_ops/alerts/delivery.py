@@ -18,6 +18,7 @@ RECEIVER_NAME: Final = "trading-core-control"
 
 RELOAD_SECONDS: Final = 15
 INTERVAL_SECONDS: Final = 0.5
+_SETUP: Final = "./runbook alert_receiver_setup"
 _ALERTING: Final = "./runbook alerting_start"
 _LINES: Final = "runbooks/LiveFeed_Runbook.md 4.2 (the lines that Alertmanager needs)"
 
@@ -38,21 +39,17 @@ def ensure_delivery(host: SenderHost, params: Mapping[str, Any], dry_run: bool) 
     token, certificate = params["token"], params["certificate"]
     if not token or "BEGIN CERTIFICATE" not in certificate:
         if dry_run:
-            return build_result(
-                "planned", "would bring token and certificate, once the receiver has made one", changed=True
-            )
-        return build_result(
-            "refused", "there is no token or no certificate", next_command="./runbook alert_receiver_setup"
-        )
+            text = "would bring token and certificate, once the receiver has made one"
+            return build_result("planned", text, changed=True)
+        return build_result("refused", "there is no token or no certificate", next_command=_SETUP)
     folder = Path(params["path"])
     files = [HostFile(folder / "token", f"{token}\n", 0o400), HostFile(folder / "ca.pem", certificate, 0o444)]
     differing = [file for file in files if differs(file)]
     seen = _observe(host)
     changed = bool(differing) or seen is not True
     if dry_run:
-        return build_result(
-            "planned", "would tell Alertmanager of the receiver" if changed else "nothing to do", changed=changed
-        )
+        text = "would tell Alertmanager of the receiver" if changed else "nothing to do"
+        return build_result("planned", text, changed=changed)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Docker makes it for everybody to look into, where Alertmanager's container came first.
@@ -65,12 +62,8 @@ def ensure_delivery(host: SenderHost, params: Mapping[str, Any], dry_run: bool) 
         return build_result("failed", str(error), changed=changed)
     seen = _wait(host)
     if seen is None:
-        return build_result(
-            "unknown",
-            "token and certificate are there; Alertmanager does not answer",
-            changed=changed,
-            next_command=_ALERTING,
-        )
+        text = "token and certificate are there; Alertmanager does not answer"
+        return build_result("unknown", text, changed=changed, next_command=_ALERTING)
     if not seen:
         text = f"Alertmanager runs without a receiver named {RECEIVER_NAME}"
         return build_result("failed", text, changed=changed, next_command=_LINES)

@@ -64,11 +64,7 @@ def remove_scratch(archive: Path) -> None:
 
 
 def _collect(
-    request: Request,
-    tools: Tools,
-    estate: Estate,
-    wanted: Sequence[WantedLog],
-    began: float,
+    request: Request, tools: Tools, estate: Estate, wanted: Sequence[WantedLog], began: float
 ) -> dict[str, Any]:
     started_at = tools.now()
     _remove_forgotten(request.scratch_path, tools.now())

@@ -74,11 +74,7 @@ def ensure_scheduled(
             _verify(host, files)
         if dry_run:
             return _result("planned", _would(differing, gone, timers, entry_path), changed, done, diff)
-        for path in gone:
-            host.run(["systemctl", "disable", "--now", path.name])
-            remove(path)
-        for file in differing:
-            ensure_file(file)
+        _replace_files(host, gone, differing)
         if changed:
             _systemctl(host, "daemon-reload")
         seen = _probe(host, jobs, probe)
@@ -93,6 +89,14 @@ def ensure_scheduled(
         return _result("failed", "; ".join(f"{name}: {why}" for name, why in sick.items()), changed, done, diff)
     planned = ", ".join(f"{job.name} {_next(host, timer_of(job.name))}" for job in jobs.jobs if job.calendar)
     return _result("proven", f"{len(timers)} timers wait ({planned or 'none'}); {seen}", changed, done, diff)
+
+
+def _replace_files(host: ControlHost, gone: Sequence[Path], differing: Sequence[HostFile]) -> None:
+    for path in gone:
+        host.run(["systemctl", "disable", "--now", path.name])
+        remove(path)
+    for file in differing:
+        ensure_file(file)
 
 
 def _superfluous(host: ControlHost, files: Sequence[HostFile]) -> list[Path]:
