@@ -1,8 +1,8 @@
-"""Carry out what alerts ask for: `./runbook alert-orders`, started by systemd when an order lies in the spool.
+"""Carry out what alerts ask for: `./runbook alert-actions`, started by systemd when a request lies in the spool.
 
-With --watch, once a minute, it also looks whether the path of the alerts is alive, and whether somebody has silenced
-one that stops bots. One process at a time reads the spool; an order leaves it only when it was carried out, so one that
-a reboot finds there is carried out then.
+With --watch, once a minute, it also checks that alerts still arrive, and that nobody has silenced one that stops bots.
+One process at a time reads the spool. A request leaves it only once it was carried out, so one that is there after a
+reboot is carried out then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 
 from trading_ops.alerts import actions as alert_actions  # noqa: E402
-from trading_ops.alerts.actions import BY, MOST_TRIES, Act, Drive, Order, OrderError  # noqa: E402
+from trading_ops.alerts.actions import BY, MOST_TRIES, Act, AlertRequest, Drive, RequestError  # noqa: E402
 from trading_ops.alerts.alertmanager import AlertmanagerError, Silence, connect  # noqa: E402
 from trading_ops.alerts.path import HEARTBEAT_FILE, read_heartbeat  # noqa: E402
 from trading_ops.alerts.settings import (  # noqa: E402
@@ -63,7 +63,7 @@ STOP_SECONDS = 900
 PAUSE_SECONDS = 300
 NOTICE_SECONDS = 300
 AT_ONCE = 1000
-"""So many orders are read in one turn; the rest waits for the next one."""
+"""So many requests are read in one turn; the rest waits for the next one."""
 MOST_LOG_BYTES = 5_000_000
 LOCK_SECONDS = 1800
 NO_SETTINGS = Settings({}, (), Endpoint(""), 0)
@@ -104,12 +104,12 @@ class Desk:
 def carry_out(desk: Desk) -> int:
     """Carry out what lies in the spool, also what comes meanwhile; return 0, or 1 where a stop is not proven yet."""
     is_alive, before = False, None
-    while orders := read_spool(desk):
-        if orders == before:
-            print("alert-orders: the spool cannot be emptied", file=sys.stderr)
+    while requests := read_spool(desk):
+        if requests == before:
+            print("alert-actions: the spool cannot be emptied", file=sys.stderr)
             return 1
-        before = orders
-        wanted = alert_actions.plan(orders, desk.settings.actions)
+        before = requests
+        wanted = alert_actions.plan(requests, desk.settings.actions)
         kept = read_heartbeat(desk.path)
         # One from the future is from before the clock was set back: it must not outlive its moment.
         is_ahead = kept > desk.clock() + desk.settings.silence_limit_seconds
@@ -118,14 +118,14 @@ def carry_out(desk: Desk) -> int:
             is_alive = True
         # One after the other, the stop first.
         for act in wanted.acts:
-            is_overtaken = partial(_is_overtaken, desk, act, {order.file for order in orders})
+            is_overtaken = partial(_is_overtaken, desk, act, {request.file for request in requests})
             if not _act(desk, act, is_overtaken):
                 if is_overtaken():
                     break
                 return 1
         else:
             _record(desk, wanted.records)
-            _remove(desk, orders)
+            _remove(desk, requests)
     if is_alive:
         # Last: an address that does not answer must not hold up a stop.
         ping(desk.settings.heartbeat_url_path)
@@ -167,21 +167,21 @@ def tell(desk: Desk, wrong: Mapping[str, str]) -> None:
     _keep(told_path, kept)
 
 
-def read_spool(desk: Desk) -> list[Order]:
-    """Return the oldest orders; what is none is taken away, on record.
+def read_spool(desk: Desk) -> list[AlertRequest]:
+    """Return the oldest requests; what is none is taken away, on record.
 
-    The account that writes there is not trusted: a link, a pipe or a giant is no order.
+    The account that writes there is not trusted: a link, a pipe or a giant is no request.
     """
-    orders = []
+    requests = []
     for path in sorted(desk.spool.iterdir())[:AT_ONCE]:
         try:
-            orders.append(alert_actions.parse_order(path.name, _read_file(path)))
+            requests.append(alert_actions.parse_request(path.name, _read_file(path)))
         except FileNotFoundError:
             continue  # the process that carries out was faster
-        except (OrderError, OSError) as error:
+        except (RequestError, OSError) as error:
             _record(desk, [{"received_at": desk.clock(), "what": f"refused: {error}"}])
             _remove_file(path)
-    return orders
+    return requests
 
 
 def read_told(path: Path) -> dict[str, float]:
@@ -246,8 +246,8 @@ def _pause(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
 
 
 def _is_overtaken(desk: Desk, act: Act, known: Set[str]) -> bool:
-    """Return whether an order that came meanwhile, its file not in `known`, stops more than `act`."""
-    came = [order for order in read_spool(desk) if order.file not in known]
+    """Return whether a request that came meanwhile, its file not in `known`, stops more than `act`."""
+    came = [request for request in read_spool(desk) if request.file not in known]
     return alert_actions.is_wider(alert_actions.plan(came, desk.settings.actions), act)
 
 
@@ -305,13 +305,13 @@ def _note_detection(desk: Desk, stop: Drive, act: Act) -> None:
         entry = alert_actions.detection_of(stop, act, _now(desk), read_origin())
         append(incident_path(desk.copies_path, stop.incident_id), PENDING, [entry])
     except (FolderError, TimelineError, OSError) as error:
-        print(f"alert-orders: the alert could not be written into the record: {error}", file=sys.stderr)
+        print(f"alert-actions: the alert could not be written into the record: {error}", file=sys.stderr)
 
 
 def _tell(desk: Desk, text: str, is_overtaken: Callable[[], bool] | None = None) -> bool:
-    """Return whether the channel was told. `is_overtaken` is given for what came of an order, and may end it."""
+    """Return whether the channel was told. `is_overtaken` is given for what came of a request, and may end it."""
     words = " ".join(text.split())[:1000]
-    # Two jobs: the watch runs beside the orders, and of one job there is one run at a time.
+    # Two jobs: the watch runs beside the requests, and of one job there is one run at a time.
     job = "alert_action_notice" if is_overtaken else "alert_notice"
     arguments = ["alert_notice", "-e", f"reason={words}"]
     return desk.run(job, arguments, NOTICE_SECONDS, is_overtaken or (lambda: False)).code == 0
@@ -326,7 +326,7 @@ def _keep(path: Path, content: Any) -> None:
     try:
         write_durably(path, json.dumps(content))
     except OSError as error:
-        print(f"alert-orders: {path} could not be written: {error}", file=sys.stderr)
+        print(f"alert-actions: {path} could not be written: {error}", file=sys.stderr)
 
 
 def _record(desk: Desk, records: Sequence[Mapping[str, Any]]) -> None:
@@ -340,12 +340,12 @@ def _record(desk: Desk, records: Sequence[Mapping[str, Any]]) -> None:
             append_durably(path, "".join(lines))
             path.chmod(0o600)
     except OSError as error:
-        print(f"alert-orders: {path} could not be written: {error}", file=sys.stderr)
+        print(f"alert-actions: {path} could not be written: {error}", file=sys.stderr)
 
 
-def _remove(desk: Desk, orders: Sequence[Order]) -> None:
-    for order in orders:
-        _remove_file(desk.spool / order.file)
+def _remove(desk: Desk, requests: Sequence[AlertRequest]) -> None:
+    for request in requests:
+        _remove_file(desk.spool / request.file)
     fsync_directory(desk.spool)
 
 
@@ -356,7 +356,7 @@ def _remove_file(path: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
-        print(f"alert-orders: {path} could not be removed: {error}", file=sys.stderr)
+        print(f"alert-actions: {path} could not be removed: {error}", file=sys.stderr)
 
 
 def _read_file(path: Path) -> bytes:
@@ -364,7 +364,7 @@ def _read_file(path: Path) -> bytes:
     with open(descriptor, "rb") as file:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode) or seen.st_size > MOST_BYTES:
-            raise OrderError(f"{path.name!r} is no file of at most {MOST_BYTES} bytes.")
+            raise RequestError(f"{path.name!r} is no file of at most {MOST_BYTES} bytes.")
         return file.read(MOST_BYTES + 1)
 
 
@@ -377,7 +377,7 @@ def _runner(jobs: Jobs) -> Run:
         try:
             code, verdict = run_job(jobs, job, BY, False, is_superseded)
         except OSError as error:
-            print(f"alert-orders: {name} runs without a record: {error}", file=sys.stderr)
+            print(f"alert-actions: {name} runs without a record: {error}", file=sys.stderr)
             ended = run_unrecorded(jobs, job, BY, is_superseded)
             return Ran(1 if ended is None else ended, f"without a record, it ended with {ended}", ended is not None)
         print(verdict, flush=True)
@@ -398,7 +398,7 @@ def _read_how(jobs: Jobs, name: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out what is in the spool, and look at the path where that is asked for; return the exit code."""
-    parser = argparse.ArgumentParser(prog="./runbook alert-orders", description="Carry out what alerts ask for.")
+    parser = argparse.ArgumentParser(prog="./runbook alert-actions", description="Carry out what alerts ask for.")
     parser.add_argument("--watch", action="store_true", help="also look whether alerts would arrive")
     options = parser.parse_args(arguments)
     jobs_path = Path(os.environ.get("TRADING_CORE_JOBS_FILE") or JOBS_PATH)
@@ -417,12 +417,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _nothing_was_done(error)
     # A host that was off could hear nothing.
     desk = _desk(jobs, settings, max(settings_path.stat().st_mtime, time.time() - uptime()))
-    # Who only watches waits for nobody: who holds the lock sees what came just now. Who was started for an order has to
-    # wait: the spool is not empty yet, and systemd would start it again and again.
+    # A process that only watches does not wait: the holder of the lock sees what came just now. One that was started
+    # for a request has to wait: the spool is not empty yet, and systemd would start it again and again.
     try:
         code = _carry_out_alone(desk, 0 if options.watch else LOCK_SECONDS)
     except OSError as error:
-        print(f"alert-orders: {error}", file=sys.stderr)
+        print(f"alert-actions: {error}", file=sys.stderr)
         code = 1
     if options.watch:
         watch(desk)
@@ -430,7 +430,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _nothing_was_done(error: Exception) -> int:
-    print(f"VERDICT 12 alert-orders: NOTHING WAS DONE: {error} NEXT: ./runbook alert_receiver_setup")
+    print(f"VERDICT 12 alert-actions: NOTHING WAS DONE: {error} NEXT: ./runbook alert_receiver_setup")
     return 12
 
 
@@ -456,9 +456,9 @@ def _carry_out_alone(desk: Desk, wait_seconds: float) -> int:
                 try:
                     stack.enter_context(lock)
                 except OSError as error:
-                    print(f"alert-orders: the lock could not be written: {error}", file=sys.stderr)
+                    print(f"alert-actions: the lock could not be written: {error}", file=sys.stderr)
                     if not wait_seconds:
-                        return 1  # of who was started for an order there is one at most
+                        return 1  # only one process at a time is started for a request
                 return carry_out(desk)
         except Locked:
             if time.monotonic() >= end:

@@ -1,4 +1,4 @@
-"""The alert receiver on the control host: installed, and proven by its answers and by an order that was carried out."""
+"""The alert receiver on the control host: installed, and proven by its answers and by a request it carried out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from . import spool as alert_spool
 from .settings import SETTINGS_PATH, build_settings, render_settings
 from .units import (
     ACCOUNT,
-    ORDERS_PATH,
+    ACTIONS_PATH,
     PROXY,
     RECEIVER,
     WATCH_TIMER,
@@ -50,7 +50,7 @@ INTERVAL_SECONDS: Final = 0.2
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43,200}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
-_ENABLED: Final = (PROXY, RECEIVER, ORDERS_PATH, WATCH_TIMER)
+_ENABLED: Final = (PROXY, RECEIVER, ACTIONS_PATH, WATCH_TIMER)
 _LOGS: Final = "journalctl -u 'trading-core-alert*' -n 50 (on the control host)"
 _PRIVATE: Final = 0o640
 
@@ -82,7 +82,7 @@ class ReceiverHost:
 
 
 def install(host: ReceiverHost, params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
-    """Return the module result of a receiver that listens, refuses what it has to, and has its orders carried out.
+    """Return the module result of a receiver that listens, refuses what it has to, and has its requests carried out.
 
     Never raises for what can be.
     """
@@ -163,7 +163,7 @@ def _layout(host: ReceiverHost, params: Mapping[str, Any]) -> Layout:
     try:
         environment = parse_document(host.at(JOBS_PATH).read_text(encoding="utf-8")).environment
     except (OSError, JobsError) as error:
-        sentence = f"There are no jobs on this host, which carry out orders: {error}"
+        sentence = f"There are no jobs on this host, which carry out requests: {error}"
         raise ReceiverError(sentence, "refused", setup) from error
     if not host.at(f"{params['checkout_path']}/runbook").exists():
         raise ReceiverError(f"There is no checkout of this project at {params['checkout_path']}", "refused", setup)
@@ -272,7 +272,7 @@ def _restart(host: ReceiverHost) -> None:
 
 
 def _prove(host: ReceiverHost, layout: Layout, token: str) -> None:
-    """Raise ReceiverError unless it refuses what it has to, takes an order and that order is carried out."""
+    """Raise ReceiverError unless it refuses what it has to, takes a request and that request is carried out."""
     sender = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     other = {**sender, "Authorization": f"Bearer {secrets.token_urlsafe(32)}"}
     probe = secrets.token_hex(8)

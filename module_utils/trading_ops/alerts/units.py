@@ -16,8 +16,8 @@ from .spool import MOST_BYTES
 
 PROXY: Final = "trading-core-alert-proxy.service"
 RECEIVER: Final = "trading-core-alert-receiver.service"
-ORDERS: Final = "trading-core-alerts.service"
-ORDERS_PATH: Final = "trading-core-alerts.path"
+ACTIONS: Final = "trading-core-alerts.service"
+ACTIONS_PATH: Final = "trading-core-alerts.path"
 WATCH: Final = "trading-core-alert-watch.service"
 WATCH_TIMER: Final = "trading-core-alert-watch.timer"
 
@@ -30,7 +30,7 @@ AT_ONCE: Final = 16
 
 PROXY_MEBIBYTES: Final = 64
 RECEIVER_MEBIBYTES: Final = 256
-ORDERS_MEBIBYTES: Final = 1024
+ACTIONS_MEBIBYTES: Final = 1024
 
 _NGINX: Final = """\
 # Written by ./runbook alert_receiver_setup.
@@ -119,12 +119,12 @@ class Layout:
 
     @property
     def incoming_path(self) -> str:
-        """Where an order is written before it counts."""
+        """Where a request is written before it counts."""
         return f"{self.alerts_path}/incoming"
 
     @property
     def spool_path(self) -> str:
-        """Where orders wait."""
+        """Where requests wait."""
         return f"{self.alerts_path}/spool"
 
 
@@ -175,7 +175,7 @@ def build_units(layout: Layout) -> dict[str, str]:
     settings = "".join(f'Environment="{name}={value}"\n' for name, value in sorted(environment.items()))
     # User: systemd gives HOME to a service that names its account, and none to one that does not.
     runbook = f"Type=oneshot\nUser=root\nUMask=0077\nWorkingDirectory={layout.checkout_path}\n{settings}"
-    bounds = f"TimeoutStartSec=3600\nTimeoutStopSec=60\nMemoryMax={ORDERS_MEBIBYTES}M\n"
+    bounds = f"TimeoutStartSec=3600\nTimeoutStopSec=60\nMemoryMax={ACTIONS_MEBIBYTES}M\n"
     return {
         PROXY: _UNIT.format("TLS in front of the receiver", _ONLINE)
         + f"[Service]\nExecStart=/usr/sbin/nginx -e stderr -c {layout.etc_path}/nginx.conf\n"
@@ -185,18 +185,18 @@ def build_units(layout: Layout) -> dict[str, str]:
         + f"[Service]\nExecStart=/usr/bin/webhook -nopanic -hooks {layout.etc_path}/hooks.json -ip 127.0.0.1 "
         + f'-port {WEBHOOK_PORT} -urlprefix "" -http-methods POST\n'
         + f"RuntimeDirectory=trading-core-alert-receiver\nMemoryMax={RECEIVER_MEBIBYTES}M\n{common}"
-        # One mount for both folders, since an order is renamed from one into the other. Who may write is theirs to say.
+        # One mount for both folders: a request is renamed from one into the other. Their modes say who may write.
         + f"ReadWritePaths={layout.alerts_path}\n"
         + _INSTALL.format("multi-user.target"),
-        ORDERS: _UNIT.format("carry out what they ask for", _ONLINE)
-        + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-orders\n"
+        ACTIONS: _UNIT.format("carry out what they ask for", _ONLINE)
+        + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-actions\n"
         # A stop that is not proven stays in the spool and is tried again.
         + f"Restart=on-failure\nRestartSec=15\n{bounds}",
-        ORDERS_PATH: "[Unit]\nDescription=AI_TRADING_CORE alerts: an order waits\n\n"
+        ACTIONS_PATH: "[Unit]\nDescription=AI_TRADING_CORE alerts: a request waits\n\n"
         + f"[Path]\nDirectoryNotEmpty={layout.spool_path}\n"
         + _INSTALL.format("paths.target"),
         WATCH: _UNIT.format("look whether they would arrive", _ONLINE)
-        + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-orders --watch\n"
+        + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-actions --watch\n"
         + bounds,
         WATCH_TIMER: "[Unit]\nDescription=AI_TRADING_CORE alerts: look every minute\n\n"
         + "[Timer]\nOnCalendar=*-*-* *:*:30\nAccuracySec=1s\n"
