@@ -67,7 +67,7 @@ AT_ONCE = 1000
 MOST_LOG_BYTES = 5_000_000
 LOCK_SECONDS = 1800
 NO_SETTINGS = Settings({}, (), Endpoint(""), 0)
-LOOK_SECONDS = 1
+INTERVAL_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -150,21 +150,21 @@ def watch(desk: Desk) -> None:
     except AlertmanagerError as error:
         if not text:  # else it is the same trouble, told once
             wrong["alertmanager"] = f"It cannot be seen whether alerts that stop bots are silenced: {error}"
-    tell(desk, wrong)
+    notify(desk, wrong)
 
 
-def tell(desk: Desk, wrong: Mapping[str, str]) -> None:
+def notify(desk: Desk, wrong: Mapping[str, str]) -> None:
     """Tell the channel of what is due, and keep what was told and when."""
     now = desk.clock()
-    told_path = desk.path / "told.json"
-    told = read_told(told_path)
-    for key in alert_actions.due(wrong, told, now):
-        if _tell(desk, wrong[key]):
-            told[key] = now
-    if "path" in told and "path" not in wrong and _tell(desk, "Heartbeats of the alerts arrive again."):
-        del told["path"]
-    kept = {key: moment for key, moment in told.items() if key in wrong or key == "path"}
-    _keep(told_path, kept)
+    notified_path = desk.path / "told.json"
+    notified = read_notified(notified_path)
+    for key in alert_actions.due(wrong, notified, now):
+        if _notify(desk, wrong[key]):
+            notified[key] = now
+    if "path" in notified and "path" not in wrong and _notify(desk, "Heartbeats of the alerts arrive again."):
+        del notified["path"]
+    kept = {key: moment for key, moment in notified.items() if key in wrong or key == "path"}
+    _keep(notified_path, kept)
 
 
 def read_spool(desk: Desk) -> list[AlertRequest]:
@@ -184,7 +184,7 @@ def read_spool(desk: Desk) -> list[AlertRequest]:
     return requests
 
 
-def read_told(path: Path) -> dict[str, float]:
+def read_notified(path: Path) -> dict[str, float]:
     """Return what was told and when; nothing where that cannot be read, so that it is told again."""
     try:
         return {str(key): float(moment) for key, moment in json.loads(path.read_text(encoding="utf-8")).items()}
@@ -222,7 +222,7 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
     is_opened = stop.is_opened or (ran.is_whole and (ran.code == 0 or _came_home(desk, stop)))
     _keep(path, asdict(replace(stop, is_opened=is_opened, tries=0 if is_done else stop.tries)))
     if ran.code != 0:
-        _tell(
+        _notify(
             desk,
             f"AUTOMATIC STOP NOT PROVEN ({act.reason}, try {stop.tries} of {MOST_TRIES}): {ran.verdict}",
             is_overtaken,
@@ -232,7 +232,7 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
         note = ["-e", f"incident_id={stop.incident_id}", "-e", f"text=stopped again, {act.reason}"]
         desk.run("alert_note", ["incident_note", *note], NOTICE_SECONDS, is_overtaken)
         if stop.tries > 1:
-            _tell(desk, f"Automatic stop proven ({act.reason}, try {stop.tries} of {MOST_TRIES}).", is_overtaken)
+            _notify(desk, f"Automatic stop proven ({act.reason}, try {stop.tries} of {MOST_TRIES}).", is_overtaken)
     return is_done
 
 
@@ -241,7 +241,7 @@ def _pause(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
     if not ran.is_whole and is_overtaken():
         return False
     if ran.code != 0:
-        _tell(desk, f"DEPLOYS ARE NOT PAUSED ({act.reason}): {ran.verdict}", is_overtaken)
+        _notify(desk, f"DEPLOYS ARE NOT PAUSED ({act.reason}): {ran.verdict}", is_overtaken)
     return True  # it is no emergency, and Alertmanager says it again
 
 
@@ -308,12 +308,12 @@ def _note_detection(desk: Desk, stop: Drive, act: Act) -> None:
         print(f"alert-actions: the alert could not be written into the record: {error}", file=sys.stderr)
 
 
-def _tell(desk: Desk, text: str, is_overtaken: Callable[[], bool] | None = None) -> bool:
+def _notify(desk: Desk, text: str, is_overtaken: Callable[[], bool] | None = None) -> bool:
     """Return whether the channel was told. `is_overtaken` is given for what came of a request, and may end it."""
-    words = " ".join(text.split())[:1000]
+    summary = " ".join(text.split())[:1000]
     # Two jobs: the watch runs beside the requests, and of one job there is one run at a time.
     job = "alert_action_notice" if is_overtaken else "alert_notice"
-    arguments = ["alert_notice", "-e", f"reason={words}"]
+    arguments = ["alert_notice", "-e", f"reason={summary}"]
     return desk.run(job, arguments, NOTICE_SECONDS, is_overtaken or (lambda: False)).code == 0
 
 
@@ -413,7 +413,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, SettingsError) as error:
         if options.watch:
             wrong = {"settings": f"No alert can stop a bot now, for what it may do cannot be read: {error}"}
-            tell(_desk(jobs, NO_SETTINGS, 0), wrong)
+            notify(_desk(jobs, NO_SETTINGS, 0), wrong)
         return _nothing_was_done(error)
     # A host that was off could hear nothing.
     desk = _desk(jobs, settings, max(settings_path.stat().st_mtime, time.time() - uptime()))
@@ -463,7 +463,7 @@ def _carry_out_alone(desk: Desk, wait_seconds: float) -> int:
         except Locked:
             if time.monotonic() >= end:
                 return 0
-        time.sleep(LOOK_SECONDS)
+        time.sleep(INTERVAL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from jobs.ping import ping  # noqa: E402
 from jobs.processes import RUN_VARIABLE, end_processes  # noqa: E402
 
 KEPT_RUNS = 30
-LOOK_SECONDS = 1
+INTERVAL_SECONDS = 1
 """How often a run is looked at whether it is to end."""
 NO_VERDICT = "without a verdict"
 
@@ -108,7 +108,7 @@ def run_unrecorded(jobs: Jobs, job: Job, by: str, is_superseded: Callable[[], bo
     process = subprocess.Popen([ROOT / "runbook", *build_arguments(jobs, job)], env=environment)
     try:
         while process.poll() is None and time.monotonic() < deadline and not is_superseded():
-            time.sleep(LOOK_SECONDS)
+            time.sleep(INTERVAL_SECONDS)
         return process.poll()
     finally:
         end_processes(run_id)
@@ -120,7 +120,7 @@ def _run(
 ) -> dict[str, Any]:
     # From a file: given as an argument it is lost where there is no such file.
     (folder / "env").mkdir(mode=0o700, exist_ok=True)
-    (folder / "env" / "settings").write_text(json.dumps({"pexpect_timeout": LOOK_SECONDS}), encoding="utf-8")
+    (folder / "env" / "settings").write_text(json.dumps({"pexpect_timeout": INTERVAL_SECONDS}), encoding="utf-8")
     begun, limit = time.monotonic(), Limit(about["run_id"], time.monotonic() + job.timeout_seconds, is_superseded)
     before = {number: signal.signal(number, limit.ask) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:

@@ -76,7 +76,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.result import finish
-from ansible.module_utils.trading_ops.incident.verify import look
+from ansible.module_utils.trading_ops.incident.verify import observe
 
 ARGUMENT_SPEC = {
     "incidents_path": {"type": "path", "required": True},
@@ -89,7 +89,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-    result = look(Path(params["incidents_path"]), params["incident_id"], params["head"], params["is_copy"])
+    result = observe(Path(params["incidents_path"]), params["incident_id"], params["head"], params["is_copy"])
     finish(module, result)
 
 

@@ -62,7 +62,7 @@ changes:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.config.trading import Request, look
+from ansible.module_utils.trading_ops.config.trading import Request, preview
 from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import finish
 
@@ -78,7 +78,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     path, state_path = Path(params["path"]), Path(params["state_path"])
-    result = look(Request(path, params["changes"], state_path, Path(), "", params["reason"]))
+    result = preview(Request(path, params["changes"], state_path, Path(), "", params["reason"]))
     del result["warnings"], result["diff"]
     finish(module, result)
 

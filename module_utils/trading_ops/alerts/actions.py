@@ -194,7 +194,7 @@ def is_over(state: str, entries: Iterable[Entry]) -> bool:
 
 def detection_of(stop: Drive, act: Act, now: str, origin: str) -> Entry:
     """Return the entry of the incident's timeline that says which alerts it was noticed by."""
-    said = "; ".join(alert.summary or alert.name for alert in act.alerts)
+    summaries = "; ".join(alert.summary or alert.name for alert in act.alerts)
     return Entry(
         id=f"{stop.incident_id}-{stop.scope}-detection",
         at=now,
@@ -203,7 +203,7 @@ def detection_of(stop: Drive, act: Act, now: str, origin: str) -> Entry:
         step="",
         procedure="incident",
         outcome="",
-        text=f"Noticed by {act.reason}: {said}"[:2000],
+        text=f"Noticed by {act.reason}: {summaries}"[:2000],
         by=BY,
         origin=origin,
         facts={
@@ -230,9 +230,9 @@ def silence_of_path(heartbeat_at: float, since: float, now: float, limit_seconds
     )
 
 
-def due(wrong: Mapping[str, str], told: Mapping[str, float], now: float) -> list[str]:
+def due(wrong: Mapping[str, str], notified: Mapping[str, float], now: float) -> list[str]:
     """Return the keys of what is wrong and was not told yet, or so long ago that it is told again."""
-    return [key for key in wrong if not 0 <= now - told.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS]
+    return [key for key in wrong if not 0 <= now - notified.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS]
 
 
 def _judge(alert: Alert, actions: Mapping[str, str]) -> tuple[str, str]:

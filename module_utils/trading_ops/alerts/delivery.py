@@ -57,7 +57,7 @@ def ensure_delivery(host: SenderHost, params: Mapping[str, Any], dry_run: bool) 
         for file in differing:
             ensure_file(file)
         # Each time: a run before may have been cut off between the files and this.
-        _tell(host, params["init_container"])
+        _apply(host, params["init_container"])
     except (HostFileError, OSError) as error:
         return build_result("failed", str(error), changed=changed)
     seen = _wait(host)
@@ -70,7 +70,7 @@ def ensure_delivery(host: SenderHost, params: Mapping[str, Any], dry_run: bool) 
     return build_result("proven", f"Alertmanager has the receiver {RECEIVER_NAME}", changed=changed)
 
 
-def _tell(host: SenderHost, init_container: str) -> None:
+def _apply(host: SenderHost, init_container: str) -> None:
     """Have the one-shot write the configuration again and Alertmanager read it.
 
     Neither has to be there yet: anyone who starts alerting later starts both, and then finds the files.

@@ -40,7 +40,7 @@ def describe(series: Series, end: float, step_seconds: int) -> dict[str, Any]:
     }
 
 
-def look(fetch: FetchRange, begin: float, end: float) -> list[dict[str, Any]]:
+def fetch_alerts(fetch: FetchRange, begin: float, end: float) -> list[dict[str, Any]]:
     """Return every alert that fired, by its begin. Raises HttpError."""
     step = max(15, math.ceil((end - begin) / STEPS))
     try:
@@ -62,7 +62,7 @@ def observe(params: Mapping[str, Any], now: Callable[[], datetime]) -> dict[str,
             raise ValueError(f"{params['since']} is not in the past of this host, whose clock says {format_utc(end)}")
         begin = max(begin, end - LONGEST)
         times = begin.timestamp(), end.timestamp()
-        alerts = look(http_fetch_range(parse_endpoint(params), *times), *times)
+        alerts = fetch_alerts(http_fetch_range(parse_endpoint(params), *times), *times)
     except (ValueError, HttpError) as error:
         return _result("unknown", str(error), [])
     firing = sum(each["fires"] for each in alerts)

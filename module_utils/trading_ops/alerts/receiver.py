@@ -206,9 +206,9 @@ def _certificate_holds(host: ReceiverHost, layout: Layout, address: str) -> bool
     if not path.exists() or not host.at(f"{layout.etc_path}/key.pem").exists():
         return False
     # OpenSSL 3.0 looks at nothing else beside -checkend, and ends with 0 also for a name that does not match.
-    look = ["openssl", "x509", "-in", str(path), "-noout"]
-    code, _ = host.run([*look, "-checkend", str(RENEW_SECONDS)])
-    matched = host.run([*look, "-checkip" if _is_ip(address) else "-checkhost", address])[1]
+    command = ["openssl", "x509", "-in", str(path), "-noout"]
+    code, _ = host.run([*command, "-checkend", str(RENEW_SECONDS)])
+    matched = host.run([*command, "-checkip" if _is_ip(address) else "-checkhost", address])[1]
     return code == 0 and "does match certificate" in matched
 
 
@@ -253,10 +253,10 @@ def _judge(host: ReceiverHost, argv: Sequence[str]) -> None:
 
 
 def _sick_units(host: ReceiverHost) -> list[str]:
-    return [name for name in _ENABLED if _trouble(host, name)]
+    return [name for name in _ENABLED if _find_problem(host, name)]
 
 
-def _trouble(host: ReceiverHost, unit: str) -> str:
+def _find_problem(host: ReceiverHost, unit: str) -> str:
     """Return why a unit does not work, or would not after a boot; empty where it does."""
     output = host.run(["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload", unit])[1]
     shown = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
@@ -301,7 +301,7 @@ def _prove(host: ReceiverHost, layout: Layout, token: str) -> None:
                 f"The receiver took an alert, and nobody carried it out within {CARRIED_OUT_SECONDS} s."
             )
         host.sleep(INTERVAL_SECONDS)
-    if sick := {name: trouble for name in _ENABLED if (trouble := _trouble(host, name))}:
+    if sick := {name: error for name in _ENABLED if (error := _find_problem(host, name))}:
         raise ReceiverError("; ".join(f"{name}: {why}" for name, why in sick.items()))
 
 

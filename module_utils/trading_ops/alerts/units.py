@@ -143,13 +143,13 @@ def render_nginx(layout: Layout, token: str) -> str:
 
 def render_hooks(layout: Layout, token: str) -> str:
     """Return webhook's configuration: one path, one fixed command, the token once more for local users."""
-    words = ["-IS", f"{layout.lib_path}/alert_spool.py", layout.incoming_path, layout.spool_path]
+    argv = ["-IS", f"{layout.lib_path}/alert_spool.py", layout.incoming_path, layout.spool_path]
     hook: dict[str, Any] = {
         "id": "alerts",
         "http-methods": ["POST"],
         "execute-command": layout.python_path,
         "command-working-directory": "/run/trading-core-alert-receiver",
-        "pass-arguments-to-command": [{"source": "string", "name": word} for word in words],
+        "pass-arguments-to-command": [{"source": "string", "name": word} for word in argv],
         "pass-file-to-command": [{"source": "raw-request-body", "envname": "ALERT_FILE"}],
         # The command's exit code is the answer: with this webhook waits for it.
         "include-command-output-in-response": True,

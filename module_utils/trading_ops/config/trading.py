@@ -124,13 +124,13 @@ def compare(before: str, after: str) -> tuple[Change, ...]:
     return tuple(Change(key, old.get(key), new.get(key)) for key in keys if repr(old.get(key)) != repr(new.get(key)))
 
 
-def look(request: Request) -> dict[str, Any]:
+def preview(request: Request) -> dict[str, Any]:
     """Return the module result of planning only."""
     try:
         changes = _plan(request).changes
     except ConfigError as error:
         return nothing_done(error)
-    return _result("proven", _words(request, changes), changes)
+    return _result("proven", _describe(request, changes), changes)
 
 
 def ensure_changed(
@@ -190,8 +190,8 @@ def _plan(request: Request) -> Planned:
     latch = read_latch(request.state_path / LATCH_FILE)
     if latch and barred:
         release = f"./runbook halt_release -e incident_id={latch.incident_ids[0]}" if latch.incident_ids else ""
-        words = "Until its release things get smaller or go off, and parameters of strategies can be put right; not"
-        raise ConfigError(f"{latch.sentence()} {words}: {', '.join(barred)}.", "refused", release)
+        summary = "Until its release things get smaller or go off, and parameters of strategies can be put right; not"
+        raise ConfigError(f"{latch.sentence()} {summary}: {', '.join(barred)}.", "refused", release)
     return Planned(changes, text, changed, seen)
 
 
@@ -232,7 +232,7 @@ def _entry(request: Request, change: Change, now: str, documentation: str) -> dr
 def _describe_with_due(request: Request, changes: Sequence[Change]) -> str:
     """Return the changes in words, and the documentation that is due."""
     due = drift_log.describe_due(request.state_path, request.documentation_path)
-    return "; ".join(filter(None, [_words(request, changes), due]))
+    return "; ".join(filter(None, [_describe(request, changes), due]))
 
 
 def _settings(content: object, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -269,8 +269,8 @@ def _find(document: Any, key: str) -> Any:
         pairs = node.value if node.id == "mapping" else []
         found = [value for at, value in pairs if at.id == "scalar" and at.value == name]
         if len(found) != 1:
-            trouble = "is there more than once" if found else "does not exist"
-            raise ConfigError(f"{key} {trouble}; only a setting that is there can be changed.")
+            error = "is there more than once" if found else "does not exist"
+            raise ConfigError(f"{key} {error}; only a setting that is there can be changed.")
         node = found[0]
     if node.id != "scalar":
         raise ConfigError(f"{key} holds more than one value; name the setting in it.")
@@ -365,7 +365,7 @@ def _yaml() -> Any:
     return yaml
 
 
-def _words(request: Request, changes: Sequence[Change]) -> str:
+def _describe(request: Request, changes: Sequence[Change]) -> str:
     if not changes and request.edit:
         return "the configuration reads so already"
     if not changes:

@@ -69,8 +69,8 @@ def receive(archive: Path, parent: Path, host: str, most_bytes: int) -> Path:
     """Return the new directory with the bundle of one host. Raises BundleError where it is not as its manifest says."""
     root = next_directory(parent, safe_name(host))
     unpack(archive, root, most_bytes)
-    if troubles := verify(root):
-        raise BundleError(f"The bundle of {host} is not as its manifest says: {'; '.join(troubles[:3])}.")
+    if errors := verify(root):
+        raise BundleError(f"The bundle of {host} is not as its manifest says: {'; '.join(errors[:3])}.")
     return root
 
 
@@ -85,8 +85,8 @@ def import_bundles(archive: Path, parent: Path, most_bytes: int) -> list[str]:
         unpack(archive, incoming, most_bytes)
         new = []
         for source in sorted(path for path in incoming.iterdir() if path.is_dir()):
-            if troubles := verify(source):
-                raise BundleError("; ".join(troubles[:3]))
+            if errors := verify(source):
+                raise BundleError("; ".join(errors[:3]))
             manifest = (source / MANIFEST).read_bytes()
             there = [path / MANIFEST for path in parent.iterdir() if path.is_dir() and path != incoming]
             if any(path.is_file() and path.read_bytes() == manifest for path in there):

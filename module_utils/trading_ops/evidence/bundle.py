@@ -86,43 +86,43 @@ class Bundle:
 
     def _write(self, name: str, path: str, pieces: Iterable[Piece], most_bytes: int) -> Item:
         target = self.root / path
-        troubles: list[str] = []
+        problems: list[str] = []
         size = 0
         try:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with open(target, "xb") as file:
-                for text in self._redactor.stream(self._until_trouble(pieces, troubles)):
+                for text in self._redactor.stream(self._until_problem(pieces, problems)):
                     part = text[: most_bytes - size]
                     file.write(part)
                     size += len(part)
                     if len(part) < len(text):
-                        troubles.append(f"{TOO_LONG} the {most_bytes} bytes that were left for it")
+                        problems.append(f"{TOO_LONG} the {most_bytes} bytes that were left for it")
                         break
         except OSError as error:
-            troubles.append(f"it could not be written: {error.strerror or error}")
+            problems.append(f"it could not be written: {error.strerror or error}")
         except Exception as error:  # the redaction: what follows is not known to be clean, what was written is
-            troubles.append(f"it could not be redacted any further: {type(error).__name__}")
-        return self._as_it_is(name, path, "; ".join(troubles))
+            problems.append(f"it could not be redacted any further: {type(error).__name__}")
+        return self._as_it_is(name, path, "; ".join(problems))
 
-    def _as_it_is(self, name: str, path: str, trouble: str) -> Item:
-        """Return the item as its file now is; an empty one with a trouble is none."""
+    def _as_it_is(self, name: str, path: str, problem: str) -> Item:
+        """Return the item as its file now is; an empty one with a problem is none."""
         target = self.root / path
         size = target.stat().st_size if target.is_file() else 0
-        if trouble and not size:
+        if problem and not size:
             target.unlink(missing_ok=True)
-            return Item(name, "", "failed", self._say(trouble))
-        return Item(name, path, "incomplete" if trouble else "complete", self._say(trouble), size, digest_of(target))
+            return Item(name, "", "failed", self._say(problem))
+        return Item(name, path, "incomplete" if problem else "complete", self._say(problem), size, digest_of(target))
 
-    def _until_trouble(self, pieces: Iterable[Piece], troubles: list[str]) -> Iterator[Piece]:
+    def _until_problem(self, pieces: Iterable[Piece], problems: list[str]) -> Iterator[Piece]:
         """Yield the pieces until their source breaks or the time is over: what came before is kept."""
         try:
             for piece in pieces:
                 yield piece
                 if self.left_seconds <= 0:
-                    troubles.append("the time for evidence was over")
+                    problems.append("the time for evidence was over")
                     return
         except Exception as error:  # an engine, a disk or a parser: each is one thing here, the end of what can be read
-            troubles.append(str(error) or type(error).__name__)
+            problems.append(str(error) or type(error).__name__)
 
     def _unique(self, path: str) -> str:
         """Return a path that is safe and that no other item has, on a file system without capital letters either."""

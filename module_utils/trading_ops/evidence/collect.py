@@ -183,9 +183,9 @@ def _read_containers(docker_root: Path) -> tuple[dict[str, Any], ...] | None:
 def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
     """Return what is looked for, and why it is not known in full: then nothing is kept."""
     known = [("given", value) for value in request.secrets]
-    troubles = []
+    problems = []
     if estate.containers is None:
-        troubles.append("the containers' environment cannot be read")
+        problems.append("the containers' environment cannot be read")
     for container in estate.containers or ():
         lines = (container.get("Config") or {}).get("Env") or []
         known += [(name, part) for name, value in parse_environment(lines) for part in select_secrets(name, value)]
@@ -194,7 +194,7 @@ def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
             try:
                 text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
             except OSError as error:
-                troubles.append(f"{path} cannot be read ({error.strerror})")
+                problems.append(f"{path} cannot be read ({error.strerror})")
                 continue
             known += [
                 (name or path.name, part)
@@ -205,7 +205,7 @@ def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
         rules = build_rules(known, {**DECLARED, **request.patterns})
     except RedactionError as error:
         return build_rules(known), str(error)
-    return rules, "; ".join(troubles)
+    return rules, "; ".join(problems)
 
 
 # ---- what is said --------------------------------------------------------------------------------------------------
@@ -219,11 +219,11 @@ def _summary(items: Sequence[Item], redactor: Redactor) -> str:
     whole = sum(item.status == "complete" for item in items)
     masked = sum(redactor.counts.values())
     odd = [item for item in items if item.status != "complete" and (_is_log(item) or item.name == "engine")]
-    words = [
+    parts = [
         f"{whole} of {len(items)} items complete, {sum(item.bytes for item in items)} bytes, {masked} secrets masked"
     ]
-    words += [f"{item.name} {item.status} ({item.reason})" for item in odd[:4]]
-    return "; ".join(words)
+    parts += [f"{item.name} {item.status} ({item.reason})" for item in odd[:4]]
+    return "; ".join(parts)
 
 
 def _result(outcome: str, summary: str, began: float, tools: Tools, **more: Any) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def check_picture(status: int, body: bytes) -> bytes:
     return body
 
 
-def look(
+def fetch_pictures(
     ask: Ask, dashboards: Sequence[Dashboard], begin: float, end: float, timeout_seconds: float
 ) -> dict[str, bytes | GrafanaError]:
     """Return a picture or a reason for each dashboard by its uid. `begin` and `end` are seconds since 1970."""
@@ -100,19 +100,21 @@ def collect(params: Mapping[str, Any], now: Callable[[], float], is_dry: bool) -
         query_timeout_seconds=params["timeout_seconds"],
     )
     end = now()
-    found = look(http_ask(endpoint), DASHBOARDS, end - params["range_seconds"], end, params["timeout_seconds"])
+    found = fetch_pictures(
+        http_ask(endpoint), DASHBOARDS, end - params["range_seconds"], end, params["timeout_seconds"]
+    )
     reasons = {uid: str(each) for uid, each in found.items() if isinstance(each, GrafanaError)}
     pictures = {uid: each for uid, each in found.items() if isinstance(each, bytes)}
-    said = {"format": 1, "kept": sorted(pictures), "not_kept": reasons}
+    index = {"format": 1, "kept": sorted(pictures), "not_kept": reasons}
     try:
-        files = {"Grafana, which pictures": _write(Path(params["scratch_path"]), "grafana.json", _as_json(said))}
+        files = {"Grafana, which pictures": _write(Path(params["scratch_path"]), "grafana.json", _as_json(index))}
         for uid, each in pictures.items():
             files[f"Grafana, {uid}"] = _write(Path(params["scratch_path"]), f"grafana_{uid}.png", each)
     except OSError as error:
         return build_result("failed", f"Grafana's pictures could not be written: {error}", files={})
-    words = "".join(f"; {reason}" for reason in sorted(set(reasons.values())))
+    text = "".join(f"; {reason}" for reason in sorted(set(reasons.values())))
     outcome = "failed" if pictures and reasons else "proven"
-    return build_result(outcome, f"{len(pictures)} of {len(DASHBOARDS)} pictures of Grafana{words}", files=files)
+    return build_result(outcome, f"{len(pictures)} of {len(DASHBOARDS)} pictures of Grafana{text}", files=files)
 
 
 def _as_json(content: Mapping[str, Any]) -> bytes:

@@ -85,7 +85,7 @@ def add_logs(bundle: Bundle, request: Request, estate: Estate, wanted: Sequence[
     for place, log in enumerate(wanted):
         room = min(LOG_BYTES, bundle.left_bytes // (len(wanted) - place))
         if log.container is None:
-            files = f" in the engine's files ({estate.trouble})" if estate.trouble else ""
+            files = f" in the engine's files ({estate.error})" if estate.error else ""
             bundle.note(f"log {log.name}", "missing", f"no container is called {log.name}{files}")
         elif bundle.left_seconds <= 0 or room <= 0:
             bundle.note(f"log {log.name}", "skipped", "the time or room for evidence was over")
@@ -117,7 +117,7 @@ def _add_log(bundle: Bundle, request: Request, estate: Estate, source: Source, a
 def _write_log(bundle: Bundle, request: Request, estate: Estate, source: Source, lines: int, flaw: str) -> Item:
     """Return the log as the engine gives it, else as its own file holds it."""
     in_file = source.observe(lines, request.since)
-    reason = estate.trouble
+    reason = estate.error
     if estate.engine and not (in_file and in_file.damaged):
         item, seen = _write_answer(bundle, request, estate.engine, source, lines, flaw)
         is_whole = item.status == "complete" or item.reason == flaw

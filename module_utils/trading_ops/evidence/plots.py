@@ -63,8 +63,8 @@ def draw_all(root: Path, check_mode: bool) -> dict[str, Any]:
     except (BundleError, OSError, ImportError) as error:
         return _result("failed", f"the pictures could not be drawn: {error}", [])
     empty = [picture.title for picture in PICTURES if not any(_has_data(checks.get(name)) for name in picture.checks)]
-    words = f"; without data: {', '.join(empty)}" if empty else ""
-    return _result("proven", f"{len(files)} pictures drawn{words}", [str(path) for path in files.values()])
+    text = f"; without data: {', '.join(empty)}" if empty else ""
+    return _result("proven", f"{len(files)} pictures drawn{text}", [str(path) for path in files.values()])
 
 
 def _why_incomplete(root: Path) -> str:

@@ -37,8 +37,8 @@ def transport(request: Request, now: str, check_mode: bool) -> dict[str, Any]:
         manifests = _digests(request.path)
     except (BundleError, OSError) as error:
         return _result("failed", f"evidence could not be {request.state}: {error}", [])
-    words = {"received": "received", "missing": "without a bundle", "packed": "packed", "home": "brought home"}
-    return _result("proven", f"evidence {words[request.state]}: {', '.join(new) or 'nothing new'}", new, manifests)
+    verbs = {"received": "received", "missing": "without a bundle", "packed": "packed", "home": "brought home"}
+    return _result("proven", f"evidence {verbs[request.state]}: {', '.join(new) or 'nothing new'}", new, manifests)
 
 
 def _digests(path: Path) -> dict[str, str]:

@@ -89,7 +89,7 @@ def _entries(request: Request, entries: Sequence[Entry], record: Mapping[str, An
         measured = {
             "loss_percent": facts.loss_percent,
             "downtime_seconds": facts.downtime_seconds,
-            "checks_failed": [check.words for check in facts.checks if check.outcome == "fail"],
+            "checks_failed": [check.text for check in facts.checks if check.outcome == "fail"],
         }
         computed = {"level": severity.level, "reasons": [*severity.reasons], "unknown": [*severity.unknown]}
         why = "; ".join((*severity.reasons, *severity.unknown)) or "every definition is known not to be met"
@@ -111,9 +111,9 @@ def _entries(request: Request, entries: Sequence[Entry], record: Mapping[str, An
         )
     for kind, name, value in (("severity", "level", request.severity), ("category", "letter", request.category)):
         if value:
-            said = {name: value, "reason": request.reason, "by": request.by}
+            given = {name: value, "reason": request.reason, "by": request.by}
             text = f"{kind.capitalize()} set: {value} ({request.reason})"
-            found.append(replace(plain, kind=kind, text=text, facts={"record": {kind: {"set": said}}}))
+            found.append(replace(plain, kind=kind, text=text, facts={"record": {kind: {"set": given}}}))
     return [replace(entry, id=f"{entry.kind}-{uuid.uuid4().hex[:16]}") for entry in found]
 
 
@@ -125,9 +125,9 @@ def _lines(record: Mapping[str, Any]) -> list[str]:
     computed = (record.get("category") or {}).get("computed") or {}
     lines = []
     for letter, seen in (computed.get("evidence") or {}).items():
-        words = [("for", seen["strong"] + seen["weak"]), ("against", seen["against"]), ("unknown", seen["unknown"])]
-        told = "; ".join(f"{name}: {', '.join(said)}" for name, said in words if said)
-        lines.append(f"{letter} {CATEGORIES[letter]}: {told or 'nothing is known'}")
+        parts = [("for", seen["strong"] + seen["weak"]), ("against", seen["against"]), ("unknown", seen["unknown"])]
+        shown = "; ".join(f"{name}: {', '.join(texts)}" for name, texts in parts if texts)
+        lines.append(f"{letter} {CATEGORIES[letter]}: {shown or 'nothing is known'}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Whom to tell next of an incident: the contacts of the estate in their order, held against who was told already."""
+"""Whom to notify next of an incident: the estate's contacts in their order, less those who were notified already."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ class Attempt:
 
 def find_attempts(entries: Iterable[Entry]) -> tuple[Attempt, ...]:
     """Return who was told, oldest first, out of an incident's timeline."""
-    told = ((entry, str((entry.facts or {}).get("contact") or "")) for entry in entries if entry.kind == "notification")
-    return tuple(Attempt(contact, entry.at, entry.outcome) for entry, contact in told if contact)
+    notified = (
+        (entry, str((entry.facts or {}).get("contact") or "")) for entry in entries if entry.kind == "notification"
+    )
+    return tuple(Attempt(contact, entry.at, entry.outcome) for entry, contact in notified if contact)
 
 
 def select_contact(contacts: Sequence[str], attempts: Sequence[Attempt], wanted: str = "") -> str:
@@ -33,7 +35,7 @@ def select_contact(contacts: Sequence[str], attempts: Sequence[Attempt], wanted:
     One who was not reached is not tried again by itself: anyone who escalates needs somebody who answers.
     """
     if not contacts:
-        raise OperationError("No contact is configured (trading_core_contacts), so there is nobody to tell.", "usage")
+        raise OperationError("No contact is configured (trading_core_contacts), so there is nobody to notify.", "usage")
     if wanted:
         if wanted not in contacts:
             raise OperationError(f"{wanted!r} is no contact; there are: {', '.join(contacts)}.", "usage")
@@ -43,7 +45,7 @@ def select_contact(contacts: Sequence[str], attempts: Sequence[Attempt], wanted:
         if contact not in tried:
             return contact
     raise OperationError(
-        f"Every contact was told already: {_told(attempts)}. Name one to tell again: -e contact={contacts[0]}",
+        f"Every contact was notified already: {_describe(attempts)}. Name one to tell again: -e contact={contacts[0]}",
         "refused",
     )
 
@@ -61,12 +63,12 @@ def observe(incidents_path: Path, incident_id: str, contacts: Sequence[str], wan
         return _result("failed", str(error))
     except OperationError as error:
         return _result(error.outcome, str(error), next_command=error.next_command)
-    before = f"; told before: {_told(attempts)}" if attempts else ""
+    before = f"; notified before: {_describe(attempts)}" if attempts else ""
     summary = f"next is {contact} ({contacts.index(contact) + 1} of {len(contacts)}){before}"
     return _result("proven", summary, contact, contacts.index(contact), attempts)
 
 
-def _told(attempts: Sequence[Attempt]) -> str:
+def _describe(attempts: Sequence[Attempt]) -> str:
     return ", ".join(
         f"{item.contact} {item.at}" + ("" if item.outcome == "proven" else " (not on every channel)")
         for item in attempts
@@ -81,5 +83,5 @@ def _result(
     attempts: Sequence[Attempt] = (),
     next_command: str = "",
 ) -> dict[str, Any]:
-    told = [{"contact": item.contact, "at": item.at, "outcome": item.outcome} for item in attempts]
-    return build_result(outcome, summary, next_command=next_command, contact=contact, index=index, told=told)
+    notified = [{"contact": item.contact, "at": item.at, "outcome": item.outcome} for item in attempts]
+    return build_result(outcome, summary, next_command=next_command, contact=contact, index=index, told=notified)

@@ -21,18 +21,18 @@ def observe(incidents_path: Path, incident_id: str) -> dict[str, Any]:
     """
     try:
         ids = incident_ids(incidents_path)
-        seen = [_look(incident_path(incidents_path, name), name) for name in ids if incident_id in ("", name)]
+        seen = [_observe(incident_path(incidents_path, name), name) for name in ids if incident_id in ("", name)]
     except FolderError as error:
         return _result("unknown", str(error), ())
     if incident_id and not seen:
         return _result("unknown", f"{incidents_path} holds nothing of {incident_id}.", ())
     damaged = [f"{item['id']}: {item['damaged']}" for item in seen if item["damaged"]]
-    words = [_count([item for item in seen if item["state"] == "open"])]
+    parts = [_count([item for item in seen if item["state"] == "open"])]
     if waiting := [item["id"] for item in seen if item["pending"]]:
-        words.append(f"not yet on the control host: {', '.join(waiting)}")
-    words += [f"DAMAGED: {text}" for text in damaged]
+        parts.append(f"not yet on the control host: {', '.join(waiting)}")
+    parts += [f"DAMAGED: {text}" for text in damaged]
     next_command = f"./runbook incident_verify -e incident_id={damaged[0].partition(':')[0]}" if damaged else ""
-    return _result("unknown" if damaged else "proven", "; ".join(words), seen, next_command)
+    return _result("unknown" if damaged else "proven", "; ".join(parts), seen, next_command)
 
 
 def severity_of(record: Mapping[str, Any]) -> str:
@@ -66,7 +66,7 @@ def _waiting(folder: Path, home: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in read_timeline(folder, PENDING).entries if entry.id not in known]
 
 
-def _look(folder: Path, incident_id: str) -> dict[str, Any]:
+def _observe(folder: Path, incident_id: str) -> dict[str, Any]:
     home, pending = read_timeline(folder), read_timeline(folder, PENDING)
     waiting = _waiting(folder, home.entries)
     entries = [*home.entries, *waiting]
@@ -110,8 +110,8 @@ def _count(opened: Sequence[Mapping[str, Any]]) -> str:
 
 def _line(item: Mapping[str, Any]) -> str:
     category = f"{item['category']} {CATEGORIES.get(item['category'], '')}".strip() or "no category"
-    words = f"{item['phase']}, {item['severity'] or 'severity not known'}, {category}"
-    return f"{item['state'].upper()}  {item['id']}  since {item['opened_at']}  {words}  {item['reason']}".rstrip()
+    text = f"{item['phase']}, {item['severity'] or 'severity not known'}, {category}"
+    return f"{item['state'].upper()}  {item['id']}  since {item['opened_at']}  {text}  {item['reason']}".rstrip()
 
 
 def _result(outcome: str, summary: str, seen: Sequence[Mapping[str, Any]], next_command: str = "") -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Told:
+class Delivery:
     """What is known of one channel: `delivered`, `failed`, or `unknown` where it gave no answer in time."""
 
     channel: str
@@ -64,9 +64,9 @@ def build_body(
 
     The head goes out so that a timeline that is written anew later can be told from the one people were told of.
     """
-    words = "".join(char for char in " ".join(reason.split()) if char.isprintable())[:_MAX_REASON]
+    summary = "".join(char for char in " ".join(reason.split()) if char.isprintable())[:_MAX_REASON]
     head = f"Timeline head: {timeline_head}" if timeline_head else ""
-    return "\n".join(filter(None, [text.replace("<reason>", words), incident_id, *notes, head]))
+    return "\n".join(filter(None, [text.replace("<reason>", summary), incident_id, *notes, head]))
 
 
 def read_head(incidents_path: str | None, incident_id: str) -> str:
@@ -87,58 +87,60 @@ def read_head(incidents_path: str | None, incident_id: str) -> str:
     return timeline.head if timeline.entries else ""
 
 
-def tell(channels: Sequence[Channel], title: str, body: str, send: Send, timeout_seconds: float) -> tuple[Told, ...]:
+def notify(
+    channels: Sequence[Channel], title: str, body: str, send: Send, timeout_seconds: float
+) -> tuple[Delivery, ...]:
     """Return what became of the message on each channel, in their order, after at most `timeout_seconds`.
 
     All are told at once. A service that is never done leaves a daemon thread, which ends with the process.
     """
-    told: dict[int, Told] = {}
+    deliveries: dict[int, Delivery] = {}
     began = time.monotonic()
 
     def work(number: int, channel: Channel) -> None:
         reason = _attempt(channel, title, body, send)
         outcome = "failed" if reason else "delivered"
-        told[number] = Told(channel.name, outcome, reason, round(time.monotonic() - began, 1))
+        deliveries[number] = Delivery(channel.name, outcome, reason, round(time.monotonic() - began, 1))
 
     threads = [threading.Thread(target=work, args=item, daemon=True) for item in enumerate(channels)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, began + timeout_seconds - time.monotonic()))
-    in_time = dict(told)
+    in_time = dict(deliveries)
     late = f"no answer within {timeout_seconds:g} s"
     return tuple(
-        in_time.get(number) or Told(channel.name, "unknown", late, timeout_seconds)
+        in_time.get(number) or Delivery(channel.name, "unknown", late, timeout_seconds)
         for number, channel in enumerate(channels)
     )
 
 
-def report(told: Sequence[Told]) -> dict[str, Any]:
+def report(deliveries: Sequence[Delivery]) -> dict[str, Any]:
     """Return the module result: `proven` only where every channel took the message, and there is one."""
-    missed = [item for item in told if item.outcome != "delivered"]
-    outcome = "failed" if missed or not told else "proven"
-    took = len(told) - len(missed)
-    summary = f"told on {took} of {len(told)} channels"
-    if not told:
-        summary = "nobody was told: no channel is configured"
+    missed = [item for item in deliveries if item.outcome != "delivered"]
+    outcome = "failed" if missed or not deliveries else "proven"
+    took = len(deliveries) - len(missed)
+    summary = f"notified on {took} of {len(deliveries)} channels"
+    if not deliveries:
+        summary = "nobody was notified: no channel is configured"
     if missed:
         summary += "; " + "; ".join(f"{item.channel}: {item.reason}" for item in missed)
     return build_result(
         outcome,
         summary,
         changed=took > 0,
-        next_command="" if outcome == "proven" else "tell them by hand (runbooks/Incident_Handling.md 4.3)",
-        channels=[asdict(item) for item in told],
+        next_command="" if outcome == "proven" else "notify them by hand (runbooks/Incident_Handling.md 4.3)",
+        channels=[asdict(item) for item in deliveries],
     )
 
 
 def plan(channels: Sequence[Channel]) -> dict[str, Any]:
     """Return the module result of check mode: who would be told."""
     if not channels or not all(channel.url for channel in channels):
-        return report([Told(item.name, "failed", _NOT_UNDERSTOOD, 0) for item in channels if not item.url])
+        return report([Delivery(item.name, "failed", _NOT_UNDERSTOOD, 0) for item in channels if not item.url])
     names = ", ".join(channel.name for channel in channels)
-    told = [asdict(Told(channel.name, "", "", 0)) for channel in channels]
-    return build_result("planned", f"would tell {names}", changed=True, channels=told)
+    planned = [asdict(Delivery(channel.name, "", "", 0)) for channel in channels]
+    return build_result("planned", f"would notify {names}", changed=True, channels=planned)
 
 
 def apprise_send(timeout_seconds: float) -> Send:
@@ -165,12 +167,12 @@ def apprise_send(timeout_seconds: float) -> Send:
     return send
 
 
-def explain(words: Iterable[str]) -> str:
+def explain(parts: Iterable[str]) -> str:
     """Return why a service did not take a message, from what Apprise logged.
 
     Only what is certain to hold no secret is kept: services quote tokens and addresses in their answers.
     """
-    text = "\n".join(words)
+    text = "\n".join(parts)
     if status := _STATUS.search(text):
         return f"the service answered {status[1]}"
     return "no connection" if "onnection error" in text else "not delivered"

@@ -175,8 +175,8 @@ def refresh_copy(incidents_path: Path, incident_id: str, home: Mapping[str, str]
         changed, left = in_time(lambda: _refresh(folder, content, home), f"{folder} could not be written")
     except (FolderError, TimelineError) as error:
         return build_result("failed", str(error))
-    words = f"; {left} entr{'y is' if left == 1 else 'ies are'} still to be brought home" if left else ""
-    return build_result("proven", f"{incident_id}: copy in {folder}{words}", changed=changed)
+    text = f"; {left} entr{'y is' if left == 1 else 'ies are'} still to be brought home" if left else ""
+    return build_result("proven", f"{incident_id}: copy in {folder}{text}", changed=changed)
 
 
 def _write(folder: Path, bringing: Bringing, entries: Sequence[Entry], now: str) -> int:

@@ -69,7 +69,7 @@ def find_defects(incident_id: str, folder: Folder, known_head: str = "", expect_
     return found + _file_defects(folder, collected_manifests(entries) if expect_evidence else {})
 
 
-def look(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool) -> dict[str, Any]:
+def observe(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool) -> dict[str, Any]:
     """Return the module result of `incident_verify`. Only reads, never raises.
 
     A copy need not be there, and need not hold the evidence: that is where it was collected, and at home.
@@ -77,8 +77,8 @@ def look(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool)
     try:
         path = incident_path(incidents_path, incident_id)
         if not path.is_dir():
-            words = f"{incidents_path} holds nothing of {incident_id}"
-            return _result("proven" if is_copy else "unknown", words, [], "")
+            text = f"{incidents_path} holds nothing of {incident_id}"
+            return _result("proven" if is_copy else "unknown", text, [], "")
         folder = bounded(lambda: read_folder(path), HASHING_SECONDS)
         without = is_copy and not (path / EVIDENCE).exists()
         found = find_defects(incident_id, folder, known_head.strip().lower(), expect_evidence=not without)
@@ -89,11 +89,9 @@ def look(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool)
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         return _result("failed", f"{incident_id} is NOT what it was: {'; '.join(found[:3])}{more}", found, head)
     entries = len(parse_timeline(folder.timeline).entries)
-    words = (
-        f"{incident_id}: {entries} entries and {len(folder.files.keys() - NOT_VOUCHED_FOR)} files are what they were"
-    )
-    words += "; the evidence is not in this copy" if without else ""
-    return _result("proven", f"{words}, head {head}", [], head)
+    text = f"{incident_id}: {entries} entries and {len(folder.files.keys() - NOT_VOUCHED_FOR)} files are what they were"
+    text += "; the evidence is not in this copy" if without else ""
+    return _result("proven", f"{text}, head {head}", [], head)
 
 
 def read_folder(path: Path) -> Folder:

@@ -97,8 +97,8 @@ def ensure_release(
     is_there, before = (release / _MARK).is_file(), current.resolve().name if current.is_symlink() else "none"
     changed = not is_there or before != digest
     if dry_run:
-        words = f"would change over from {before} to {digest}" if changed else f"{digest} is the current release"
-        return _result("planned", words, changed, release)
+        text = f"would change over from {before} to {digest}" if changed else f"{digest} is the current release"
+        return _result("planned", text, changed, release)
     try:
         if not is_there:
             archive = archive_path.read_bytes()

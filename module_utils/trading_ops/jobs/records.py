@@ -102,8 +102,8 @@ def keep_record(
         write_durably(file, metrics)
         written = file.read_text(encoding="utf-8")
     except OSError as error:
-        words = f"The record is kept, but its metrics were not written, so an alert will be raised: {error}"
-        return _result("failed", words, changed, records, "sudo apt-get install prometheus-node-exporter")
+        summary = f"The record is kept, but its metrics were not written, so an alert will be raised: {error}"
+        return _result("failed", summary, changed, records, "sudo apt-get install prometheus-node-exporter")
     if written != metrics:
         return _result("failed", f"{file} does not hold what was written to it.", changed, records)
     good = sum(map(is_good, records))

@@ -46,5 +46,5 @@ def describe_result(job: str, text: str | None) -> dict[str, Any]:
         return build_result(
             "unknown", f"Job {job} began at {began} and left no result: it died, or still runs.", result=result
         )
-    words = str(verdict or result.get("how") or "without a verdict")
-    return build_result("proven", f"Job {job}, begun at {began}, ended with {code}: {words}", result=result)
+    summary = str(verdict or result.get("how") or "without a verdict")
+    return build_result("proven", f"Job {job}, begun at {began}, ended with {code}: {summary}", result=result)

@@ -67,7 +67,7 @@ def ensure_scheduled(
         "after": "".join(f"{file.path}\n{file.content}" for file in differing),
     }
     done = [*(str(file.path) for file in differing), *(f"{path} removed" for path in gone)]
-    changed = bool(differing or gone or [timer for timer in timers if _trouble(host, timer)])
+    changed = bool(differing or gone or [timer for timer in timers if _find_problem(host, timer)])
     try:
         # Before the first installation there is no command yet that a unit could start.
         if differing and entry_path.exists():
@@ -84,7 +84,7 @@ def ensure_scheduled(
             _systemctl(host, "restart", *timers)
     except (HostFileError, OSError) as error:
         return _result("failed", str(error), changed, done, diff)
-    sick = {timer: trouble for timer in timers if (trouble := _trouble(host, timer))}
+    sick = {timer: problem for timer in timers if (problem := _find_problem(host, timer))}
     if sick:
         return _result("failed", "; ".join(f"{name}: {why}" for name, why in sick.items()), changed, done, diff)
     planned = ", ".join(f"{job.name} {_next(host, timer_of(job.name))}" for job in jobs.jobs if job.calendar)
@@ -128,12 +128,16 @@ def _probe(host: ControlHost, jobs: Jobs, probe: str) -> str:
     code, output = host.run(["systemctl", "start", service_of(probe)])
     if code != 0:
         after = read_text(path)
-        said = describe_result(probe, after)["summary"] if after != before else f"Job {probe} did not come to a record."
-        raise HostFileError(f"Jobs do not work here yet, so no timer was enabled: {said} {' '.join(output.split())}")
+        reported = (
+            describe_result(probe, after)["summary"] if after != before else f"Job {probe} did not come to a record."
+        )
+        raise HostFileError(
+            f"Jobs do not work here yet, so no timer was enabled: {reported} {' '.join(output.split())}"
+        )
     return f"job {probe} ran here and ended with 0"
 
 
-def _trouble(host: ControlHost, timer: str) -> str:
+def _find_problem(host: ControlHost, timer: str) -> str:
     """Return why a timer will not start its job, empty where it will."""
     shown = dict(line.split("=", 1) for line in _shown(host, timer).splitlines() if "=" in line)
     wanted = {"ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}

@@ -195,8 +195,8 @@ def _containers(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Fi
             if text := _restarted(seen, container, wanted, status["audit"]):
                 name = f"{host}: restart of {container['name']}"
                 is_known = text.startswith("restarted by")
-                look = "" if is_known else f"docker logs --since 1h {container['name']} (on {host})"
-                yield Finding("2.1", name, "pass" if is_known else "fail", text, look)
+                command = "" if is_known else f"docker logs --since 1h {container['name']} (on {host})"
+                yield Finding("2.1", name, "pass" if is_known else "fail", text, command)
             deployed = images.get(key, "")
             digests = {reference.partition("@")[2] for reference in container["digests"]} | {container["image_id"]}
             if container["state"] == "running" and deployed and deployed.partition("@")[2] not in digests:
@@ -281,14 +281,12 @@ def _machine(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Findi
     if machine:
         used = 100 - _percent(machine["memory_available_bytes"], machine["memory_bytes"])
         is_good = used < limits.memory_limit_percent
-        words = f"{used:.0f} % of {machine['memory_bytes'] / 1e9:.1f} GB in use"
+        text = f"{used:.0f} % of {machine['memory_bytes'] / 1e9:.1f} GB in use"
         fix = "" if is_good else f"ps aux --sort=-rss | head (on {host})"
-        yield Finding("2.1", f"{host}: memory", "pass" if is_good else "fail", words, fix)
+        yield Finding("2.1", f"{host}: memory", "pass" if is_good else "fail", text, fix)
         load = " ".join(f"{value:.1f}" for value in machine["load"])
-        words = (
-            f"{load} on {machine['processors']} processors, up {timedelta(seconds=round(machine['uptime_seconds']))}"
-        )
-        yield Finding("2.1", f"{host}: load", "pass", words)
+        text = f"{load} on {machine['processors']} processors, up {timedelta(seconds=round(machine['uptime_seconds']))}"
+        yield Finding("2.1", f"{host}: load", "pass", text)
     if not status["filesystems"]:
         yield Finding("2.1", f"{host}: file systems", "unknown", "none was seen", f"df -h (on {host})")
     for disk in status["filesystems"]:
@@ -296,9 +294,9 @@ def _machine(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Findi
         free = _percent(disk["free_bytes"], disk["size_bytes"])
         inodes = _percent(disk["inodes_free"], disk["inodes"]) if disk["inodes"] else 100.0
         is_good = min(free, inodes) >= limits.disk_free_limit_percent
-        words = f"{100 - free:.0f} % of {disk['size_bytes'] / 1e9:.1f} GB in use, {100 - inodes:.0f} % of its inodes"
+        text = f"{100 - free:.0f} % of {disk['size_bytes'] / 1e9:.1f} GB in use, {100 - inodes:.0f} % of its inodes"
         fill = f"du -xh --max-depth=2 {disk['mount']} | sort -h | tail (on {host})"
-        yield Finding("2.1", name, "pass" if is_good else "fail", words, "" if is_good else fill)
+        yield Finding("2.1", name, "pass" if is_good else "fail", text, "" if is_good else fill)
     yield _clock(limits, host, status)
 
 
@@ -307,9 +305,9 @@ def _clock(limits: Limits, host: str, status: Mapping[str, Any]) -> Finding:
         return Finding("2.1", f"{host}: clock", "unknown", "the controller's clock was not told")
     ahead = status["host_epoch"] - status["controller_epoch"]
     is_good = -limits.clock_offset_seconds <= ahead <= limits.clock_offset_seconds + CONNECTION_SECONDS
-    words = f"{ahead:+.1f} s against this machine, the way there included"
+    text = f"{ahead:+.1f} s against this machine, the way there included"
     fix = "" if is_good else f"timedatectl set-ntp true (on {host} and here)"
-    return Finding("2.1", f"{host}: clock", "pass" if is_good else "fail", words, fix)
+    return Finding("2.1", f"{host}: clock", "pass" if is_good else "fail", text, fix)
 
 
 def _certificates(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Finding]:
@@ -321,9 +319,9 @@ def _certificates(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[
             )
             continue
         left = parse_utc(each["expires_at"]) - seen.now
-        words = f"{'EXPIRED' if left <= timedelta(0) else 'good until'} {each['expires_at']}"
+        text = f"{'EXPIRED' if left <= timedelta(0) else 'good until'} {each['expires_at']}"
         is_good = left > CERTIFICATE_ENDS_SOON
-        yield Finding("2.1", name, "pass" if is_good else "fail", words, "" if is_good else "renew it")
+        yield Finding("2.1", name, "pass" if is_good else "fail", text, "" if is_good else "renew it")
 
 
 def _log_errors(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Finding]:
@@ -331,14 +329,14 @@ def _log_errors(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Fi
     hours = max((seen.now - parse_utc(since)).total_seconds() / 3600, 1 / 60)
     for each in status["errors"]:
         name, recent, before = f"{host}: errors of {each['name']}", each["recent"], each["before_per_hour"]
-        look = f"docker logs --since {since} {each['name']} (on {host})"
+        command = f"docker logs --since {since} {each['name']} (on {host})"
         if recent is None:
-            yield Finding("2.1", name, "unknown", f"its log could not be read: {each['trouble']}", look)
+            yield Finding("2.1", name, "unknown", f"its log could not be read: {each['trouble']}", command)
             continue
         is_spike = recent >= ERRORS_AT_LEAST and recent / hours > ERRORS_TIMES * (before or 0)
         usual = "no time before it to compare with" if before is None else f"before it {before:g} an hour"
-        words = f"{recent} since {since}, {usual}"
-        yield Finding("2.1", name, "fail" if is_spike else "pass", words, look if is_spike else "")
+        text = f"{recent} since {since}, {usual}"
+        yield Finding("2.1", name, "fail" if is_spike else "pass", text, command if is_spike else "")
 
 
 def _metric_errors(seen: Seen) -> Iterator[Finding]:
@@ -359,10 +357,10 @@ def _metric_errors(seen: Seen) -> Iterator[Finding]:
             usual = sum(before) / len(before) if before else 0.0
             highest = max(recent)
             is_spike = highest >= entry["threshold"] and sum(recent) > ERRORS_TIMES * usual * len(recent)
-            words = f"at most {highest:g} {entry['unit']} at once in the last hour, {usual:.3g} on average before it"
+            text = f"at most {highest:g} {entry['unit']} at once in the last hour, {usual:.3g} on average before it"
             name = f"errors by {entry['id']} {series_words(tuple(each['labels'].items()))}".strip()
-            look = "runbooks/LiveFeed_Runbook.md 6" if is_spike else ""
-            yield Finding("2.1", name, "fail" if is_spike else "pass", words, look)
+            command = "runbooks/LiveFeed_Runbook.md 6" if is_spike else ""
+            yield Finding("2.1", name, "fail" if is_spike else "pass", text, command)
 
 
 def _deployed(seen: Seen) -> Mapping[str, str]:
@@ -385,13 +383,13 @@ def _checks(seen: Seen) -> Iterator[Finding]:
         for check in checks:
             bad = check["outcome"] != "pass"
             value = "no value" if check["value"] is None else f"{check['value']:.6g}"
-            words = f"{value}, must be {check['condition']} {check['threshold']:.6g} {check['unit']}"
+            text = f"{value}, must be {check['condition']} {check['threshold']:.6g} {check['unit']}"
             page, _, number = check["section"].partition(" ")
             yield Finding(
                 _SECTION_OF_GROUP.get(check["group"], "2.1"),
                 f"{check['title']} ({check['id']})",
                 check["outcome"] if check["outcome"] in _ORDER else "unknown",
-                check["reason"] if bad and check["reason"] else words,
+                check["reason"] if bad and check["reason"] else text,
                 f"runbooks/{page}.md {number}" if bad else "",
             )
 
@@ -426,36 +424,36 @@ def _alert(alert: Mapping[str, Any], takes: Sequence[Mapping[str, Any]] | None) 
     labels = alert["labels"]
     severity = labels.get("severity", "no severity")
     subject = f"alert {labels.get('alertname', '')} {describe_labels(labels)}".strip()
-    words = f"{severity}, since {alert['starts_at']}: {alert['annotations'].get('summary', '')}"
-    words += ", silenced" if alert["silenced_by"] else ""
+    text = f"{severity}, since {alert['starts_at']}: {alert['annotations'].get('summary', '')}"
+    text += ", silenced" if alert["silenced_by"] else ""
     take = f'./runbook alert_take -e alert={alert["fingerprint"][:8]} -e next_step="what you do about it"'
     if takes is None:
-        return Finding("2.5", subject, "unknown", f"{words}; nobody knows whether somebody is on it", take)
+        return Finding("2.5", subject, "unknown", f"{text}; nobody knows whether somebody is on it", take)
     if own := who_has(alert, takes):
         return Finding(
-            "2.5", subject, "pass", f"{words}; {own.get('by')} is on it since {own.get('at')}: {own.get('next')}"
+            "2.5", subject, "pass", f"{text}; {own.get('by')} is on it since {own.get('at')}: {own.get('next')}"
         )
     is_critical = severity not in {"warning", "none"}
-    return Finding("2.5", subject, "fail" if is_critical else "pass", f"{words}; nobody is on it", take)
+    return Finding("2.5", subject, "fail" if is_critical else "pass", f"{text}; nobody is on it", take)
 
 
 def _silence(seen: Seen, found: Mapping[str, Any]) -> Iterator[Finding]:
     silence = parse_silence(found)
-    subject = f"silence {silence.words()}"
-    words = f"until {silence.ends_at} by {silence.created_by}: {silence.comment}"
+    subject = f"silence {silence.describe()}"
+    summary = f"until {silence.ends_at} by {silence.created_by}: {silence.comment}"
     left = parse_utc(silence.ends_at) - seen.now
     stops = stops_silenced(seen.alerts, seen.checks, silence)
     if stops:
         end = f"./runbook silence_end -e id={silence.id}"
-        text = f"{words}; it silences what stops trading: {_listed(stops)}"
+        text = f"{summary}; it silences what stops trading: {_listed(stops)}"
         yield Finding("2.5", subject, "fail", text, end)
     elif left <= SILENCE_ENDS_SOON:
         fix = "fix its cause, or type the same ./runbook silence again, with its minutes from now on"
         yield Finding(
-            "2.5", subject, "fail", f"{words}; it ends in {max(0, round(left.total_seconds() / 60))} min", fix
+            "2.5", subject, "fail", f"{summary}; it ends in {max(0, round(left.total_seconds() / 60))} min", fix
         )
     else:
-        yield Finding("2.5", subject, "pass", words)
+        yield Finding("2.5", subject, "pass", summary)
 
 
 def parse_silence(found: Mapping[str, Any]) -> Silence:
@@ -538,13 +536,13 @@ def _incidents(seen: Seen) -> Iterator[Finding]:
 
 def _why(result: Mapping[str, Any]) -> str:
     """Return why there is no result, without Ansible's own words before the connection's."""
-    words = str(result.get("summary") or result.get("msg") or "no result")
-    return words.removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ssh: ")
+    text = str(result.get("summary") or result.get("msg") or "no result")
+    return text.removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ssh: ")
 
 
 def _percent(part: float, whole: float) -> float:
     return 100 * part / whole if whole else 0.0
 
 
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words)
+def _listed(parts: Iterable[str]) -> str:
+    return ", ".join(parts)

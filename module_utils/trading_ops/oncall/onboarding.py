@@ -77,7 +77,7 @@ def evaluate_bots(
     known = {bot.id for bot in bots}
     for item in described:
         if str(item["Id"]) not in known:
-            found += _of_stranger(item, images, estate)
+            found += _of_unexpected(item, images, estate)
     if not bots:
         text = "no bot container is here yet, so nothing shows that the rules for bots match"
         found.append(_note("bots", text, "a look once they are there", "./runbook host_setup --check"))
@@ -134,8 +134,8 @@ def observe_onboarding(
     notes = [finding.sentence() for finding in found if finding.level == "note"]
     numbered = [f"{number}) {text}" for number, text in enumerate(wrong, start=1)]
     count = f"{len(wrong)} mismatch{'es' * (len(wrong) != 1)}" if wrong else "nothing here contradicts the stop"
-    words = [": ".join([count, " ".join(numbered)]) if wrong else count, *(f"note: {text}" for text in notes)]
-    return _result("failed" if wrong else "proven", "; ".join(words), found)
+    parts = [": ".join([count, " ".join(numbered)]) if wrong else count, *(f"note: {text}" for text in notes)]
+    return _result("failed" if wrong else "proven", "; ".join(parts), found)
 
 
 def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool) -> list[Finding]:
@@ -174,7 +174,7 @@ def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool)
     return found
 
 
-def _of_stranger(seen: Mapping[str, Any], bot_images: set[str], estate: Estate) -> list[Finding]:
+def _of_unexpected(seen: Mapping[str, Any], bot_images: set[str], estate: Estate) -> list[Finding]:
     """Return the finding on a container that looks like a bot and that no rule matches: a stop would miss it."""
     service = _label(seen, SERVICE_LABEL)
     if _label(seen, RESTORE_TEST_LABEL) == "true" or service in estate.other_services:

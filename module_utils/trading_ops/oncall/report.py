@@ -83,9 +83,9 @@ def summarise(findings: Sequence[Finding]) -> str:
     # What is known to be bad first: without Prometheus most of the rest is only unknown.
     bad.sort(key=lambda finding: finding.outcome != "fail")
     good = len(findings) - len(bad)
-    words = "; ".join(f"{each.section} {plain(each.subject)}: {plain(each.text)[:160]}" for each in bad[:_SHOWN])
+    text = "; ".join(f"{each.section} {plain(each.subject)}: {plain(each.text)[:160]}" for each in bad[:_SHOWN])
     more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-    return f"{good} of {len(findings)} points are good" + (f"; {words}{more}" if bad else "")
+    return f"{good} of {len(findings)} points are good" + (f"; {text}{more}" if bad else "")
 
 
 def report_id(record: Mapping[str, Any]) -> str:
@@ -174,8 +174,8 @@ def write_report(params: Mapping[str, Any], now: datetime, draw: Draw, dry_run: 
 def _demand_past(seen: Seen) -> None:
     """Raise ValueError for a since that is still to come: nothing would be looked at, and all of it be good."""
     if parse_utc(seen.since) > seen.now + timedelta(seconds=seen.limits.clock_offset_seconds):
-        words = f"{seen.since} lies in the future, and nothing after it could be seen"
-        raise ValueError(f"{words}; it is {format_utc(seen.now)} (UTC) now")
+        text = f"{seen.since} lies in the future, and nothing after it could be seen"
+        raise ValueError(f"{text}; it is {format_utc(seen.now)} (UTC) now")
 
 
 def _curves(curves: Mapping[str, Any], draw: Draw) -> tuple[list[tuple[str, str, str]], str]:
@@ -198,8 +198,8 @@ def _row(finding: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _count(record: Mapping[str, Any], section: str) -> str:
     seen = Counter(finding["outcome"] for finding in _of(record, section))
-    words = [f"{seen[outcome]} {mark}" for outcome, mark in _MARKS.items() if seen[outcome]]
-    return ", ".join(words) or "? NOT KNOWN: nothing was looked at"
+    parts = [f"{seen[outcome]} {mark}" for outcome, mark in _MARKS.items() if seen[outcome]]
+    return ", ".join(parts) or "? NOT KNOWN: nothing was looked at"
 
 
 def _verdict(record: Mapping[str, Any]) -> str:

@@ -63,7 +63,7 @@ def test_who_was_told_is_read_from_home_and_from_what_waits_here(tmp_path):
     assert (seen["outcome"], seen["contact"], seen["index"]) == ("proven", "Cy", 2)
     assert [item["contact"] for item in seen["told"]] == ["Anna", "Bo"]
     assert seen["summary"] == (
-        "next is Cy (3 of 3); told before: Anna 2026-11-21T08:01:00.000Z, "
+        "next is Cy (3 of 3); notified before: Anna 2026-11-21T08:01:00.000Z, "
         "Bo 2026-11-21T08:04:00.000Z (not on every channel)"
     )
 

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 from trading_ops.incident.folder import PENDING, TIMELINE, append, read, read_timeline
-from trading_ops.incident.notification import Told, build_body, explain, parse_channels, plan, read_head, report, tell
+from trading_ops.incident.notification import (
+    Delivery,
+    build_body,
+    explain,
+    notify,
+    parse_channels,
+    plan,
+    read_head,
+    report,
+)
 from trading_ops.incident.record import Bringing, bring_home
 from trading_ops.incident.timeline import Entry, as_dict, parse_timeline
 
@@ -47,7 +56,7 @@ def test_a_channel_that_hangs_holds_up_no_other_and_is_unknown_after_the_limit()
         return ""
 
     began = time.monotonic()
-    told = tell(parse_channels(["slow://x", "b=fast://x"]), "t", "b", send, timeout_seconds=0.2)
+    told = notify(parse_channels(["slow://x", "b=fast://x"]), "t", "b", send, timeout_seconds=0.2)
     took = time.monotonic() - began
     released.set()
     assert [(item.channel, item.outcome, item.reason) for item in told] == [
@@ -61,17 +70,17 @@ def test_a_service_that_breaks_is_a_failure_whose_words_are_not_repeated():
     def send(url: str, title: str, body: str) -> str:
         raise ValueError(f"cannot reach {url}")
 
-    (told,) = tell(parse_channels([f"slack://{SECRET}"]), "t", "b", send, timeout_seconds=5)
+    (told,) = notify(parse_channels([f"slack://{SECRET}"]), "t", "b", send, timeout_seconds=5)
     assert (told.outcome, told.reason) == ("failed", "not delivered (ValueError)")
 
 
 def test_only_every_channel_is_proven_and_none_at_all_is_a_failure():
-    took, missed = Told("a", "delivered", "", 0.1), Told("b", "unknown", "no answer within 10 s", 10)
+    took, missed = Delivery("a", "delivered", "", 0.1), Delivery("b", "unknown", "no answer within 10 s", 10)
     assert report([took, took])["outcome"] == "proven"
     partly = report([took, missed])
-    assert (partly["outcome"], partly["summary"]) == ("failed", "told on 1 of 2 channels; b: no answer within 10 s")
+    assert (partly["outcome"], partly["summary"]) == ("failed", "notified on 1 of 2 channels; b: no answer within 10 s")
     nobody = report([])
-    assert (nobody["outcome"], nobody["summary"]) == ("failed", "nobody was told: no channel is configured")
+    assert (nobody["outcome"], nobody["summary"]) == ("failed", "nobody was notified: no channel is configured")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import json
 import pytest
 from trading_ops.incident.record import Bringing, bring_home
 from trading_ops.incident.timeline import Entry, as_dict
-from trading_ops.incident.verify import look
+from trading_ops.incident.verify import observe
 
 ID = "INC-20261121-080000-gaps"
 NOW = "2026-11-21T08:00:00.000Z"
@@ -48,7 +48,7 @@ def folder(tmp_path):
 
 
 def verify(folder, head="", is_copy=False):
-    return look(folder.parent, ID, head, is_copy)
+    return observe(folder.parent, ID, head, is_copy)
 
 
 def flip(path):
@@ -131,8 +131,8 @@ def test_a_copy_need_not_be_there_nor_hold_the_evidence_and_the_home_has_to(fold
     (folder / "evidence").rmdir()
     assert "the evidence is not in this copy" in verify(folder, is_copy=True)["summary"]
     assert verify(folder)["outcome"] == "failed"
-    assert look(tmp_path, "INC-none", "", True)["outcome"] == "proven"
-    assert look(tmp_path, "INC-none", "", False)["outcome"] == "unknown"
+    assert observe(tmp_path, "INC-none", "", True)["outcome"] == "proven"
+    assert observe(tmp_path, "INC-none", "", False)["outcome"] == "unknown"
 
 
 def test_a_manifest_that_cannot_be_understood_is_named_and_nothing_raises(folder):
