@@ -13,14 +13,6 @@ description:
   - A copy whose timeline is no beginning of the home's is left as it is and named, since one of the two was rewritten.
   - C(post_mortem.md) is never overwritten, it is for people to edit.
 options:
-  incidents_path:
-    description: Directory of the copies.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   timeline:
     description: The text of the home's C(timeline.jsonl).
     type: str
@@ -33,6 +25,7 @@ options:
     description: The text of the home's C(post_mortem.md), empty where there is none.
     type: str
     default: ""
+extends_documentation_fragment: incident
 attributes:
   check_mode:
     support: full
@@ -71,11 +64,11 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.result import finish
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
 from ansible.module_utils.trading_ops.incident.record import refresh_copy
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
     "timeline": {"type": "str", "required": True},
     "incident": {"type": "str", "required": True},
     "post_mortem": {"type": "str", "default": ""},

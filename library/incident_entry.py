@@ -12,14 +12,6 @@ description:
     C(incident_record) brings what is pending home to the control host.
   - Nothing that is written down is ever changed.
 options:
-  incidents_path:
-    description: Directory of the copies.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   kind:
     description: What it is.
     type: str
@@ -55,10 +47,7 @@ options:
     description: Unlike any other. An entry that is there already is not written again. Made up where it is not given.
     type: str
     default: ""
-  by:
-    description: The person, not only the account.
-    type: str
-    default: not given
+extends_documentation_fragment: [incident, operator]
 attributes:
   check_mode:
     support: full
@@ -102,13 +91,15 @@ entry_id:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.entry import build_entry, note, read_origin
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
+    **OPERATOR_ARGUMENTS,
     "kind": {
         "type": "str",
         "choices": [
@@ -132,7 +123,6 @@ ARGUMENT_SPEC = {
     "facts": {"type": "dict", "default": {}},
     "at": {"type": "str", "default": ""},
     "entry_id": {"type": "str", "default": ""},
-    "by": {"type": "str", "default": "not given"},
 }
 
 

@@ -15,14 +15,6 @@ description:
 requirements:
   - PyYAML on the host (Debian's python3-yaml)
 options:
-  incidents_path:
-    description: Directory of the incidents.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   entries:
     description: Entries as C(incident_info) reads them from a copy.
     type: list
@@ -36,10 +28,7 @@ options:
     description: Text of C(post_mortem.md) for where there is none. One that is there is never overwritten.
     type: str
     default: ""
-  by:
-    description: The person, not only the account.
-    type: str
-    default: not given
+extends_documentation_fragment: [incident, operator]
 attributes:
   check_mode:
     support: full
@@ -104,18 +93,19 @@ post_mortem:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.entry import read_origin
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
 from ansible.module_utils.trading_ops.incident.record import Bringing, bring_home
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
+    **OPERATOR_ARGUMENTS,
     "entries": {"type": "list", "elements": "dict", "default": []},
     "facts": {"type": "dict", "default": {}},
     "post_mortem": {"type": "str", "default": ""},
-    "by": {"type": "str", "default": "not given"},
 }
 
 

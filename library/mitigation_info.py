@@ -14,46 +14,7 @@ description:
 requirements:
   - PyYAML on the host (Debian's python3-yaml)
   - git on the host, for O(config_commit)
-options:
-  root_path:
-    description: Checkout of AI_TRADING_CORE on the host.
-    type: path
-    required: true
-  config_file:
-    description: The trading configuration, relative to the checkout.
-    type: str
-    required: true
-  disable:
-    description:
-      - Venue, strategy or symbol that takes no new position any more, as in V(venue), V(RefStrat_01), V(ETHUSDT).
-    type: str
-  enable:
-    description: Venue, strategy or symbol that may take positions again.
-    type: str
-  scale_sizing:
-    description: Factor below 1 for every number under C(sizing), as in V(0.5). Asked for twice, it scales twice.
-    type: str
-  orders_per_minute:
-    description: How many orders a bot may send in a minute, as its C(load.orders_per_minute).
-    type: str
-  changes:
-    description: Wanted values, or their text, by dotted key, as in V(load.orders_per_minute=30,venue.enabled=false).
-    type: dict
-  config_commit:
-    description: Commit of the checkout; the configuration becomes what it is in there.
-    type: str
-  undo:
-    description: Id of a fix on this host; the configuration becomes what it was before that, to the byte.
-    type: str
-  reason:
-    description: Why, in words.
-    type: str
-    required: true
-  run_id:
-    description: The run, unlike any other, C(<yyyymmdd-hhmmss>.<process>). The id of the fix is made of it.
-    type: str
-    required: true
-extends_documentation_fragment: [host_state, only_reads]
+extends_documentation_fragment: [mitigation, host_state, only_reads]
 """
 
 EXAMPLES = r"""
@@ -95,23 +56,13 @@ is_known:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.config.mitigation import git_reader, observe, parse_fix
+from ansible.module_utils.trading_ops.config.mitigation import FIX_ARGUMENTS, git_reader, observe, parse_fix
 from ansible.module_utils.trading_ops.config.trading import ConfigError, Request, nothing_done
 from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
-    "root_path": {"type": "path", "required": True},
-    "config_file": {"type": "str", "required": True},
-    "disable": {"type": "str"},
-    "enable": {"type": "str"},
-    "scale_sizing": {"type": "str"},
-    "orders_per_minute": {"type": "str"},
-    "changes": {"type": "dict"},
-    "config_commit": {"type": "str"},
-    "undo": {"type": "str"},
-    "reason": {"type": "str", "required": True},
-    "run_id": {"type": "str", "required": True},
+    **FIX_ARGUMENTS,
     **STATE_ARGUMENTS,
 }
 

@@ -13,22 +13,7 @@ description:
   - Never changes anything.
 requirements:
   - PyYAML on the host (Debian's python3-yaml)
-options:
-  path:
-    description: The file.
-    type: path
-    required: true
-  changes:
-    description:
-      - Wanted values, or their text, by dotted key, as in V(sizing.position_ratio=0.12,venue.enabled=false).
-      - A key has to be there, and its value keeps its type.
-    type: dict
-    required: true
-  reason:
-    description: Why, in words.
-    type: str
-    required: true
-extends_documentation_fragment: [host_state, only_reads]
+extends_documentation_fragment: [trading_config, host_state, only_reads]
 """
 
 EXAMPLES = r"""
@@ -62,14 +47,12 @@ changes:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.config.trading import Request, preview
+from ansible.module_utils.trading_ops.config.trading import CHANGE_ARGUMENTS, Request, preview
 from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
-    "path": {"type": "path", "required": True},
-    "changes": {"type": "dict", "required": True},
-    "reason": {"type": "str", "required": True},
+    **CHANGE_ARGUMENTS,
     **STATE_ARGUMENTS,
 }
 

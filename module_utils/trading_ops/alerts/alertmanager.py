@@ -15,7 +15,14 @@ from urllib.parse import quote
 
 from ..core.clock import format_utc
 from ..core.strict_json import parse_json
-from ..host.http import MAX_BYTES, Endpoint, Send, http_send
+from ..host.http import ACCESS_ARGUMENTS, MAX_BYTES, Endpoint, Send, http_send
+
+ALERTMANAGER_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "alertmanager_url": {"type": "str", "default": "http://127.0.0.1:9093"},
+    "timeout_seconds": {"type": "float", "default": 5},
+    **ACCESS_ARGUMENTS,
+}
+"""Documented in playbooks/doc_fragments/alertmanager.py and http_access.py."""
 
 ALERT_STATES: Final = frozenset({"active", "suppressed", "unprocessed"})
 SILENCE_STATES: Final = frozenset({"active", "pending", "expired"})

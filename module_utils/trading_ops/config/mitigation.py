@@ -34,6 +34,15 @@ from .trading import (
 ACTIONS: Final = ("disable", "enable", "scale_sizing", "orders_per_minute", "changes", "config_commit", "undo")
 """What can be asked for, one at a time."""
 
+FIX_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "root_path": {"type": "path", "required": True},
+    "config_file": {"type": "str", "required": True},
+    **{name: {"type": "dict" if name == "changes" else "str"} for name in ACTIONS},
+    "reason": {"type": "str", "required": True},
+    "run_id": {"type": "str", "required": True},
+}
+"""Documented in playbooks/doc_fragments/mitigation.py."""
+
 FOLDER: Final = "mitigations"
 GIT_SECONDS: Final = 10
 

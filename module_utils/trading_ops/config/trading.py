@@ -20,6 +20,13 @@ from ..state import audit
 from ..state.latch import LATCH_FILE, read_latch
 from . import drift_log
 
+CHANGE_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "path": {"type": "path", "required": True},
+    "changes": {"type": "dict", "required": True},
+    "reason": {"type": "str", "required": True},
+}
+"""Documented in playbooks/doc_fragments/trading_config.py."""
+
 MAX_BYTES: Final = 1024 * 1024
 FILE_SECONDS: Final = 5
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..core.durable import append_durably, bounded, write_durably
 from .timeline import Entry, Timeline, format_new_lines, parse_timeline
 
 _T = TypeVar("_T")
+
+INCIDENT_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "incidents_path": {"type": "path", "required": True},
+    "incident_id": {"type": "str", "required": True},
+}
+"""Documented in playbooks/doc_fragments/incident.py."""
 
 TIMELINE: Final = "timeline.jsonl"
 PENDING: Final = "pending.jsonl"
