@@ -42,8 +42,8 @@ from trading_ops.core.durable import append_durably, fsync_directory, write_dura
 from trading_ops.host.http import Endpoint  # noqa: E402
 from trading_ops.incident.entry import read_origin  # noqa: E402
 from trading_ops.incident.folder import (  # noqa: E402
-    PENDING,
     TIMELINE,
+    UNSYNCED,
     FolderError,
     append,
     incident_ids,
@@ -89,7 +89,7 @@ class Desk:
 
     path: Path
     incidents_path: Path
-    copies_path: Path
+    local_copies_path: Path
     settings: Settings
     settings_since: float
     run: Run
@@ -219,7 +219,7 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
         _keep(path, asdict(replace(stop, tries=0)))
         return False
     is_done = ran.code == 0 or stop.tries >= MOST_TRIES
-    is_opened = stop.is_opened or (ran.is_whole and (ran.code == 0 or _came_home(desk, stop)))
+    is_opened = stop.is_opened or (ran.is_whole and (ran.code == 0 or _is_synced(desk, stop)))
     _keep(path, asdict(replace(stop, is_opened=is_opened, tries=0 if is_done else stop.tries)))
     if ran.code != 0:
         _notify(
@@ -228,7 +228,7 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
             is_overtaken,
         )
     elif stop.is_opened:
-        # The stop alone brings no record home.
+        # The stop alone syncs no record.
         note = ["-e", f"incident_id={stop.incident_id}", "-e", f"text=stopped again, {act.reason}"]
         desk.run("alert_note", ["incident_note", *note], NOTICE_SECONDS, is_overtaken)
         if stop.tries > 1:
@@ -251,8 +251,8 @@ def _is_overtaken(desk: Desk, act: Act, known: Set[str]) -> bool:
     return alert_actions.is_wider(alert_actions.plan(came, desk.settings.actions), act)
 
 
-def _came_home(desk: Desk, stop: Drive) -> bool:
-    """Return whether something of this run is in the record at home, which is an incident's last step.
+def _is_synced(desk: Desk, stop: Drive) -> bool:
+    """Return whether something of this run is in the primary record, which is an incident's last step.
 
     It ends before that where no trading host proved its stop: nobody was told, and there is no evidence yet.
     """
@@ -260,12 +260,12 @@ def _came_home(desk: Desk, stop: Drive) -> bool:
 
 
 def _is_over(desk: Desk, stop: Drive) -> bool:
-    """Return whether the incident's halt has ended, as far as the records at home say."""
+    """Return whether the incident's halt has ended, as far as the primary records say."""
     entries = _entries(desk, stop.incident_id)
     if entries is None:
         is_over = False
     elif not entries:
-        # On its way home, or nobody's any more.
+        # Not synced yet, or nobody's any more.
         is_over = desk.clock() - stop.driven_at > alert_actions.AGAIN_SECONDS
     else:
         is_over = alert_actions.is_over(str(project(stop.incident_id, entries)["state"]), entries)
@@ -287,7 +287,7 @@ def _was_released(desk: Desk, since: float) -> bool:
 
 
 def _entries(desk: Desk, incident_id: str) -> Sequence[Entry] | None:
-    """Return what an incident's record at home says, None where it cannot be read."""
+    """Return what an incident's primary record says, None where it cannot be read."""
     try:
         return read_timeline(incident_path(desk.incidents_path, incident_id)).entries
     except (FolderError, TimelineError, OSError):
@@ -303,7 +303,7 @@ def _note_detection(desk: Desk, stop: Drive, act: Act) -> None:
     """Write down which alerts it was noticed by. What cannot be written holds up no stop."""
     try:
         entry = alert_actions.detection_of(stop, act, _now(desk), read_origin())
-        append(incident_path(desk.copies_path, stop.incident_id), PENDING, [entry])
+        append(incident_path(desk.local_copies_path, stop.incident_id), UNSYNCED, [entry])
     except (FolderError, TimelineError, OSError) as error:
         print(f"alert-actions: the alert could not be written into the record: {error}", file=sys.stderr)
 
@@ -439,7 +439,7 @@ def _desk(jobs: Jobs, settings: Settings, settings_since: float) -> Desk:
     return Desk(
         path=state_path / "alerts",
         incidents_path=state_path / "incidents",
-        copies_path=Path(os.environ.get("TRADING_CORE_INCIDENTS_PATH") or ROOT / "incidents"),
+        local_copies_path=Path(os.environ.get("TRADING_CORE_INCIDENTS_PATH") or ROOT / "incidents"),
         settings=settings,
         settings_since=settings_since,
         run=_runner(jobs),

@@ -9,7 +9,7 @@ module: incident_close
 short_description: Close an incident, once its category, cause and actions are known
 description:
   - Writes the closing entry into the record, and returns what the draft of the post-mortem is written from. Run it on
-    the control host, after what was noted elsewhere was brought home.
+    the control host, after what was noted elsewhere was synced.
   - Without category, severity, cause, or actions that each have an owner, it is V(refused) and the incident stays open.
 options:
   cause:

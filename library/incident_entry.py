@@ -9,7 +9,7 @@ module: incident_entry
 short_description: Write one event of an incident down, at once, in the copy of its record
 description:
   - Appends a line to C(pending.jsonl) of the incident's folder in O(incidents_path). Run it on the controller; the role
-    C(incident_record) brings what is pending home to the control host.
+    C(incident_record) syncs what is pending to the control host.
   - Nothing that is written down is ever changed.
 options:
   kind:

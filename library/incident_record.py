@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: incident_record
-short_description: Bring an incident's record home to the control host
+short_description: Sync an incident's record to the control host
 description:
   - Appends the entries that the timeline in O(incidents_path) has not yet, and writes C(incident.yml), which is what
     the entries add up to. Makes the incident's folder, which only its owner may look into.
@@ -39,7 +39,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Bring home what was noted in the checkout
+- name: Sync what was noted in the checkout
   incident_record:
     incidents_path: /var/lib/trading-core/incidents
     incident_id: INC-20261121-013000-bars-look-wrong
@@ -98,7 +98,7 @@ from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.entry import read_origin
 from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
-from ansible.module_utils.trading_ops.incident.record import Bringing, bring_home
+from ansible.module_utils.trading_ops.incident.record import SyncRequest, ensure_synced
 
 ARGUMENT_SPEC = {
     **INCIDENT_ARGUMENTS,
@@ -112,7 +112,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-    bringing = Bringing(
+    request = SyncRequest(
         incidents_path=Path(params["incidents_path"]),
         incident_id=params["incident_id"],
         entries=params["entries"],
@@ -121,7 +121,7 @@ def main() -> None:
         by=params["by"],
         origin=read_origin(),
     )
-    result = bring_home(bringing, utc_now(), module.check_mode)
+    result = ensure_synced(request, utc_now(), module.check_mode)
     finish(module, result)
 
 

@@ -12,7 +12,7 @@ from ..core.clock import parse_utc
 from ..core.result import build_result
 from .category import classify, describe
 from .facts import parse_facts
-from .folder import PENDING, FolderError, append, incident_path
+from .folder import UNSYNCED, FolderError, append, incident_path
 from .info import category_of, read_entries, severity_of
 from .record import CATEGORIES, merge, project
 from .severity import LEVELS, Limits, assess, measure_downtime
@@ -49,7 +49,7 @@ def ensure_classified(request: Request, now: str, dry_run: bool) -> dict[str, An
         found = _entries(request, entries, record, now)
         new = [entry for entry in found if merge(record, (entry.facts or {})["record"]) != record]
         if new and not dry_run:
-            append(folder, PENDING, new)
+            append(folder, UNSYNCED, new)
     except (FolderError, TimelineError, ValueError) as error:
         return _result("failed", str(error))
     record = project(request.incident_id, [*entries, *new])

@@ -14,7 +14,7 @@ from ..core.clock import parse_utc
 from ..core.result import build_result
 from .folder import FolderError, incident_path, read_timeline
 from .info import category_of, collected_manifests, severity_of
-from .record import CATEGORIES, PHASES, Bringing, bring_home, merge, project
+from .record import CATEGORIES, PHASES, SyncRequest, ensure_synced, merge, project
 from .severity import measure_downtime
 from .timeline import Entry, as_dict
 from .trading_hours import parse_trading_hours
@@ -80,8 +80,8 @@ def ensure_closed(request: Request, now: str, dry_run: bool) -> dict[str, Any]:
         if error := _find_missing(request, record):
             return _result("refused", f"{request.incident_id} stays open: {error}.", next_command=how)
         closing = _closing(request, parse_actions(request.actions), now)
-        bringing = Bringing(request.incidents_path, request.incident_id, [as_dict(closing)], {}, "", request.by, "")
-        written = bring_home(bringing, now, dry_run)
+        sync = SyncRequest(request.incidents_path, request.incident_id, [as_dict(closing)], {}, "", request.by, "")
+        written = ensure_synced(sync, now, dry_run)
     except ValueError as error:
         return _result("refused", f"{request.incident_id} stays open: {error}.", next_command=how)
     except FolderError as error:

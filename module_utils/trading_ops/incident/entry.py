@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.result import build_result
-from .folder import PENDING, FolderError, append, incident_path
+from .folder import UNSYNCED, FolderError, append, incident_path
 from .timeline import Entry, TimelineError, format_new_lines
 
 
@@ -36,7 +36,7 @@ def note(incidents_path: Path, incident_id: str, entry: Entry, dry_run: bool) ->
     try:
         folder = incident_path(incidents_path, incident_id)
         format_new_lines(b"", [entry])  # says what is wrong with it, also where nothing is written
-        added = 1 if dry_run else append(folder, PENDING, [entry])
+        added = 1 if dry_run else append(folder, UNSYNCED, [entry])
     except (FolderError, TimelineError) as error:
         return build_result("failed", str(error), entry_id=entry.id)
     text = f"{incident_id}: {entry.kind}: {entry.text or entry.step or entry.id}"

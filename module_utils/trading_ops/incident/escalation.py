@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.result import OperationError, build_result
-from .folder import PENDING, TIMELINE, FolderError, incident_path, read_timeline
+from .folder import TIMELINE, UNSYNCED, FolderError, incident_path, read_timeline
 from .timeline import Entry
 
 
@@ -55,7 +55,7 @@ def observe(incidents_path: Path, incident_id: str, contacts: Sequence[str], wan
     try:
         folder = incident_path(incidents_path, incident_id)
         known: dict[str, Entry] = {}
-        for name in (TIMELINE, PENDING):
+        for name in (TIMELINE, UNSYNCED):
             known |= {entry.id: entry for entry in read_timeline(folder, name).entries}
         attempts = find_attempts(known.values())
         contact = select_contact(contacts, attempts, wanted)

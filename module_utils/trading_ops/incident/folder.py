@@ -1,4 +1,4 @@
-"""The folder of one incident, at home on the control host or as a copy in a checkout: its files, read and written."""
+"""The folder of one incident, the primary one on the control host or a local copy in a checkout: its files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ INCIDENT_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
 """Documented in playbooks/doc_fragments/incident.py."""
 
 TIMELINE: Final = "timeline.jsonl"
-PENDING: Final = "pending.jsonl"
-"""In a copy: entries that the home has not got yet, a chain of its own."""
+UNSYNCED: Final = "pending.jsonl"
+"""In a local copy: entries that the primary record has not got yet, a chain of its own."""
 
 INCIDENT: Final = "incident.yml"
 POST_MORTEM: Final = "post_mortem.md"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..core.outcome import GOOD, worst
 from ..report.verdict import STOP_PROOFS, Result, Run, judge
-from .folder import PENDING, TIMELINE, FolderError, append, in_time, incident_path
+from .folder import TIMELINE, UNSYNCED, FolderError, append, in_time, incident_path
 from .timeline import Entry, TimelineError
 
 TEXT_CHARACTERS: Final = 2000
@@ -91,10 +91,10 @@ class Notes:
             folder = incident_path(self.incidents_path, self.incident_id)
             if self._is_only_typed() and not in_time(folder.is_dir, f"{folder} could not be read"):
                 return []
-            if (folder / TIMELINE).exists() or (folder / PENDING).exists():
+            if (folder / TIMELINE).exists() or (folder / UNSYNCED).exists():
                 # A second stop joins the incident; it was noticed before.
                 self._waiting = [entry for entry in self._waiting if entry.kind != "detection"]
-            append(folder, PENDING, self._waiting)
+            append(folder, UNSYNCED, self._waiting)
         except (FolderError, TimelineError, OSError) as error:
             return [f"The timeline of {self.incident_id} could not be written: {error}"]
         self._waiting = []

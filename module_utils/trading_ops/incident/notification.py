@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.result import build_result
-from .folder import PENDING, TIMELINE, FolderError, incident_path, read
+from .folder import TIMELINE, UNSYNCED, FolderError, incident_path, read
 from .record import with_phases
 from .timeline import TimelineError, format_new_lines, parse_timeline
 
@@ -70,18 +70,18 @@ def build_body(
 
 
 def read_head(incidents_path: str | None, incident_id: str) -> str:
-    """Return the hash that the last line of the timeline has, or will have at home once it was brought there.
+    """Return the hash that the last line of the timeline has, or will have on the control host once it is synced.
 
-    Bringing home adds lines in their order and changes none before them, so the hash can be told before it is there.
+    Syncing adds lines in their order and changes none before them, so the hash is known before they are there.
     """
     if not incidents_path or not incident_id:
         return ""
     try:
         folder = incident_path(Path(incidents_path), incident_id)
-        home, pending = read(folder, TIMELINE), read(folder, PENDING)
-        known = parse_timeline(home).entries
-        new = with_phases(known, parse_timeline(pending).entries)
-        timeline = parse_timeline(home + format_new_lines(home, new))
+        primary, unsynced = read(folder, TIMELINE), read(folder, UNSYNCED)
+        known = parse_timeline(primary).entries
+        new = with_phases(known, parse_timeline(unsynced).entries)
+        timeline = parse_timeline(primary + format_new_lines(primary, new))
     except (FolderError, TimelineError):
         return ""  # people are told all the same
     return timeline.head if timeline.entries else ""

@@ -19,9 +19,9 @@ from .folder import (
     EVIDENCE,
     INCIDENT,
     LOCK,
-    PENDING,
     POST_MORTEM,
     TIMELINE,
+    UNSYNCED,
     FolderError,
     incident_path,
     read,
@@ -31,8 +31,8 @@ from .record import project
 from .timeline import Entry, parse_timeline
 
 MANIFEST: Final = "manifest.json"
-NOT_VOUCHED_FOR: Final = frozenset({PENDING, POST_MORTEM, LOCK})
-"""People edit the post-mortem; what is pending has a chain of its own."""
+NOT_VOUCHED_FOR: Final = frozenset({UNSYNCED, POST_MORTEM, LOCK})
+"""People edit the post-mortem; what is not synced yet has a chain of its own."""
 
 HASHING_SECONDS: Final = 120
 SHOWN: Final = 200
@@ -44,7 +44,7 @@ class Folder:
 
     files: Mapping[str, str]
     timeline: bytes
-    pending: bytes
+    unsynced: bytes
     incident: bytes
     manifests: Mapping[str, bytes] = field(default_factory=dict)
     odd: tuple[str, ...] = ()
@@ -57,13 +57,13 @@ def find_defects(incident_id: str, folder: Folder, known_head: str = "", expect_
     """
     timeline = parse_timeline(folder.timeline)
     found = [f"{TIMELINE} line {defect.line}: {defect.why}" for defect in timeline.defects]
-    found += [f"{PENDING} line {defect.line}: {defect.why}" for defect in parse_timeline(folder.pending).defects]
+    found += [f"{UNSYNCED} line {defect.line}: {defect.why}" for defect in parse_timeline(folder.unsynced).defects]
     if known_head and not any(head.startswith(known_head) for head in timeline.heads):
         found.append(f"{TIMELINE}: no line of it has the hash {known_head}: it was rewritten, or cut before that line")
-    if not timeline.entries and not folder.pending:
+    if not timeline.entries and not folder.unsynced:
         found.append(f"{TIMELINE}: there is nothing in it")
-    # Evidence is in the copy before its entry is at home.
-    entries = [*timeline.entries, *parse_timeline(folder.pending).entries]
+    # Evidence is in the local copy before its entry is synced.
+    entries = [*timeline.entries, *parse_timeline(folder.unsynced).entries]
     found += _record_defects(incident_id, folder, timeline.entries)
     found += [f"{name}: it is neither a file nor a directory" for name in folder.odd]
     return found + _file_defects(folder, collected_manifests(entries) if expect_evidence else {})
@@ -72,7 +72,7 @@ def find_defects(incident_id: str, folder: Folder, known_head: str = "", expect_
 def observe(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool) -> dict[str, Any]:
     """Return the module result of `incident_verify`. Only reads, never raises.
 
-    A copy need not be there, and need not hold the evidence: that is where it was collected, and at home.
+    A local copy need not be there, nor hold the evidence: that is where it was collected, and on the control host.
     """
     try:
         path = incident_path(incidents_path, incident_id)
@@ -105,12 +105,12 @@ def read_folder(path: Path) -> Folder:
         files[name] = _digest(item)
         if item.name == MANIFEST:
             manifests[name] = read(item.parent, MANIFEST)
-    return Folder(files, read(path, TIMELINE), read(path, PENDING), read(path, INCIDENT), manifests, tuple(odd))
+    return Folder(files, read(path, TIMELINE), read(path, UNSYNCED), read(path, INCIDENT), manifests, tuple(odd))
 
 
 def _record_defects(incident_id: str, folder: Folder, entries: tuple[Entry, ...]) -> list[str]:
     if not entries:
-        return []  # not brought home yet
+        return []  # not synced yet
     if not folder.incident:
         return [f"{INCIDENT}: it was removed"]
     import yaml

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trading_ops.core.result import OperationError
 from trading_ops.incident.escalation import Attempt, observe, select_contact
-from trading_ops.incident.folder import PENDING, TIMELINE, append
+from trading_ops.incident.folder import TIMELINE, UNSYNCED, append
 from trading_ops.incident.timeline import Entry
 
 CONTACTS = ["Anna", "Bo", "Cy"]
@@ -58,7 +58,7 @@ def test_nobody_left_or_nobody_known_is_said_with_who_was_told_when(contacts, at
 def test_who_was_told_is_read_from_home_and_from_what_waits_here(tmp_path):
     folder = tmp_path / "INC-1"
     append(folder, TIMELINE, [entry(1, "Anna"), entry(2, "", "failed"), entry(3, "Bo", kind="note")])
-    append(folder, PENDING, [entry(1, "Anna"), entry(4, "Bo", "failed")])
+    append(folder, UNSYNCED, [entry(1, "Anna"), entry(4, "Bo", "failed")])
     seen = observe(tmp_path, "INC-1", CONTACTS, "")
     assert (seen["outcome"], seen["contact"], seen["index"]) == ("proven", "Cy", 2)
     assert [item["contact"] for item in seen["told"]] == ["Anna", "Bo"]

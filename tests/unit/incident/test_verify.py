@@ -6,7 +6,7 @@ import hashlib
 import json
 
 import pytest
-from trading_ops.incident.record import Bringing, bring_home
+from trading_ops.incident.record import SyncRequest, ensure_synced
 from trading_ops.incident.timeline import Entry, as_dict
 from trading_ops.incident.verify import observe
 
@@ -43,7 +43,7 @@ def folder(tmp_path):
             (3, "note", {}),
         ]
     ]
-    bring_home(Bringing(tmp_path, ID, entries, {}, "a draft\n", "reno", "reno@laptop"), NOW, False)
+    ensure_synced(SyncRequest(tmp_path, ID, entries, {}, "a draft\n", "reno", "reno@laptop"), NOW, False)
     return tmp_path / ID
 
 
@@ -119,7 +119,7 @@ def test_a_timeline_that_was_rewritten_to_its_end_is_noticed_by_the_hash_that_so
     evidence = json.loads((folder / "timeline.jsonl").read_text().splitlines()[3])
     (folder / "timeline.jsonl").unlink()
     again = [{key: value for key, value in evidence.items() if key not in {"hash", "previous"}}]
-    bring_home(Bringing(tmp_path, ID, again, {}, "", "mallory", "x@y"), NOW, False)
+    ensure_synced(SyncRequest(tmp_path, ID, again, {}, "", "mallory", "x@y"), NOW, False)
     assert verify(folder)["outcome"] == "proven", "sound in itself"
     seen = verify(folder, head=kept)
     assert (seen["outcome"], "it was rewritten, or cut before that line" in seen["summary"]) == ("failed", True)
