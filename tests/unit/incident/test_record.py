@@ -6,9 +6,9 @@ import threading
 
 import pytest
 import yaml
-from trading_ops.incident.folder import UNSYNCED, FolderError, append, incident_path, read_timeline
-from trading_ops.incident.info import category_of, observe, severity_of
-from trading_ops.incident.record import SyncRequest, ensure_local_copy, ensure_synced, merge, project, with_phases
+from trading_ops.incident.folder import UNSYNCED, append, read_timeline
+from trading_ops.incident.info import observe
+from trading_ops.incident.record import SyncRequest, ensure_local_copy, ensure_synced, project, with_phases
 from trading_ops.incident.timeline import Entry, as_dict
 
 ID = "INC-20261121-080000-gaps"
@@ -117,12 +117,6 @@ def test_only_its_owner_may_look_into_an_incident(primary, copies):
         assert (folder / "timeline.jsonl").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/etc", "INC 1", "INC\n1", "-e", "a" * 200])
-def test_an_id_that_leads_elsewhere_is_none(primary, name):
-    with pytest.raises(FolderError):
-        incident_path(primary, name)
-
-
 def test_facts_become_part_of_the_record_with_an_entry_that_says_so_once(primary):
     assert bring(primary, facts={"a": {"b": 1}})["added"] == 1
     assert bring(primary, facts={"a": {"b": 1}})["added"] == 0
@@ -137,10 +131,13 @@ def test_a_post_mortem_that_people_have_edited_is_never_overwritten(primary, cop
     first = bring(primary, [as_dict(entry(1))], post_mortem="draft\n")
     ensure_local_copy(copies, ID, first, False)
     (copies / ID / "post_mortem.md").write_text("mine\n")
-    (primary / ID / "post_mortem.md").write_text("edited at primary\n")
+    (primary / ID / "post_mortem.md").write_text("edited on the control host\n")
     again = bring(primary, post_mortem="mine\n")
     ensure_local_copy(copies, ID, again, False)
-    assert (again["post_mortem"], (copies / ID / "post_mortem.md").read_text()) == ("edited at primary\n", "mine\n")
+    assert (again["post_mortem"], (copies / ID / "post_mortem.md").read_text()) == (
+        "edited on the control host\n",
+        "mine\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,28 +170,3 @@ def test_a_phase_begins_with_the_first_entry_of_it_and_once(entries, phases):
     assert [item for item in found if not item.id.startswith("phase-")] == entries
     assert with_phases(found, entries) == []
     assert with_phases(found, [entry(99, "evidence")])[-1] == entry(99, "evidence")
-
-
-def test_what_a_person_has_set_holds_and_what_was_computed_stays():
-    record = merge({"category": {"computed": {"letter": "A"}}}, {"severity": {"computed": {"level": "critical"}}})
-    assert (category_of(record), severity_of(record)) == ("A", "critical")
-    record = merge(record, {"category": {"set": {"letter": "E", "reason": "x"}}})
-    assert (category_of(record), record["category"]["computed"]) == ("E", {"letter": "A"})
-    assert (category_of({}), severity_of({"severity": "garbage"})) == ("", "")
-
-
-def test_a_list_of_incidents_names_the_open_ones_and_what_is_damaged(primary):
-    assert observe(primary, "")["summary"] == "no open incident"
-    bring(primary, [as_dict(entry(1, "detection", facts={"record": {"reason": "gaps"}}))])
-    seen = observe(primary, "")
-    assert (seen["outcome"], seen["open"]) == ("proven", [ID])
-    assert seen["lines"] == [f"OPEN  {ID}  since {NOW}  detection, severity not known, no category  gaps"]
-    bring(primary, [as_dict(entry(2, "closing", facts={"record": {"state": "closed"}}))])
-    assert (observe(primary, "")["open"], observe(primary, ID)["incidents"][0]["state"]) == ([], "closed")
-    (primary / ID / "timeline.jsonl").write_bytes(b"garbage\n")
-    assert (observe(primary, "")["outcome"], observe(primary, "INC-none")["outcome"]) == ("unknown", "unknown")
-
-
-def test_a_manifest_that_the_timeline_vouches_for_is_listed(primary):
-    bring(primary, [as_dict(entry(1, "evidence", facts={"manifests": {"lab1": "ab"}}))])
-    assert observe(primary, ID)["incidents"][0]["manifests"] == {"lab1": "ab"}
