@@ -20,6 +20,7 @@ from ..core.bots import (
 )
 from ..core.result import build_result
 from ..host.engine import Engine, EngineError
+from ..host.http import HttpError
 from ..stop.by_engine import NOT_RUNNING, restart_policy
 
 LEVELS: Final = frozenset({"mismatch", "note"})
@@ -85,7 +86,7 @@ def evaluate_bots(
 
 
 def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch: Callable[[], str]) -> list[Finding]:
-    """Return the findings on names and metrics of a feed host. `fetch` gives the metrics page or raises OSError."""
+    """Return the findings on names and metrics of a feed host. `fetch` gives the metrics page or raises OSError, HttpError."""
     found = []
     of_service = {_label(item, SERVICE_LABEL): item for item in described if _is_of(item, estate.feed_project)}
     for name in FIXED_NAMES:
@@ -99,7 +100,7 @@ def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch:
         return [*found, _note(FEED_SERVICE, text, "a look once it runs", "./runbook feed_start")]
     try:
         missing = sorted(set(FEED_METRICS) - parse_metric_names(fetch()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HttpError) as error:
         fix = "trading_core_feed_metrics_url in the inventory"
         return [*found, _mismatch(FEED_SERVICE, f"its metrics could not be read: {error}", "an answer", fix)]
     if missing:
