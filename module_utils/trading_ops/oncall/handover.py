@@ -17,7 +17,8 @@ from ..checks.rules import WATCHDOG
 from ..core.clock import format_utc, parse_utc
 from ..core.result import build_result
 from ..report.page import html_table, markdown, markdown_table, page, plain, write_files
-from .findings import halted_off_record, parse_silence, stops_silenced, who_has
+from .alert_findings import parse_silence, stops_silenced, who_has
+from .findings import halted_off_record
 
 A_SHIFT: Final = timedelta(hours=12)
 """What is told of where nobody knows when the shift began, and how soon a silence ends for the next one."""

@@ -1,6 +1,6 @@
 """One host as it is: containers, disks, memory, certificates, errors in logs, and what our own files say of it.
 
-Only facts: what they mean is judged where all hosts' facts are together (shift_findings.py).
+Only facts: what they mean is judged where all hosts' facts are together (findings.py).
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def evaluate_bots(
 
 
 def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch: Callable[[], str]) -> list[Finding]:
-    """Return the findings on names and metrics of a feed host. `fetch` gives the metrics page or raises OSError, HttpError."""
+    """Return the findings on names and metrics of a feed host. `fetch` gives the metrics page or raises HttpError."""
     found = []
     of_service = {_label(item, SERVICE_LABEL): item for item in described if _is_of(item, estate.feed_project)}
     for name in FIXED_NAMES:

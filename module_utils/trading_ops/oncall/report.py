@@ -7,14 +7,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
 from ..core.result import build_result
 from ..report.page import html_table, markdown, markdown_table, page, plain, write_files
-from .findings import SECTIONS, Finding, Limits, Seen, compare, judge, outcome_of
+from .findings import SECTIONS, compare, judge, outcome_of
+from .seen import Finding, Seen, demand_past, parse_seen
 
 Draw = Callable[[Mapping[str, Any]], list[tuple[str, str, str]]]
 """Draws the curves of the last hours: section, title and SVG element of each."""
@@ -22,8 +23,6 @@ Draw = Callable[[Mapping[str, Any]], list[tuple[str, str, str]]]
 WORDS: Final = {"proven": "GOOD", "failed": "NOT GOOD", "unknown": "NOT KNOWN"}
 _MARKS: Final = {"pass": "✔ good", "fail": "✖ NOT GOOD", "unknown": "? NOT KNOWN"}
 _SHOWN: Final = 5
-A_SHIFT: Final = timedelta(hours=12)
-"""What is looked back over where nobody knows when the last shift began."""
 _LINES: Final = 60
 
 _HEAD: Final = ("", "what", "seen", "what to do")
@@ -36,26 +35,6 @@ STYLE: Final = (
     "td{display:block;border:0;padding:.1em 0}}"
 )
 """Colour is never alone: mark and word stand beside it. On a phone the cells of a row stand below each other."""
-
-
-def parse_seen(params: Mapping[str, Any], now: datetime) -> Seen:
-    """Return what the plays before saw, from the module's parameters."""
-    return Seen(
-        now=now,
-        since=params["since"] or params["shift"].get("explained_until") or format_utc(now - A_SHIFT),
-        hosts=params["hosts"],
-        feed_hosts=params["feed_hosts"],
-        feed_project=params["feed_project_name"],
-        checks=params["checks"],
-        alerts=params["alerts"],
-        curves=params["curves"],
-        incidents=params["incidents"],
-        shift=params["shift"],
-        alert_path=params["alert_path"],
-        limits=Limits(
-            params["memory_limit_percent"], params["disk_free_limit_percent"], params["clock_offset_seconds"]
-        ),
-    )
 
 
 def build_record(seen: Seen, by: str, estate: str) -> dict[str, Any]:
@@ -148,7 +127,7 @@ def write_report(params: Mapping[str, Any], now: datetime, draw: Draw, dry_run: 
     """Return the module result of the report, written below `reports_path` and read back. Never raises."""
     try:
         seen = parse_seen(params, now)
-        _demand_past(seen)
+        demand_past(seen)
     except ValueError as error:
         wrong = _result({"outcome": "usage", "findings": []}, "", f"since: {error}")
         return wrong | {"next_command": "./runbook shift_start (with a since in UTC that is past, or without one)"}
@@ -169,13 +148,6 @@ def write_report(params: Mapping[str, Any], now: datetime, draw: Draw, dry_run: 
         record["outcome"] = "failed"
         return _result(record, "", f"{record['summary']}; the report could not be written: {error}")
     return _result(record, str(folder / "report.html"), f"{record['summary']}; report: {folder / 'report.html'}")
-
-
-def _demand_past(seen: Seen) -> None:
-    """Raise ValueError for a since that is still to come: nothing would be looked at, and all of it be good."""
-    if parse_utc(seen.since) > seen.now + timedelta(seconds=seen.limits.clock_offset_seconds):
-        text = f"{seen.since} lies in the future, and nothing after it could be seen"
-        raise ValueError(f"{text}; it is {format_utc(seen.now)} (UTC) now")
 
 
 def _curves(curves: Mapping[str, Any], draw: Draw) -> tuple[list[tuple[str, str, str]], str]:
