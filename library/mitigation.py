@@ -16,6 +16,40 @@ requirements:
   - PyYAML on the host (Debian's python3-yaml)
   - git on the host, for O(config_commit)
 options:
+  root_path:
+    description: Checkout of AI_TRADING_CORE on the host.
+    type: path
+    required: true
+  config_file:
+    description: The trading configuration, relative to the checkout.
+    type: str
+    required: true
+  disable:
+    description:
+      - Venue, strategy or symbol that takes no new position any more, as in V(venue), V(RefStrat_01), V(ETHUSDT).
+    type: str
+  enable:
+    description: Venue, strategy or symbol that may take positions again.
+    type: str
+  scale_sizing:
+    description: Factor below 1 for every number under C(sizing), as in V(0.5). Asked for twice, it scales twice.
+    type: str
+  orders_per_minute:
+    description: How many orders a bot may send in a minute, as its C(load.orders_per_minute).
+    type: str
+  changes:
+    description: Wanted values, or their text, by dotted key, as in V(load.orders_per_minute=30,venue.enabled=false).
+    type: dict
+  config_commit:
+    description: Commit of the checkout; the configuration becomes what it is in there.
+    type: str
+  undo:
+    description: Id of a fix on this host; the configuration becomes what it was before that, to the byte.
+    type: str
+  reason:
+    description: Why, in words.
+    type: str
+    required: true
   documentation_path:
     description: The strategy's documentation, which is due for as long as it reads as it did when something changed.
     type: path
@@ -24,7 +58,11 @@ options:
     description: What undoes the fix; C(<id>) in it stands for the fix's id.
     type: str
     default: ./runbook mitigate -e undo=<id>
-extends_documentation_fragment: [mitigation, operator, host_state]
+  run_id:
+    description: The run, unlike any other, C(<yyyymmdd-hhmmss>.<process>). The id of the fix is made of it.
+    type: str
+    required: true
+extends_documentation_fragment: [operator, host_state]
 attributes:
   check_mode:
     support: full
@@ -80,17 +118,27 @@ undo:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.config.mitigation import FIX_ARGUMENTS, git_reader, mitigate, parse_fix
+from ansible.module_utils.trading_ops.config.mitigation import git_reader, mitigate, parse_fix
 from ansible.module_utils.trading_ops.config.trading import ConfigError, Request, nothing_done
 from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
-    **FIX_ARGUMENTS,
     **OPERATOR_ARGUMENTS,
+    "root_path": {"type": "path", "required": True},
+    "config_file": {"type": "str", "required": True},
+    "disable": {"type": "str"},
+    "enable": {"type": "str"},
+    "scale_sizing": {"type": "str"},
+    "orders_per_minute": {"type": "str"},
+    "changes": {"type": "dict"},
+    "config_commit": {"type": "str"},
+    "undo": {"type": "str"},
+    "reason": {"type": "str", "required": True},
     "documentation_path": {"type": "path", "required": True},
     "undo_command": {"type": "str", "default": "./runbook mitigate -e undo=<id>"},
+    "run_id": {"type": "str", "required": True},
     **STATE_ARGUMENTS,
 }
 

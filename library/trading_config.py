@@ -16,11 +16,25 @@ description:
 requirements:
   - PyYAML on the host (Debian's python3-yaml)
 options:
+  path:
+    description: The file.
+    type: path
+    required: true
+  changes:
+    description:
+      - Wanted values, or their text, by dotted key, as in V(sizing.position_ratio=0.12,venue.enabled=false).
+      - A key has to be there, and its value keeps its type.
+    type: dict
+    required: true
+  reason:
+    description: Why, in words.
+    type: str
+    required: true
   documentation_path:
     description: The strategy's documentation, which is due for as long as it reads as it did when something changed.
     type: path
     required: true
-extends_documentation_fragment: [trading_config, operator, host_state]
+extends_documentation_fragment: [operator, host_state]
 attributes:
   check_mode:
     support: full
@@ -66,14 +80,16 @@ changes:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.config.trading import CHANGE_ARGUMENTS, Request, ensure_changed
+from ansible.module_utils.trading_ops.config.trading import Request, ensure_changed
 from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
-    **CHANGE_ARGUMENTS,
     **OPERATOR_ARGUMENTS,
+    "path": {"type": "path", "required": True},
+    "changes": {"type": "dict", "required": True},
+    "reason": {"type": "str", "required": True},
     "documentation_path": {"type": "path", "required": True},
     **STATE_ARGUMENTS,
 }

@@ -27,21 +27,11 @@ from .trading import (
     compare,
     ensure_changed,
     plan,
-    preview,
     read_settings,
 )
 
 ACTIONS: Final = ("disable", "enable", "scale_sizing", "orders_per_minute", "changes", "config_commit", "undo")
 """What can be asked for, one at a time."""
-
-FIX_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "root_path": {"type": "path", "required": True},
-    "config_file": {"type": "str", "required": True},
-    **{name: {"type": "dict" if name == "changes" else "str"} for name in ACTIONS},
-    "reason": {"type": "str", "required": True},
-    "run_id": {"type": "str", "required": True},
-}
-"""Documented in playbooks/doc_fragments/mitigation.py."""
 
 FOLDER: Final = "mitigations"
 GIT_SECONDS: Final = 10
@@ -176,12 +166,6 @@ def mitigate(
     if undo:
         result["summary"] = f"{result['summary']}; undo: {undo}"
     return result | {"undo": undo, "is_known": is_known(fix, request.state_path)}
-
-
-def observe(fix: Fix, request: Request, read_commit: ReadCommit) -> dict[str, Any]:
-    """Return the module result of planning only. Never raises."""
-    result = preview(replace(request, edit=build_edit(fix, request.state_path, read_commit)))
-    return result | {"is_known": is_known(fix, request.state_path)}
 
 
 def is_known(fix: Fix, state_path: Path) -> bool:

@@ -20,13 +20,6 @@ from ..state import audit
 from ..state.latch import LATCH_FILE, read_latch
 from . import drift_log
 
-CHANGE_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "path": {"type": "path", "required": True},
-    "changes": {"type": "dict", "required": True},
-    "reason": {"type": "str", "required": True},
-}
-"""Documented in playbooks/doc_fragments/trading_config.py."""
-
 MAX_BYTES: Final = 1024 * 1024
 FILE_SECONDS: Final = 5
 
@@ -129,15 +122,6 @@ def compare(before: str, after: str) -> tuple[Change, ...]:
     old, new = (dict(_settings(read_settings(text))) for text in (before, after))
     keys = [*old, *(key for key in new if key not in old)]
     return tuple(Change(key, old.get(key), new.get(key)) for key in keys if repr(old.get(key)) != repr(new.get(key)))
-
-
-def preview(request: Request) -> dict[str, Any]:
-    """Return the module result of planning only."""
-    try:
-        changes = _plan(request).changes
-    except ConfigError as error:
-        return nothing_done(error)
-    return _result("proven", _describe(request, changes), changes)
 
 
 def ensure_changed(
