@@ -1,8 +1,8 @@
-"""Carry out what alerts ask for: `./runbook alert-orders`, started by systemd when an order lies in the spool.
+"""Carry out what alerts ask for: `./runbook alert-actions`, started by systemd when a request lies in the spool.
 
-With --watch, once a minute, it also looks whether the path of the alerts is alive, and whether somebody has silenced
-one that stops bots. One process at a time reads the spool; an order leaves it only when it was carried out, so one that
-a reboot finds there is carried out then.
+With --watch, once a minute, it also checks that alerts still arrive, and that nobody has silenced one that stops bots.
+One process at a time reads the spool. A request leaves it only once it was carried out, so one that is there after a
+reboot is carried out then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 
 from trading_ops.alerts import actions as alert_actions  # noqa: E402
-from trading_ops.alerts.actions import BY, MOST_TRIES, Act, Drive, Order, OrderError  # noqa: E402
+from trading_ops.alerts.actions import BY, MOST_TRIES, Act, AlertRequest, Drive, RequestError  # noqa: E402
 from trading_ops.alerts.alertmanager import AlertmanagerError, Silence, connect  # noqa: E402
 from trading_ops.alerts.path import HEARTBEAT_FILE, read_heartbeat  # noqa: E402
 from trading_ops.alerts.settings import (  # noqa: E402
@@ -42,8 +42,8 @@ from trading_ops.core.durable import append_durably, fsync_directory, write_dura
 from trading_ops.host.http import Endpoint  # noqa: E402
 from trading_ops.incident.entry import read_origin  # noqa: E402
 from trading_ops.incident.folder import (  # noqa: E402
-    PENDING,
     TIMELINE,
+    UNSYNCED,
     FolderError,
     append,
     incident_ids,
@@ -63,11 +63,11 @@ STOP_SECONDS = 900
 PAUSE_SECONDS = 300
 NOTICE_SECONDS = 300
 AT_ONCE = 1000
-"""So many orders are read in one turn; the rest waits for the next one."""
+"""So many requests are read in one turn; the rest waits for the next one."""
 MOST_LOG_BYTES = 5_000_000
 LOCK_SECONDS = 1800
 NO_SETTINGS = Settings({}, (), Endpoint(""), 0)
-LOOK_SECONDS = 1
+INTERVAL_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Desk:
 
     path: Path
     incidents_path: Path
-    copies_path: Path
+    local_copies_path: Path
     settings: Settings
     settings_since: float
     run: Run
@@ -104,12 +104,12 @@ class Desk:
 def carry_out(desk: Desk) -> int:
     """Carry out what lies in the spool, also what comes meanwhile; return 0, or 1 where a stop is not proven yet."""
     is_alive, before = False, None
-    while orders := read_spool(desk):
-        if orders == before:
-            print("alert-orders: the spool cannot be emptied", file=sys.stderr)
+    while requests := read_spool(desk):
+        if requests == before:
+            print("alert-actions: the spool cannot be emptied", file=sys.stderr)
             return 1
-        before = orders
-        wanted = alert_actions.plan(orders, desk.settings.actions)
+        before = requests
+        wanted = alert_actions.plan(requests, desk.settings.actions)
         kept = read_heartbeat(desk.path)
         # One from the future is from before the clock was set back: it must not outlive its moment.
         is_ahead = kept > desk.clock() + desk.settings.silence_limit_seconds
@@ -118,14 +118,14 @@ def carry_out(desk: Desk) -> int:
             is_alive = True
         # One after the other, the stop first.
         for act in wanted.acts:
-            is_overtaken = partial(_is_overtaken, desk, act, {order.file for order in orders})
+            is_overtaken = partial(_is_overtaken, desk, act, {request.file for request in requests})
             if not _act(desk, act, is_overtaken):
                 if is_overtaken():
                     break
                 return 1
         else:
             _record(desk, wanted.records)
-            _remove(desk, orders)
+            _remove(desk, requests)
     if is_alive:
         # Last: an address that does not answer must not hold up a stop.
         ping(desk.settings.heartbeat_url_path)
@@ -150,41 +150,41 @@ def watch(desk: Desk) -> None:
     except AlertmanagerError as error:
         if not text:  # else it is the same trouble, told once
             wrong["alertmanager"] = f"It cannot be seen whether alerts that stop bots are silenced: {error}"
-    tell(desk, wrong)
+    notify(desk, wrong)
 
 
-def tell(desk: Desk, wrong: Mapping[str, str]) -> None:
+def notify(desk: Desk, wrong: Mapping[str, str]) -> None:
     """Tell the channel of what is due, and keep what was told and when."""
     now = desk.clock()
-    told_path = desk.path / "told.json"
-    told = read_told(told_path)
-    for key in alert_actions.due(wrong, told, now):
-        if _tell(desk, wrong[key]):
-            told[key] = now
-    if "path" in told and "path" not in wrong and _tell(desk, "Heartbeats of the alerts arrive again."):
-        del told["path"]
-    kept = {key: moment for key, moment in told.items() if key in wrong or key == "path"}
-    _keep(told_path, kept)
+    notified_path = desk.path / "told.json"
+    notified = read_notified(notified_path)
+    for key in alert_actions.due(wrong, notified, now):
+        if _notify(desk, wrong[key]):
+            notified[key] = now
+    if "path" in notified and "path" not in wrong and _notify(desk, "Heartbeats of the alerts arrive again."):
+        del notified["path"]
+    kept = {key: moment for key, moment in notified.items() if key in wrong or key == "path"}
+    _keep(notified_path, kept)
 
 
-def read_spool(desk: Desk) -> list[Order]:
-    """Return the oldest orders; what is none is taken away, on record.
+def read_spool(desk: Desk) -> list[AlertRequest]:
+    """Return the oldest requests; what is none is taken away, on record.
 
-    The account that writes there is not trusted: a link, a pipe or a giant is no order.
+    The account that writes there is not trusted: a link, a pipe or a giant is no request.
     """
-    orders = []
+    requests = []
     for path in sorted(desk.spool.iterdir())[:AT_ONCE]:
         try:
-            orders.append(alert_actions.parse_order(path.name, _read_file(path)))
+            requests.append(alert_actions.parse_request(path.name, _read_file(path)))
         except FileNotFoundError:
             continue  # the process that carries out was faster
-        except (OrderError, OSError) as error:
+        except (RequestError, OSError) as error:
             _record(desk, [{"received_at": desk.clock(), "what": f"refused: {error}"}])
             _remove_file(path)
-    return orders
+    return requests
 
 
-def read_told(path: Path) -> dict[str, float]:
+def read_notified(path: Path) -> dict[str, float]:
     """Return what was told and when; nothing where that cannot be read, so that it is told again."""
     try:
         return {str(key): float(moment) for key, moment in json.loads(path.read_text(encoding="utf-8")).items()}
@@ -219,20 +219,20 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
         _keep(path, asdict(replace(stop, tries=0)))
         return False
     is_done = ran.code == 0 or stop.tries >= MOST_TRIES
-    is_opened = stop.is_opened or (ran.is_whole and (ran.code == 0 or _came_home(desk, stop)))
+    is_opened = stop.is_opened or (ran.is_whole and (ran.code == 0 or _is_synced(desk, stop)))
     _keep(path, asdict(replace(stop, is_opened=is_opened, tries=0 if is_done else stop.tries)))
     if ran.code != 0:
-        _tell(
+        _notify(
             desk,
             f"AUTOMATIC STOP NOT PROVEN ({act.reason}, try {stop.tries} of {MOST_TRIES}): {ran.verdict}",
             is_overtaken,
         )
     elif stop.is_opened:
-        # The stop alone brings no record home.
+        # The stop alone syncs no record.
         note = ["-e", f"incident_id={stop.incident_id}", "-e", f"text=stopped again, {act.reason}"]
         desk.run("alert_note", ["incident_note", *note], NOTICE_SECONDS, is_overtaken)
         if stop.tries > 1:
-            _tell(desk, f"Automatic stop proven ({act.reason}, try {stop.tries} of {MOST_TRIES}).", is_overtaken)
+            _notify(desk, f"Automatic stop proven ({act.reason}, try {stop.tries} of {MOST_TRIES}).", is_overtaken)
     return is_done
 
 
@@ -241,18 +241,18 @@ def _pause(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
     if not ran.is_whole and is_overtaken():
         return False
     if ran.code != 0:
-        _tell(desk, f"DEPLOYS ARE NOT PAUSED ({act.reason}): {ran.verdict}", is_overtaken)
+        _notify(desk, f"DEPLOYS ARE NOT PAUSED ({act.reason}): {ran.verdict}", is_overtaken)
     return True  # it is no emergency, and Alertmanager says it again
 
 
 def _is_overtaken(desk: Desk, act: Act, known: Set[str]) -> bool:
-    """Return whether an order that came meanwhile, its file not in `known`, stops more than `act`."""
-    came = [order for order in read_spool(desk) if order.file not in known]
+    """Return whether a request that came meanwhile, its file not in `known`, stops more than `act`."""
+    came = [request for request in read_spool(desk) if request.file not in known]
     return alert_actions.is_wider(alert_actions.plan(came, desk.settings.actions), act)
 
 
-def _came_home(desk: Desk, stop: Drive) -> bool:
-    """Return whether something of this run is in the record at home, which is an incident's last step.
+def _is_synced(desk: Desk, stop: Drive) -> bool:
+    """Return whether something of this run is in the primary record, which is an incident's last step.
 
     It ends before that where no trading host proved its stop: nobody was told, and there is no evidence yet.
     """
@@ -260,12 +260,12 @@ def _came_home(desk: Desk, stop: Drive) -> bool:
 
 
 def _is_over(desk: Desk, stop: Drive) -> bool:
-    """Return whether the incident's halt has ended, as far as the records at home say."""
+    """Return whether the incident's halt has ended, as far as the primary records say."""
     entries = _entries(desk, stop.incident_id)
     if entries is None:
         is_over = False
     elif not entries:
-        # On its way home, or nobody's any more.
+        # Not synced yet, or nobody's any more.
         is_over = desk.clock() - stop.driven_at > alert_actions.AGAIN_SECONDS
     else:
         is_over = alert_actions.is_over(str(project(stop.incident_id, entries)["state"]), entries)
@@ -287,7 +287,7 @@ def _was_released(desk: Desk, since: float) -> bool:
 
 
 def _entries(desk: Desk, incident_id: str) -> Sequence[Entry] | None:
-    """Return what an incident's record at home says, None where it cannot be read."""
+    """Return what an incident's primary record says, None where it cannot be read."""
     try:
         return read_timeline(incident_path(desk.incidents_path, incident_id)).entries
     except (FolderError, TimelineError, OSError):
@@ -303,17 +303,17 @@ def _note_detection(desk: Desk, stop: Drive, act: Act) -> None:
     """Write down which alerts it was noticed by. What cannot be written holds up no stop."""
     try:
         entry = alert_actions.detection_of(stop, act, _now(desk), read_origin())
-        append(incident_path(desk.copies_path, stop.incident_id), PENDING, [entry])
+        append(incident_path(desk.local_copies_path, stop.incident_id), UNSYNCED, [entry])
     except (FolderError, TimelineError, OSError) as error:
-        print(f"alert-orders: the alert could not be written into the record: {error}", file=sys.stderr)
+        print(f"alert-actions: the alert could not be written into the record: {error}", file=sys.stderr)
 
 
-def _tell(desk: Desk, text: str, is_overtaken: Callable[[], bool] | None = None) -> bool:
-    """Return whether the channel was told. `is_overtaken` is given for what came of an order, and may end it."""
-    words = " ".join(text.split())[:1000]
-    # Two jobs: the watch runs beside the orders, and of one job there is one run at a time.
+def _notify(desk: Desk, text: str, is_overtaken: Callable[[], bool] | None = None) -> bool:
+    """Return whether the channel was told. `is_overtaken` is given for what came of a request, and may end it."""
+    summary = " ".join(text.split())[:1000]
+    # Two jobs: the watch runs beside the requests, and of one job there is one run at a time.
     job = "alert_action_notice" if is_overtaken else "alert_notice"
-    arguments = ["alert_notice", "-e", f"reason={words}"]
+    arguments = ["alert_notice", "-e", f"reason={summary}"]
     return desk.run(job, arguments, NOTICE_SECONDS, is_overtaken or (lambda: False)).code == 0
 
 
@@ -326,7 +326,7 @@ def _keep(path: Path, content: Any) -> None:
     try:
         write_durably(path, json.dumps(content))
     except OSError as error:
-        print(f"alert-orders: {path} could not be written: {error}", file=sys.stderr)
+        print(f"alert-actions: {path} could not be written: {error}", file=sys.stderr)
 
 
 def _record(desk: Desk, records: Sequence[Mapping[str, Any]]) -> None:
@@ -340,12 +340,12 @@ def _record(desk: Desk, records: Sequence[Mapping[str, Any]]) -> None:
             append_durably(path, "".join(lines))
             path.chmod(0o600)
     except OSError as error:
-        print(f"alert-orders: {path} could not be written: {error}", file=sys.stderr)
+        print(f"alert-actions: {path} could not be written: {error}", file=sys.stderr)
 
 
-def _remove(desk: Desk, orders: Sequence[Order]) -> None:
-    for order in orders:
-        _remove_file(desk.spool / order.file)
+def _remove(desk: Desk, requests: Sequence[AlertRequest]) -> None:
+    for request in requests:
+        _remove_file(desk.spool / request.file)
     fsync_directory(desk.spool)
 
 
@@ -356,7 +356,7 @@ def _remove_file(path: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
-        print(f"alert-orders: {path} could not be removed: {error}", file=sys.stderr)
+        print(f"alert-actions: {path} could not be removed: {error}", file=sys.stderr)
 
 
 def _read_file(path: Path) -> bytes:
@@ -364,7 +364,7 @@ def _read_file(path: Path) -> bytes:
     with open(descriptor, "rb") as file:
         seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode) or seen.st_size > MOST_BYTES:
-            raise OrderError(f"{path.name!r} is no file of at most {MOST_BYTES} bytes.")
+            raise RequestError(f"{path.name!r} is no file of at most {MOST_BYTES} bytes.")
         return file.read(MOST_BYTES + 1)
 
 
@@ -377,7 +377,7 @@ def _runner(jobs: Jobs) -> Run:
         try:
             code, verdict = run_job(jobs, job, BY, False, is_superseded)
         except OSError as error:
-            print(f"alert-orders: {name} runs without a record: {error}", file=sys.stderr)
+            print(f"alert-actions: {name} runs without a record: {error}", file=sys.stderr)
             ended = run_unrecorded(jobs, job, BY, is_superseded)
             return Ran(1 if ended is None else ended, f"without a record, it ended with {ended}", ended is not None)
         print(verdict, flush=True)
@@ -398,7 +398,7 @@ def _read_how(jobs: Jobs, name: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out what is in the spool, and look at the path where that is asked for; return the exit code."""
-    parser = argparse.ArgumentParser(prog="./runbook alert-orders", description="Carry out what alerts ask for.")
+    parser = argparse.ArgumentParser(prog="./runbook alert-actions", description="Carry out what alerts ask for.")
     parser.add_argument("--watch", action="store_true", help="also look whether alerts would arrive")
     options = parser.parse_args(arguments)
     jobs_path = Path(os.environ.get("TRADING_CORE_JOBS_FILE") or JOBS_PATH)
@@ -413,16 +413,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, SettingsError) as error:
         if options.watch:
             wrong = {"settings": f"No alert can stop a bot now, for what it may do cannot be read: {error}"}
-            tell(_desk(jobs, NO_SETTINGS, 0), wrong)
+            notify(_desk(jobs, NO_SETTINGS, 0), wrong)
         return _nothing_was_done(error)
     # A host that was off could hear nothing.
     desk = _desk(jobs, settings, max(settings_path.stat().st_mtime, time.time() - uptime()))
-    # Who only watches waits for nobody: who holds the lock sees what came just now. Who was started for an order has to
-    # wait: the spool is not empty yet, and systemd would start it again and again.
+    # A process that only watches does not wait: the holder of the lock sees what came just now. One that was started
+    # for a request has to wait: the spool is not empty yet, and systemd would start it again and again.
     try:
         code = _carry_out_alone(desk, 0 if options.watch else LOCK_SECONDS)
     except OSError as error:
-        print(f"alert-orders: {error}", file=sys.stderr)
+        print(f"alert-actions: {error}", file=sys.stderr)
         code = 1
     if options.watch:
         watch(desk)
@@ -430,7 +430,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _nothing_was_done(error: Exception) -> int:
-    print(f"VERDICT 12 alert-orders: NOTHING WAS DONE: {error} NEXT: ./runbook alert_receiver_setup")
+    print(f"VERDICT 12 alert-actions: NOTHING WAS DONE: {error} NEXT: ./runbook alert_receiver_setup")
     return 12
 
 
@@ -439,7 +439,7 @@ def _desk(jobs: Jobs, settings: Settings, settings_since: float) -> Desk:
     return Desk(
         path=state_path / "alerts",
         incidents_path=state_path / "incidents",
-        copies_path=Path(os.environ.get("TRADING_CORE_INCIDENTS_PATH") or ROOT / "incidents"),
+        local_copies_path=Path(os.environ.get("TRADING_CORE_INCIDENTS_PATH") or ROOT / "incidents"),
         settings=settings,
         settings_since=settings_since,
         run=_runner(jobs),
@@ -456,14 +456,14 @@ def _carry_out_alone(desk: Desk, wait_seconds: float) -> int:
                 try:
                     stack.enter_context(lock)
                 except OSError as error:
-                    print(f"alert-orders: the lock could not be written: {error}", file=sys.stderr)
+                    print(f"alert-actions: the lock could not be written: {error}", file=sys.stderr)
                     if not wait_seconds:
-                        return 1  # of who was started for an order there is one at most
+                        return 1  # only one process at a time is started for a request
                 return carry_out(desk)
         except Locked:
             if time.monotonic() >= end:
                 return 0
-        time.sleep(LOOK_SECONDS)
+        time.sleep(INTERVAL_SECONDS)
 
 
 if __name__ == "__main__":

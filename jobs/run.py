@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 from trading_ops.core.clock import utc_now  # noqa: E402
 from trading_ops.core.durable import write_durably  # noqa: E402
 from trading_ops.jobs.job import JOBS_PATH, Job, Jobs, JobsError, build_arguments, parse_document  # noqa: E402
-from trading_ops.jobs.results import RAN, RESULT_FILE, STOPPED, build_result, job_path, render_result  # noqa: E402
+from trading_ops.jobs.results import RAN, RESULT_FILE, STOPPED, build_record, job_path, render_record  # noqa: E402
 
 from jobs.environment import adopt_environment  # noqa: E402
 from jobs.lock import Locked, held  # noqa: E402
@@ -37,7 +37,7 @@ from jobs.ping import ping  # noqa: E402
 from jobs.processes import RUN_VARIABLE, end_processes  # noqa: E402
 
 KEPT_RUNS = 30
-LOOK_SECONDS = 1
+INTERVAL_SECONDS = 1
 """How often a run is looked at whether it is to end."""
 NO_VERDICT = "without a verdict"
 
@@ -86,9 +86,9 @@ def run_job(
             if left.get("run_id"):
                 print(f"job: the run {left['run_id']} died in the middle; ending what is left of it", file=sys.stderr)
                 end_processes(left["run_id"])
-            _record(folder, build_result(about))
+            _record(folder, build_record(about))
             ended = _run(jobs, job, folder, about, is_shown, is_superseded)
-            _record(folder, build_result(about, ended))
+            _record(folder, build_record(about, ended))
     except Locked as locked:
         other = locked.holder
         who = f"{other.get('by', 'somebody')} started it at {other.get('started_at', 'an unknown time')}"
@@ -108,7 +108,7 @@ def run_unrecorded(jobs: Jobs, job: Job, by: str, is_superseded: Callable[[], bo
     process = subprocess.Popen([ROOT / "runbook", *build_arguments(jobs, job)], env=environment)
     try:
         while process.poll() is None and time.monotonic() < deadline and not is_superseded():
-            time.sleep(LOOK_SECONDS)
+            time.sleep(INTERVAL_SECONDS)
         return process.poll()
     finally:
         end_processes(run_id)
@@ -120,28 +120,11 @@ def _run(
 ) -> dict[str, Any]:
     # From a file: given as an argument it is lost where there is no such file.
     (folder / "env").mkdir(mode=0o700, exist_ok=True)
-    (folder / "env" / "settings").write_text(json.dumps({"pexpect_timeout": LOOK_SECONDS}), encoding="utf-8")
+    (folder / "env" / "settings").write_text(json.dumps({"pexpect_timeout": INTERVAL_SECONDS}), encoding="utf-8")
     begun, limit = time.monotonic(), Limit(about["run_id"], time.monotonic() + job.timeout_seconds, is_superseded)
     before = {number: signal.signal(number, limit.ask) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
-        output, _, code = ansible_runner.run_command(
-            str(ROOT / "runbook"),
-            build_arguments(jobs, job),
-            private_data_dir=str(folder),
-            ident=about["run_id"],
-            host_cwd=str(ROOT),
-            envvars={
-                RUN_VARIABLE: about["run_id"],
-                "TRADING_CORE_OPERATOR": about["by"],
-                "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner would switch it off
-            },
-            rotate_artifacts=KEPT_RUNS,
-            quiet=not is_shown,
-            cancel_callback=limit.is_over,
-            # The events repeat the output, with all that modules returned: none is kept.
-            event_handler=lambda event: False,
-        )
+        output, code = _run_command(build_arguments(jobs, job), folder, about, is_shown, limit)
     finally:
         is_all_ended = end_processes(about["run_id"])
         for number, handler in before.items():
@@ -159,6 +142,31 @@ def _run(
         "seconds": round(time.monotonic() - begun, 1),
         "finished_at": utc_now(),
     }
+
+
+def _run_command(
+    arguments: list[str], folder: Path, about: Mapping[str, str], is_shown: bool, limit: Limit
+) -> tuple[str, int | None]:
+    """Return what `./runbook` printed, and its exit code; None where it was killed."""
+    output, _, code = ansible_runner.run_command(
+        str(ROOT / "runbook"),
+        arguments,
+        private_data_dir=str(folder),
+        ident=about["run_id"],
+        host_cwd=str(ROOT),
+        envvars={
+            RUN_VARIABLE: about["run_id"],
+            "TRADING_CORE_OPERATOR": about["by"],
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner would switch it off
+        },
+        rotate_artifacts=KEPT_RUNS,
+        quiet=not is_shown,
+        cancel_callback=limit.is_over,
+        # The events repeat the output, with all that modules returned: none is kept.
+        event_handler=lambda event: False,
+    )
+    return output, code
 
 
 def _describe_end(verdict: str, code: int | None, is_all_ended: bool) -> str:
@@ -180,7 +188,7 @@ def _verdict(code: int, job: Job, text: str, next_command: str) -> str:
 
 
 def _record(folder: Path, result: Mapping[str, Any]) -> None:
-    write_durably(folder / RESULT_FILE, render_result(result))
+    write_durably(folder / RESULT_FILE, render_record(result))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

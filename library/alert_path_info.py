@@ -52,7 +52,7 @@ is_set_up:
   returned: always
   type: bool
 waiting:
-  description: How many orders wait in the spool.
+  description: How many requests wait in the spool.
   returned: always
   type: int
 """

@@ -8,8 +8,9 @@ DOCUMENTATION = r"""
 module: alert_receiver
 short_description: Run the receiver of alerts on the control host, and prove what it takes and what it refuses
 description:
-  - Sets up nginx (TLS, size, speed and token of a request) in front of Debian's C(webhook), whose one command writes an
-    order to a spool durably before it is answered with 200, and the units that carry orders out and watch their path.
+  - Sets up nginx (TLS, size, speed and token of a request) in front of Debian's C(webhook), whose one command writes
+    the request to a spool durably before it is answered with 200, and the units that carry requests out and watch that
+    alerts arrive.
   - Makes a certificate for O(address) where there is none that holds. Alertmanager trusts this one alone.
   - Proven by what it answers. 401 without the token, 405, 404, 413 and 500 for what is no alert, 200 for one, and that
     one is carried out.
@@ -70,7 +71,7 @@ options:
     type: bool
     default: true
   checkout_path:
-    description: Checkout of this project that orders are carried out from.
+    description: Checkout of this project that requests are carried out from.
     type: path
     required: true
 extends_documentation_fragment: host_state

@@ -17,15 +17,7 @@ options:
       - Empty for none.
     type: str
     default: ""
-  alertmanager_url:
-    description: Alertmanager, as seen from the host. It must not hold credentials.
-    type: str
-    default: http://127.0.0.1:9093
-  timeout_seconds:
-    description: Time for one answer.
-    type: float
-    default: 5
-extends_documentation_fragment: [only_reads, http_access]
+extends_documentation_fragment: [alertmanager, only_reads, http_access]
 """
 
 EXAMPLES = r"""
@@ -78,15 +70,13 @@ lines:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.alerts.alertmanager import connect
+from ansible.module_utils.trading_ops.alerts.alertmanager import ALERTMANAGER_ARGUMENTS, connect
 from ansible.module_utils.trading_ops.alerts.info import observe
-from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS, parse_endpoint
+from ansible.module_utils.trading_ops.host.http import parse_endpoint
 
 ARGUMENT_SPEC = {
-    **ACCESS_ARGUMENTS,
+    **ALERTMANAGER_ARGUMENTS,
     "alert": {"type": "str", "default": ""},
-    "alertmanager_url": {"type": "str", "default": "http://127.0.0.1:9093"},
-    "timeout_seconds": {"type": "float", "default": 5},
 }
 
 

@@ -50,15 +50,7 @@ options:
         silence that is over, since it forgets those after some days.
     type: str
     default: ""
-  alertmanager_url:
-    description: Alertmanager, as seen from the host. It must not hold credentials.
-    type: str
-    default: http://127.0.0.1:9093
-  timeout_seconds:
-    description: Time for one answer.
-    type: float
-    default: 5
-extends_documentation_fragment: http_access
+extends_documentation_fragment: [alertmanager, http_access]
 attributes:
   check_mode:
     support: full
@@ -100,13 +92,13 @@ silence:
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.alerts.alertmanager import connect
+from ansible.module_utils.trading_ops.alerts.alertmanager import ALERTMANAGER_ARGUMENTS, connect
 from ansible.module_utils.trading_ops.alerts.info import ensure_expired, ensure_silenced
 from ansible.module_utils.trading_ops.core.result import finish
-from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS, parse_endpoint
+from ansible.module_utils.trading_ops.host.http import parse_endpoint
 
 ARGUMENT_SPEC = {
-    **ACCESS_ARGUMENTS,
+    **ALERTMANAGER_ARGUMENTS,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "matchers": {"type": "dict", "default": {}},
     "minutes": {"type": "int"},
@@ -115,8 +107,6 @@ ARGUMENT_SPEC = {
     "by": {"type": "str", "default": ""},
     "check_ids": {"type": "list", "elements": "str", "default": []},
     "silence_id": {"type": "str", "default": ""},
-    "alertmanager_url": {"type": "str", "default": "http://127.0.0.1:9093"},
-    "timeout_seconds": {"type": "float", "default": 5},
 }
 
 

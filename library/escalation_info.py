@@ -11,14 +11,6 @@ description:
   - Holds the contacts in their order against the incident's timeline, as the copy in the checkout has it.
   - Never changes anything.
 options:
-  incidents_path:
-    description: Directory of the copies of incident records.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   contacts:
     description: Names, in the order in which they are told.
     type: list
@@ -28,7 +20,7 @@ options:
     description: The one to tell, anyone who was told already.
     type: str
     default: ""
-extends_documentation_fragment: only_reads
+extends_documentation_fragment: [incident, only_reads]
 """
 
 EXAMPLES = r"""
@@ -70,11 +62,12 @@ told:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.escalation import observe
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
     "contacts": {"type": "list", "elements": "str", "required": True},
     "contact": {"type": "str", "default": ""},
 }
@@ -85,9 +78,7 @@ def main() -> None:
     params = module.params
     path = Path(params["incidents_path"])
     result = observe(path, params["incident_id"], params["contacts"], params["contact"])
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

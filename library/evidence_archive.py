@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: evidence_archive
-short_description: Receive, send and bring home bundles of evidence
+short_description: Receive, send and sync bundles of evidence
 description:
   - An archive is unpacked into a directory of its own, as plain files only, and held against its manifest.
   - A bundle that is there is never replaced. A second one of the same host gets a number.

@@ -53,7 +53,7 @@ bundles:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.evidence.info import look
+from ansible.module_utils.trading_ops.evidence.info import observe
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},
@@ -63,7 +63,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    module.exit_json(**look(Path(module.params["path"]), module.params["hosts"]))
+    module.exit_json(**observe(Path(module.params["path"]), module.params["hosts"]))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,6 @@ description:
   - What is computed and what a person has set are both kept; the person's holds.
   - What is missing in O(facts) is unknown. Nothing unknown makes an incident less severe.
 options:
-  incidents_path:
-    description: Directory of the copies.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   facts:
     description:
       - C(checks) as C(metric_checks_info) returns them; C(hosts) by name, each with C(reachable) and C(engine) (its
@@ -56,10 +48,7 @@ options:
     type: list
     elements: str
     default: [always]
-  by:
-    description: The person, not only the account.
-    type: str
-    default: not given
+extends_documentation_fragment: [incident, operator]
 attributes:
   check_mode:
     support: full
@@ -114,15 +103,17 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.classify import Request, ensure_classified
 from ansible.module_utils.trading_ops.incident.entry import read_origin
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
 from ansible.module_utils.trading_ops.incident.severity import Limits
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
+    **OPERATOR_ARGUMENTS,
     "facts": {"type": "dict", "default": {}},
     "category": {"type": "str", "default": ""},
     "severity": {"type": "str", "default": ""},
@@ -130,7 +121,6 @@ ARGUMENT_SPEC = {
     "loss_limit_percent": {"type": "float", "default": 2},
     "downtime_limit_seconds": {"type": "float", "default": 1800},
     "trading_hours": {"type": "list", "elements": "str", "default": ["always"]},
-    "by": {"type": "str", "default": "not given"},
 }
 
 

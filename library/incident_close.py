@@ -9,17 +9,9 @@ module: incident_close
 short_description: Close an incident, once its category, cause and actions are known
 description:
   - Writes the closing entry into the record, and returns what the draft of the post-mortem is written from. Run it on
-    the control host, after what was noted elsewhere was brought home.
+    the control host, after what was noted elsewhere was synced.
   - Without category, severity, cause, or actions that each have an owner, it is V(refused) and the incident stays open.
 options:
-  incidents_path:
-    description: Directory of the incidents.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   cause:
     description: Why it happened, in words.
     type: str
@@ -46,10 +38,7 @@ options:
     type: list
     elements: str
     default: [always]
-  by:
-    description: The person, not only the account.
-    type: str
-    default: not given
+extends_documentation_fragment: [incident, operator]
 attributes:
   check_mode:
     support: full
@@ -96,21 +85,22 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.close import Request, ensure_closed
 from ansible.module_utils.trading_ops.incident.entry import read_origin
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
+    **OPERATOR_ARGUMENTS,
     "cause": {"type": "str", "default": ""},
     "actions": {"type": "str", "default": ""},
     "updates": {"type": "str", "default": ""},
     "documentation_due": {"type": "list", "elements": "str", "default": []},
     "tracker_url": {"type": "str", "default": ""},
     "trading_hours": {"type": "list", "elements": "str", "default": ["always"]},
-    "by": {"type": "str", "default": "not given"},
 }
 
 

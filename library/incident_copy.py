@@ -6,40 +6,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: incident_copy
-short_description: Let the copy of an incident's record in a checkout read as its home does
+short_description: Keep the local copy of an incident's record in a checkout like the primary one
 description:
-  - Writes the home's files into the copy and takes from C(pending.jsonl) what the home has by now. Run it on the
+  - Writes the primary files into the copy and takes from C(pending.jsonl) what the primary has now. Run it on the
     controller.
-  - A copy whose timeline is no beginning of the home's is left as it is and named, since one of the two was rewritten.
+  - A copy whose timeline is no beginning of the primary's is left as it is and named: one of the two was rewritten.
   - C(post_mortem.md) is never overwritten, it is for people to edit.
 options:
-  incidents_path:
-    description: Directory of the copies.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   timeline:
-    description: The text of the home's C(timeline.jsonl).
+    description: The text of the primary C(timeline.jsonl).
     type: str
     required: true
   incident:
-    description: The text of the home's C(incident.yml).
+    description: The text of the primary C(incident.yml).
     type: str
     required: true
   post_mortem:
-    description: The text of the home's C(post_mortem.md), empty where there is none.
+    description: The text of the primary C(post_mortem.md), empty where there is none.
     type: str
     default: ""
+extends_documentation_fragment: incident
 attributes:
   check_mode:
     support: full
     description: Writes nothing.
   diff_mode:
     support: none
-    description: The home's files are the difference.
+    description: The primary files are the difference.
 """
 
 EXAMPLES = r"""
@@ -47,8 +40,8 @@ EXAMPLES = r"""
   incident_copy:
     incidents_path: /home/reno/runbooks/incidents
     incident_id: INC-20261121-013000-bars-look-wrong
-    timeline: "{{ home.timeline }}"
-    incident: "{{ home.incident }}"
+    timeline: "{{ primary.timeline }}"
+    incident: "{{ primary.incident }}"
   delegate_to: localhost
 """
 
@@ -58,7 +51,7 @@ outcome:
   returned: always
   type: str
 summary:
-  description: Where the copy is, and how many entries are still to be brought home; or why it was left as it is.
+  description: Where the copy is, and how many entries are still to be synced; or why it was left as it is.
   returned: always
   type: str
 next_command:
@@ -70,11 +63,12 @@ next_command:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.incident.record import refresh_copy
+from ansible.module_utils.trading_ops.core.result import finish
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
+from ansible.module_utils.trading_ops.incident.record import ensure_local_copy
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
     "timeline": {"type": "str", "required": True},
     "incident": {"type": "str", "required": True},
     "post_mortem": {"type": "str", "default": ""},
@@ -85,10 +79,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
     path = Path(params["incidents_path"])
-    result = refresh_copy(path, params["incident_id"], params, module.check_mode)
-    if result["outcome"] == "failed":
-        module.fail_json(msg=result["summary"], **result)
-    module.exit_json(**result)
+    result = ensure_local_copy(path, params["incident_id"], params, module.check_mode)
+    finish(module, result)
 
 
 if __name__ == "__main__":

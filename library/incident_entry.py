@@ -9,17 +9,9 @@ module: incident_entry
 short_description: Write one event of an incident down, at once, in the copy of its record
 description:
   - Appends a line to C(pending.jsonl) of the incident's folder in O(incidents_path). Run it on the controller; the role
-    C(incident_record) brings what is pending home to the control host.
+    C(incident_record) syncs what is pending to the control host.
   - Nothing that is written down is ever changed.
 options:
-  incidents_path:
-    description: Directory of the copies.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   kind:
     description: What it is.
     type: str
@@ -55,10 +47,7 @@ options:
     description: Unlike any other. An entry that is there already is not written again. Made up where it is not given.
     type: str
     default: ""
-  by:
-    description: The person, not only the account.
-    type: str
-    default: not given
+extends_documentation_fragment: [incident, operator]
 attributes:
   check_mode:
     support: full
@@ -102,12 +91,15 @@ entry_id:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.entry import build_entry, note, read_origin
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
+    **OPERATOR_ARGUMENTS,
     "kind": {
         "type": "str",
         "choices": [
@@ -131,7 +123,6 @@ ARGUMENT_SPEC = {
     "facts": {"type": "dict", "default": {}},
     "at": {"type": "str", "default": ""},
     "entry_id": {"type": "str", "default": ""},
-    "by": {"type": "str", "default": "not given"},
 }
 
 
@@ -140,9 +131,7 @@ def main() -> None:
     params = module.params
     entry = build_entry(params, utc_now(), read_origin())
     result = note(Path(params["incidents_path"]), params["incident_id"], entry, module.check_mode)
-    if result["outcome"] == "failed":
-        module.fail_json(msg=result["summary"], **result)
-    module.exit_json(**result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: incident_info
 short_description: List the incidents on record
 description:
-  - Reads the incidents in O(incidents_path), at home on the control host or as copies in a checkout.
+  - Reads the incidents in O(incidents_path), the primary ones on the control host or local copies in a checkout.
   - Never changes anything and never fails on what it sees; a record that is damaged or cannot be read is V(unknown).
 options:
   incidents_path:

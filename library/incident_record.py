@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: incident_record
-short_description: Bring an incident's record home to the control host
+short_description: Sync an incident's record to the control host
 description:
   - Appends the entries that the timeline in O(incidents_path) has not yet, and writes C(incident.yml), which is what
     the entries add up to. Makes the incident's folder, which only its owner may look into.
@@ -15,14 +15,6 @@ description:
 requirements:
   - PyYAML on the host (Debian's python3-yaml)
 options:
-  incidents_path:
-    description: Directory of the incidents.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   entries:
     description: Entries as C(incident_info) reads them from a copy.
     type: list
@@ -36,10 +28,7 @@ options:
     description: Text of C(post_mortem.md) for where there is none. One that is there is never overwritten.
     type: str
     default: ""
-  by:
-    description: The person, not only the account.
-    type: str
-    default: not given
+extends_documentation_fragment: [incident, operator]
 attributes:
   check_mode:
     support: full
@@ -50,7 +39,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Bring home what was noted in the checkout
+- name: Sync what was noted in the checkout
   incident_record:
     incidents_path: /var/lib/trading-core/incidents
     incident_id: INC-20261121-013000-bars-look-wrong
@@ -104,24 +93,26 @@ post_mortem:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.incident.entry import read_origin
-from ansible.module_utils.trading_ops.incident.record import Bringing, bring_home
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
+from ansible.module_utils.trading_ops.incident.record import SyncRequest, ensure_synced
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
+    **OPERATOR_ARGUMENTS,
     "entries": {"type": "list", "elements": "dict", "default": []},
     "facts": {"type": "dict", "default": {}},
     "post_mortem": {"type": "str", "default": ""},
-    "by": {"type": "str", "default": "not given"},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-    bringing = Bringing(
+    request = SyncRequest(
         incidents_path=Path(params["incidents_path"]),
         incident_id=params["incident_id"],
         entries=params["entries"],
@@ -130,10 +121,8 @@ def main() -> None:
         by=params["by"],
         origin=read_origin(),
     )
-    result = bring_home(bringing, utc_now(), module.check_mode)
-    if result["outcome"] == "failed":
-        module.fail_json(msg=result["summary"], **result)
-    module.exit_json(**result)
+    result = ensure_synced(request, utc_now(), module.check_mode)
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,6 @@ description:
 requirements:
   - PyYAML on the host (Debian's python3-yaml)
 options:
-  incidents_path:
-    description: Directory of the incidents.
-    type: path
-    required: true
-  incident_id:
-    description: The incident.
-    type: str
-    required: true
   head:
     description:
       - The hash of a line, as a notification of the incident has it, whole or its beginning.
@@ -33,7 +25,7 @@ options:
     description: Whether it is a copy, which need not be there and need not hold the evidence.
     type: bool
     default: false
-extends_documentation_fragment: only_reads
+extends_documentation_fragment: [incident, only_reads]
 """
 
 EXAMPLES = r"""
@@ -75,11 +67,12 @@ lines:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.incident.verify import look
+from ansible.module_utils.trading_ops.core.result import finish
+from ansible.module_utils.trading_ops.incident.folder import INCIDENT_ARGUMENTS
+from ansible.module_utils.trading_ops.incident.verify import observe
 
 ARGUMENT_SPEC = {
-    "incidents_path": {"type": "path", "required": True},
-    "incident_id": {"type": "str", "required": True},
+    **INCIDENT_ARGUMENTS,
     "head": {"type": "str", "default": ""},
     "is_copy": {"type": "bool", "default": False},
 }
@@ -88,10 +81,8 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-    result = look(Path(params["incidents_path"]), params["incident_id"], params["head"], params["is_copy"])
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    result = observe(Path(params["incidents_path"]), params["incident_id"], params["head"], params["is_copy"])
+    finish(module, result)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.result import build_result, finish
 from ansible.module_utils.trading_ops.jobs.checkout import CheckoutError, digest_of, inventory_name, list_files, pack
 
 ARGUMENT_SPEC = {
@@ -94,15 +95,10 @@ def main() -> None:
             path.touch(mode=0o600)
             path.write_bytes(archive)
     except (CheckoutError, OSError, subprocess.SubprocessError) as error:
-        module.fail_json(msg=str(error), outcome="failed", summary=str(error), next_command="")
-    module.exit_json(
-        changed=False,
-        outcome="planned" if module.check_mode else "proven",
-        summary=f"{len(names)} files packed as {digest_of(archive)}",
-        next_command="",
-        digest=digest_of(archive),
-        inventory_name=str(inventory_name(root, inventory)),
-    )
+        finish(module, build_result("failed", str(error), digest="", inventory_name=""))
+    digest = digest_of(archive)
+    outcome, summary = "planned" if module.check_mode else "proven", f"{len(names)} files packed as {digest}"
+    finish(module, build_result(outcome, summary, digest=digest, inventory_name=str(inventory_name(root, inventory))))
 
 
 if __name__ == "__main__":

@@ -50,10 +50,6 @@ options:
     description: Why, in words.
     type: str
     required: true
-  by:
-    description: The person, not only the account.
-    type: str
-    default: not given
   documentation_path:
     description: The strategy's documentation, which is due for as long as it reads as it did when something changed.
     type: path
@@ -66,7 +62,7 @@ options:
     description: The run, unlike any other, C(<yyyymmdd-hhmmss>.<process>). The id of the fix is made of it.
     type: str
     required: true
-extends_documentation_fragment: host_state
+extends_documentation_fragment: [operator, host_state]
 attributes:
   check_mode:
     support: full
@@ -124,11 +120,12 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.mitigation import git_reader, mitigate, parse_fix
 from ansible.module_utils.trading_ops.config.trading import ConfigError, Request, nothing_done
-from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
+    **OPERATOR_ARGUMENTS,
     "root_path": {"type": "path", "required": True},
     "config_file": {"type": "str", "required": True},
     "disable": {"type": "str"},
@@ -139,7 +136,6 @@ ARGUMENT_SPEC = {
     "config_commit": {"type": "str"},
     "undo": {"type": "str"},
     "reason": {"type": "str", "required": True},
-    "by": {"type": "str", "default": "not given"},
     "documentation_path": {"type": "path", "required": True},
     "undo_command": {"type": "str", "default": "./runbook mitigate -e undo=<id>"},
     "run_id": {"type": "str", "required": True},

@@ -98,11 +98,11 @@ from ansible.module_utils.trading_ops.incident.notification import (
     MAX_TIMEOUT_SECONDS,
     apprise_send,
     build_body,
+    notify,
     parse_channels,
     plan,
     read_head,
     report,
-    tell,
 )
 
 ARGUMENT_SPEC = {
@@ -126,8 +126,8 @@ def main() -> None:
     timeout_seconds = min(params["timeout_seconds"], MAX_TIMEOUT_SECONDS)
     head = read_head(params["incidents_path"], params["incident_id"])
     body = build_body(params["text"], params["reason"], params["incident_id"], head, params["notes"])
-    told = tell(channels, params["title"], body, apprise_send(timeout_seconds), timeout_seconds)
-    module.exit_json(**report(told), timeline_head=head)
+    deliveries = notify(channels, params["title"], body, apprise_send(timeout_seconds), timeout_seconds)
+    module.exit_json(**report(deliveries), timeline_head=head)
 
 
 if __name__ == "__main__":

@@ -79,10 +79,11 @@ findings:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.bots import BotRules
+from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard.installed import observe_guard
 from ansible.module_utils.trading_ops.host.engine import docker_engine
+from ansible.module_utils.trading_ops.host.http import MAX_BYTES, Endpoint, HttpError, http_ask
 from ansible.module_utils.trading_ops.oncall.onboarding import Estate, observe_onboarding
-from ansible.module_utils.urls import open_url
 
 HTTP_SECONDS = 5
 
@@ -112,14 +113,16 @@ def main() -> None:
         feed_project=params["feed_project_name"],
     )
 
+    ask = http_ask(Endpoint(url=params["feed_metrics_url"], query_timeout_seconds=HTTP_SECONDS))
+
     def fetch() -> str:
-        page = open_url(params["feed_metrics_url"], timeout=HTTP_SECONDS, use_proxy=False)
-        return bytes(page.read()).decode("utf-8", "replace")
+        status, page = ask("GET", "")
+        if status != 200 or len(page) > MAX_BYTES:
+            raise HttpError(f"HTTP status {status}, {len(page)} bytes")
+        return page.decode("utf-8", "replace")
 
     result = observe_onboarding(lambda: docker_engine(params["docker_url"]), fetch, estate, observe_guard())
-    if result["outcome"] == "proven":
-        module.exit_json(**result)
-    module.fail_json(msg=result["summary"], **result)
+    finish(module, result)
 
 
 if __name__ == "__main__":

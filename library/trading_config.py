@@ -30,15 +30,11 @@ options:
     description: Why, in words.
     type: str
     required: true
-  by:
-    description: The person, not only the account.
-    type: str
-    default: not given
   documentation_path:
     description: The strategy's documentation, which is due for as long as it reads as it did when something changed.
     type: path
     required: true
-extends_documentation_fragment: host_state
+extends_documentation_fragment: [operator, host_state]
 attributes:
   check_mode:
     support: full
@@ -85,15 +81,15 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.config.trading import Request, ensure_changed
-from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.arguments import OPERATOR_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 
 ARGUMENT_SPEC = {
+    **OPERATOR_ARGUMENTS,
     "path": {"type": "path", "required": True},
     "changes": {"type": "dict", "required": True},
     "reason": {"type": "str", "required": True},
-    "by": {"type": "str", "default": "not given"},
     "documentation_path": {"type": "path", "required": True},
     **STATE_ARGUMENTS,
 }

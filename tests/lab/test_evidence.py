@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trading_ops.evidence.bundle import verify
+from trading_ops.evidence.manifest import verify
 
 from tests.lab.conftest import release_halt
 from tests.lab.estate import HOSTS, TRADING_HOSTS, Run, containers, docker, now, on, runbook

@@ -130,7 +130,7 @@ def test_a_channel_that_is_slow_or_dead_costs_its_limit_and_is_named_as_missed(f
     urls = json.dumps({"trading_core_notification_urls": [f"ops=json://{channel}/ops"]})
     run = runbook("incident", "-e", "reason=gaps", "-e", urls)
     missed = run.verdict.partition("missed: ")[2]
-    assert (run.code, f"4.3 Inform (told on 0 of 1 channels; ops (json): {why}" in missed) == (0, True)
+    assert (run.code, f"4.3 Inform (notified on 0 of 1 channels; ops (json): {why}" in missed) == (0, True)
     inform = [e["at"] for e in timeline(run) if e["step"].startswith("4.3") and e["kind"] == "step"]
     began, ended = map(datetime.fromisoformat, inform)
     # The rest is the time that Ansible takes for a play of two modules on a busy machine.
@@ -177,9 +177,9 @@ def test_escalation_tells_one_contact_after_the_other_and_says_who_was_told_when
     call = ("escalate", "-e", f"incident_id={incident}", "-e", "reason=the venue is silent")
     assert runbook(*call).code == 0
     second = runbook(*call)
-    assert (second.code, "next is Bo (2 of 2); told before: Anna 20" in second.output) == (0, True)
+    assert (second.code, "next is Bo (2 of 2); notified before: Anna 20" in second.output) == (0, True)
     refused = runbook(*call)
-    assert (refused.code, "Every contact was told already: Anna 20" in refused.verdict) == (13, True)
+    assert (refused.code, "Every contact was notified already: Anna 20" in refused.verdict) == (13, True)
     assert [len(messages(channel, begun)) for channel in ("anna", "bo", "ops")] == [1, 1, 0]
     assert "årsag: the venue is silent." in messages("anna", begun)[0]
 

@@ -1,4 +1,4 @@
-"""Orders of alerts carried out by the process that systemd starts, with a stand-in for ./runbook."""
+"""Requests of alerts carried out by the process that systemd starts, with a stand-in for ./runbook."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def short_folder():
 
 @pytest.mark.timeout(300)
 def test_an_alert_reaches_the_latch_and_the_record_through_the_real_command(world, short_folder):
-    """On this machine, without an engine. It is stopped there, as by a reboot: the order stays for the next process."""
+    """Without an engine. It is stopped on the way, as by a reboot, and the request stays for the next process."""
     here = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,

@@ -45,7 +45,7 @@ class Running:
     webhook: subprocess.Popen[bytes]
     nginx: subprocess.Popen[bytes]
 
-    def orders(self) -> list[Path]:
+    def requests(self) -> list[Path]:
         return sorted((self.path / "state/alerts/spool").iterdir())
 
     def drafts(self) -> list[Path]:
@@ -125,12 +125,12 @@ def test_of_all_that_is_no_alert_nothing_reaches_the_spool_and_the_receiver_live
     answers: dict[str, set[int | None]] = {}
     for request in bad_requests(running.receiver, REQUESTS, SEED):
         answers.setdefault(request.what, set()).add(running.receiver.send(request))
-    assert (running.orders(), running.drafts()) == ([], [])
+    assert (running.requests(), running.drafts()) == ([], [])
     assert answers.keys() == {"token", "path", "method", "size", "body", "10 MB"}
     assert not [status for statuses in answers.values() for status in statuses if status is not None and status < 400]
     assert resident_mebibytes(running.nginx.pid) + resident_mebibytes(running.webhook.pid) < 100
     assert running.receiver.send(running.receiver.good("Gaps")) == 200
-    assert len(running.orders()) == 1
+    assert len(running.requests()) == 1
 
 
 def test_what_is_taken_with_200_is_on_disk_also_where_the_receiver_is_killed_at_that_moment(running):
@@ -141,7 +141,7 @@ def test_what_is_taken_with_200_is_on_disk_also_where_the_receiver_is_killed_at_
         running.webhook.wait(timeout=20)
         running.restart_webhook()
     assert taken == 20
-    assert len(running.orders()) == 20
+    assert len(running.requests()) == 20
 
 
 def test_killed_in_the_middle_of_requests_every_200_is_an_order_and_no_half_one_is_there(running):
@@ -165,9 +165,9 @@ def test_killed_in_the_middle_of_requests_every_200_is_an_order_and_no_half_one_
     killer.join()
     running.webhook.wait(timeout=20)
     assert 20 <= taken < 100
-    # A command that had begun goes on without its receiver: an order more than answers, never one less.
-    assert len(running.orders()) >= taken
-    for path in running.orders():
+    # A command that had begun goes on without its receiver: a request more than answers, never one less.
+    assert len(running.requests()) >= taken
+    for path in running.requests():
         alert_spool.check(path.read_bytes())
 
 
@@ -176,7 +176,7 @@ def test_who_is_on_the_host_needs_the_token_as_well(running):
     body = running.receiver.good("Gaps").body.decode()
     argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", body, f"http://127.0.0.1:{port}/alerts"]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "401"
-    assert running.orders() == []
+    assert running.requests() == []
 
 
 def test_who_sends_slowly_or_opens_many_connections_keeps_nobody_out(running):

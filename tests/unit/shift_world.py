@@ -6,6 +6,9 @@ import copy
 from datetime import UTC, datetime
 from typing import Any
 
+from trading_ops.oncall.findings import judge
+from trading_ops.oncall.seen import parse_seen
+
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 SINCE = "2026-11-20T22:00:00.000Z"
 EARLIER = "2026-11-19T08:00:00.000000000Z"
@@ -177,3 +180,29 @@ def estate() -> dict[str, Any]:
             "estate": "lab",
         }
     )
+
+
+def points(params):
+    return judge(parse_seen(params, NOW))
+
+
+def bad(params):
+    return [each for each in points(params) if each.outcome != "pass"]
+
+
+def host(params, name="lab1"):
+    return params["hosts"][name]
+
+
+def only(params, section, outcome, *words):
+    """Assert that one point alone is not good, in this section, and that it says these words."""
+    (found,) = bad(params)
+    assert (found.section, found.outcome) == (section, outcome)
+    for word in words:
+        assert word in f"{found.subject}: {found.text}"
+    assert found.fix
+    return found
+
+
+def alerts(params):
+    return params["alerts"]["lab1"]

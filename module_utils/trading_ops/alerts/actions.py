@@ -1,6 +1,6 @@
 """What an alert may do on the control host: what the catalogue says of its name, and nothing else.
 
-An order is what came with one request to the alert receiver. It chooses no host, no play and no variable: of all its
+A request is what Alertmanager sent the alert receiver at once. It chooses no host, no play and no variable: of all its
 text only the names of alerts are looked up, and a name that the catalogue does not know does nothing. All that an
 alert can bring about reduces risk.
 """
@@ -37,13 +37,13 @@ _MOMENT: Final = re.compile("[0-9]{1,20}")
 _REACH: Final = ("pause_deploys", "stop_live", "stop_bots")
 
 
-class OrderError(Exception):
-    """What lies in the spool is no order. The text is a sentence."""
+class RequestError(Exception):
+    """A file in the spool is no request. The text is a sentence."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert of an order. `name` and `status` count, the rest is text to be shown."""
+    """One alert of a request. `name` and `status` count, the rest is text to be shown."""
 
     name: str
     status: str
@@ -53,8 +53,8 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Order:
-    """What came with one request. `file` is its name in the spool, which says when it came."""
+class AlertRequest:
+    """What alerts ask for at once. `file` is the name in the spool, which says when it came."""
 
     file: str
     received_at: float
@@ -76,7 +76,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a set of orders asks for. `heartbeat_at` is when the last heartbeat came, 0 for none among them."""
+    """What a set of requests asks for. `heartbeat_at` is when the last heartbeat came, 0 for none among them."""
 
     acts: tuple[Act, ...]
     heartbeat_at: float
@@ -115,33 +115,33 @@ def actions_of(checks: Iterable[Check], scrape_interval_seconds: float) -> dict[
     return found
 
 
-def parse_order(file: str, body: bytes) -> Order:
-    """Return the order that lies in the spool under the name `<nanoseconds>-<random>.json`. Raises OrderError."""
+def parse_request(file: str, body: bytes) -> AlertRequest:
+    """Return the request that lies in the spool under the name `<nanoseconds>-<random>.json`. Raises RequestError."""
     moment = file.partition("-")[0]
     if not _MOMENT.fullmatch(moment):
-        raise OrderError(f"{file!r} is no name of an order.")
+        raise RequestError(f"{file!r} is no name of a request.")
     try:
         alerts = tuple(_parse_alert(item) for item in parse_json(body.decode("utf-8"))["alerts"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OrderError(f"{file!r} is no order: {type(error).__name__}.") from error
-    return Order(file, int(moment) / 1e9, alerts)
+        raise RequestError(f"{file!r} is no request: {type(error).__name__}.") from error
+    return AlertRequest(file, int(moment) / 1e9, alerts)
 
 
-def plan(orders: Sequence[Order], actions: Mapping[str, str]) -> Plan:
-    """Return what the orders ask for together: one stop at most, the widest, and before anything else."""
+def plan(requests: Sequence[AlertRequest], actions: Mapping[str, str]) -> Plan:
+    """Return what the requests ask for together: one stop at most, the widest, and before anything else."""
     wanted: dict[str, dict[str, Alert]] = {}
     records: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     heartbeat_at = 0.0
-    for order in orders:
-        for alert in order.alerts:
+    for request in requests:
+        for alert in request.alerts:
             action, what = _judge(alert, actions)
             if what == "heartbeat":
-                heartbeat_at = max(heartbeat_at, order.received_at)
+                heartbeat_at = max(heartbeat_at, request.received_at)
                 continue
             if action:
                 wanted.setdefault(action, {}).setdefault(alert.name, alert)
             key = (alert.name, alert.status, alert.starts_at, repr(sorted(alert.labels.items())))
-            record = records.setdefault(key, {"received_at": order.received_at, "count": 0, **_shown(alert, what)})
+            record = records.setdefault(key, {"received_at": request.received_at, "count": 0, **_shown(alert, what)})
             record["count"] += 1
     stops = {name: alert for action in STOP_SCOPES for name, alert in wanted.get(action, {}).items()}
     acts = []
@@ -194,7 +194,7 @@ def is_over(state: str, entries: Iterable[Entry]) -> bool:
 
 def detection_of(stop: Drive, act: Act, now: str, origin: str) -> Entry:
     """Return the entry of the incident's timeline that says which alerts it was noticed by."""
-    said = "; ".join(alert.summary or alert.name for alert in act.alerts)
+    summaries = "; ".join(alert.summary or alert.name for alert in act.alerts)
     return Entry(
         id=f"{stop.incident_id}-{stop.scope}-detection",
         at=now,
@@ -203,7 +203,7 @@ def detection_of(stop: Drive, act: Act, now: str, origin: str) -> Entry:
         step="",
         procedure="incident",
         outcome="",
-        text=f"Noticed by {act.reason}: {said}"[:2000],
+        text=f"Noticed by {act.reason}: {summaries}"[:2000],
         by=BY,
         origin=origin,
         facts={
@@ -230,9 +230,9 @@ def silence_of_path(heartbeat_at: float, since: float, now: float, limit_seconds
     )
 
 
-def due(wrong: Mapping[str, str], told: Mapping[str, float], now: float) -> list[str]:
+def due(wrong: Mapping[str, str], notified: Mapping[str, float], now: float) -> list[str]:
     """Return the keys of what is wrong and was not told yet, or so long ago that it is told again."""
-    return [key for key in wrong if not 0 <= now - told.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS]
+    return [key for key in wrong if not 0 <= now - notified.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS]
 
 
 def _judge(alert: Alert, actions: Mapping[str, str]) -> tuple[str, str]:

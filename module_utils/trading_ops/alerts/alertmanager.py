@@ -15,7 +15,14 @@ from urllib.parse import quote
 
 from ..core.clock import format_utc
 from ..core.strict_json import parse_json
-from ..host.http import MAX_BYTES, Endpoint, Send, http_send
+from ..host.http import ACCESS_ARGUMENTS, MAX_BYTES, Endpoint, Send, http_send
+
+ALERTMANAGER_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "alertmanager_url": {"type": "str", "default": "http://127.0.0.1:9093"},
+    "timeout_seconds": {"type": "float", "default": 5},
+    **ACCESS_ARGUMENTS,
+}
+"""Documented in playbooks/doc_fragments/alertmanager.py and http_access.py."""
 
 ALERT_STATES: Final = frozenset({"active", "suppressed", "unprocessed"})
 SILENCE_STATES: Final = frozenset({"active", "pending", "expired"})
@@ -63,7 +70,7 @@ class Matcher:
             return True  # Go reads expressions that Python does not; what is silenced must not go unseen
         return found is self.is_equal
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Return the matcher as amtool writes it."""
         sign = ("=~" if self.is_equal else "!~") if self.is_regex else ("=" if self.is_equal else "!=")
         return f'{self.name}{sign}"{self.value}"'
@@ -85,9 +92,9 @@ class Silence:
         """Return whether an alert with these labels is, or will be, silenced by it."""
         return self.state != "expired" and all(matcher.holds(labels) for matcher in self.matchers)
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Return what is silenced, as amtool writes it."""
-        return ", ".join(matcher.words() for matcher in self.matchers)
+        return ", ".join(matcher.describe() for matcher in self.matchers)
 
 
 @dataclass(frozen=True)
@@ -169,8 +176,8 @@ class Alertmanager:
                 f"{self._url}: no answer: {error or type(error).__name__}".rstrip(".") + "."
             ) from error
         if status != 200:
-            words = answer[:200].decode("utf-8", "replace")
-            raise AlertmanagerError(f"{self._url}{path}: HTTP status {status}: {words.strip() or 'no words'}.")
+            text = answer[:200].decode("utf-8", "replace")
+            raise AlertmanagerError(f"{self._url}{path}: HTTP status {status}: {text.strip() or 'no words'}.")
         if len(answer) > MAX_BYTES:
             raise AlertmanagerError(f"{self._url}{path}: the answer is longer than {MAX_BYTES} bytes.")
         if method == "DELETE":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
 from ..host.files import HostFile, HostFileError, differs, ensure_file
 from .alertmanager import Alertmanager, AlertmanagerError
 
@@ -17,6 +18,7 @@ RECEIVER_NAME: Final = "trading-core-control"
 
 RELOAD_SECONDS: Final = 15
 INTERVAL_SECONDS: Final = 0.5
+_SETUP: Final = "./runbook alert_receiver_setup"
 _ALERTING: Final = "./runbook alerting_start"
 _LINES: Final = "runbooks/LiveFeed_Runbook.md 4.2 (the lines that Alertmanager needs)"
 
@@ -37,15 +39,17 @@ def ensure_delivery(host: SenderHost, params: Mapping[str, Any], dry_run: bool) 
     token, certificate = params["token"], params["certificate"]
     if not token or "BEGIN CERTIFICATE" not in certificate:
         if dry_run:
-            return _result("planned", "would bring token and certificate, once the receiver has made one", True)
-        return _result("refused", "there is no token or no certificate", False, "./runbook alert_receiver_setup")
+            text = "would bring token and certificate, once the receiver has made one"
+            return build_result("planned", text, changed=True)
+        return build_result("refused", "there is no token or no certificate", next_command=_SETUP)
     folder = Path(params["path"])
     files = [HostFile(folder / "token", f"{token}\n", 0o400), HostFile(folder / "ca.pem", certificate, 0o444)]
     differing = [file for file in files if differs(file)]
     seen = _observe(host)
     changed = bool(differing) or seen is not True
     if dry_run:
-        return _result("planned", "would tell Alertmanager of the receiver" if changed else "nothing to do", changed)
+        text = "would tell Alertmanager of the receiver" if changed else "nothing to do"
+        return build_result("planned", text, changed=changed)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Docker makes it for everybody to look into, where Alertmanager's container came first.
@@ -53,19 +57,20 @@ def ensure_delivery(host: SenderHost, params: Mapping[str, Any], dry_run: bool) 
         for file in differing:
             ensure_file(file)
         # Each time: a run before may have been cut off between the files and this.
-        _tell(host, params["init_container"])
+        _apply(host, params["init_container"])
     except (HostFileError, OSError) as error:
-        return _result("failed", str(error), changed)
+        return build_result("failed", str(error), changed=changed)
     seen = _wait(host)
     if seen is None:
-        return _result("unknown", "token and certificate are there; Alertmanager does not answer", changed, _ALERTING)
+        text = "token and certificate are there; Alertmanager does not answer"
+        return build_result("unknown", text, changed=changed, next_command=_ALERTING)
     if not seen:
-        words = f"Alertmanager runs without a receiver named {RECEIVER_NAME}"
-        return _result("failed", words, changed, _LINES)
-    return _result("proven", f"Alertmanager has the receiver {RECEIVER_NAME}", changed)
+        text = f"Alertmanager runs without a receiver named {RECEIVER_NAME}"
+        return build_result("failed", text, changed=changed, next_command=_LINES)
+    return build_result("proven", f"Alertmanager has the receiver {RECEIVER_NAME}", changed=changed)
 
 
-def _tell(host: SenderHost, init_container: str) -> None:
+def _apply(host: SenderHost, init_container: str) -> None:
     """Have the one-shot write the configuration again and Alertmanager read it.
 
     Neither has to be there yet: anyone who starts alerting later starts both, and then finds the files.
@@ -90,7 +95,3 @@ def _wait(host: SenderHost) -> bool | None:
     while (seen := _observe(host)) is not True and host.clock() < end:
         host.sleep(INTERVAL_SECONDS)
     return seen
-
-
-def _result(outcome: str, summary: str, changed: bool, next_command: str = "") -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": next_command}

@@ -12,6 +12,7 @@ from ..checks.ranges import FetchRange
 from ..checks.rules import WATCHDOG
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..host.http import HttpError, parse_endpoint
 from .info import describe_labels
 
@@ -39,7 +40,7 @@ def describe(series: Series, end: float, step_seconds: int) -> dict[str, Any]:
     }
 
 
-def look(fetch: FetchRange, begin: float, end: float) -> list[dict[str, Any]]:
+def fetch_alerts(fetch: FetchRange, begin: float, end: float) -> list[dict[str, Any]]:
     """Return every alert that fired, by its begin. Raises HttpError."""
     step = max(15, math.ceil((end - begin) / STEPS))
     try:
@@ -61,7 +62,7 @@ def observe(params: Mapping[str, Any], now: Callable[[], datetime]) -> dict[str,
             raise ValueError(f"{params['since']} is not in the past of this host, whose clock says {format_utc(end)}")
         begin = max(begin, end - LONGEST)
         times = begin.timestamp(), end.timestamp()
-        alerts = look(http_fetch_range(parse_endpoint(params), *times), *times)
+        alerts = fetch_alerts(http_fetch_range(parse_endpoint(params), *times), *times)
     except (ValueError, HttpError) as error:
         return _result("unknown", str(error), [])
     firing = sum(each["fires"] for each in alerts)
@@ -73,15 +74,9 @@ def _moment(epoch: float) -> str:
 
 
 def _result(outcome: str, summary: str, alerts: list[dict[str, Any]]) -> dict[str, Any]:
+    lines = [
+        f"{each['alertname']}  {each['about']}  {each['from']} to {'now' if each['fires'] else each['until']}"
+        for each in alerts
+    ]
     next_command = "" if outcome == "proven" else "./runbook checks"
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "alerts": alerts,
-        "lines": [
-            f"{each['alertname']}  {each['about']}  {each['from']} to {'now' if each['fires'] else each['until']}"
-            for each in alerts
-        ],
-    }
+    return build_result(outcome, summary, next_command=next_command, alerts=alerts, lines=lines)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final
 
 from ..checks.rules import WATCHDOG, alert_name
 from ..core.clock import format_utc
+from ..core.result import build_result
 from .alertmanager import (
     FEWEST_CHARACTERS,
     Alert,
@@ -25,10 +26,22 @@ from .alertmanager import (
 LONGEST_MINUTES: Final = 24 * 60
 """A silence outlives no shift that nobody hands over; who needs it longer says so again."""
 
-LOOK: Final = "./runbook alerts"
+SEE_ALERTS: Final = "./runbook alerts"
 
 _SHOWN: Final = 5
 _WHOLE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What Alertmanager answered."""
+
+    version: str
+    alerts: tuple[Alert, ...]
+    silences: tuple[Silence, ...]
+
+
+_NOT_SEEN: Final = Seen("", (), ())
 
 
 def observe(alertmanager: Alertmanager, wanted: str = "") -> dict[str, Any]:
@@ -37,16 +50,16 @@ def observe(alertmanager: Alertmanager, wanted: str = "") -> dict[str, Any]:
     wanted: name or fingerprint of the alerts in `matching`; `refused` where none of them fires.
     """
     try:
-        version, alerts, silences = alertmanager.status().version, alertmanager.alerts(), alertmanager.silences()
+        seen = Seen(alertmanager.status().version, alertmanager.alerts(), alertmanager.silences())
     except AlertmanagerError as error:
-        return _seen("unknown", str(error), "", (), (), (), "./runbook alerting_start")
-    matching = select_alerts(alerts, wanted) if wanted else ()
+        return _seen("unknown", str(error), _NOT_SEEN, (), "./runbook alerting_start")
+    matching = select_alerts(seen.alerts, wanted) if wanted else ()
     if wanted and not matching:
-        return _seen("refused", f"no alert {wanted!r} fires", version, alerts, silences, (), LOOK)
-    real = [alert for alert in alerts if alert.name != WATCHDOG]
+        return _seen("refused", f"no alert {wanted!r} fires", seen, (), SEE_ALERTS)
+    real = [alert for alert in seen.alerts if alert.name != WATCHDOG]
     critical = sum(alert.labels.get("severity") == "critical" for alert in real)
-    words = f"{len(real)} alerts fire ({critical} critical), {len(silences)} silences"
-    return _seen("proven", words, version, alerts, silences, matching)
+    text = f"{len(real)} alerts fire ({critical} critical), {len(seen.silences)} silences"
+    return _seen("proven", text, seen, matching)
 
 
 def ensure_silenced(
@@ -71,11 +84,11 @@ def ensure_silenced(
     try:
         there = [each for each in alertmanager.silences() if _is_same(each, matchers, comment)]
         if long := [each for each in there if each.ends_at >= enough]:
-            words = f"is silenced: {_words(long[0])}; {covers()}"
-            return _silenced("planned" if dry_run else "proven", words, long[0])
+            text = f"is silenced: {_describe(long[0])}; {covers()}"
+            return _silenced("planned" if dry_run else "proven", text, long[0])
         if dry_run:
-            words = ", ".join(matcher.words() for matcher in matchers)
-            return _silenced("planned", f"would silence {words} until {format_utc(end)}; {covers()}", changed=True)
+            text = ", ".join(matcher.describe() for matcher in matchers)
+            return _silenced("planned", f"would silence {text} until {format_utc(end)}; {covers()}", changed=True)
         made = alertmanager.silence(matchers, begin, end, params["by"], comment)
         found = [each for each in alertmanager.silences() if each.id == made]
         is_there = bool(found) and _is_same(found[0], matchers, comment) and found[0].ends_at <= format_utc(end)
@@ -85,7 +98,7 @@ def ensure_silenced(
         return _silenced("failed", str(error))
     if not is_there:
         return _silenced("failed", f"the silence {made} is not there as it was asked for", changed=True)
-    return _silenced("proven", f"silenced: {_words(found[0])}; {covers()}", found[0], changed=True)
+    return _silenced("proven", f"silenced: {_describe(found[0])}; {covers()}", found[0], changed=True)
 
 
 def ensure_expired(alertmanager: Alertmanager, silence_id: str, dry_run: bool) -> dict[str, Any]:
@@ -104,20 +117,20 @@ def ensure_expired(alertmanager: Alertmanager, silence_id: str, dry_run: bool) -
         if len(there) > 1:
             return _silenced("refused", f"{len(there)} silences begin with {wanted!r}: {_ids(there)}")
         if not there and not ended and not _WHOLE_ID.fullmatch(wanted):
-            words = f"the id of no silence begins with {wanted!r} ({FEWEST_CHARACTERS} characters at least)"
-            return _silenced("refused", f"{words}; there {f'are: {_ids(living)}' if living else 'is none'}")
+            text = f"the id of no silence begins with {wanted!r} ({FEWEST_CHARACTERS} characters at least)"
+            return _silenced("refused", f"{text}; there {f'are: {_ids(living)}' if living else 'is none'}")
         if not there:
             forgotten = f"there is no silence {wanted}: Alertmanager does not know it (any more)"
-            words = f"has ended already: {_words(ended[0])}" if ended else forgotten
-            return _silenced("planned" if dry_run else "proven", words)
+            text = f"has ended already: {_describe(ended[0])}" if ended else forgotten
+            return _silenced("planned" if dry_run else "proven", text)
         if dry_run:
-            return _silenced("planned", f"would end {_words(there[0])}", there[0], changed=True)
+            return _silenced("planned", f"would end {_describe(there[0])}", there[0], changed=True)
         alertmanager.expire(there[0].id)
         if any(each.id == there[0].id for each in alertmanager.silences()):
             return _silenced("failed", f"{there[0].id} is still there", there[0], changed=True)
     except AlertmanagerError as error:
         return _silenced("failed", str(error))
-    return _silenced("proven", f"ended: {_words(there[0])}", there[0], changed=True)
+    return _silenced("proven", f"ended: {_describe(there[0])}", there[0], changed=True)
 
 
 def describe_labels(labels: Mapping[str, str]) -> str:
@@ -139,13 +152,13 @@ def _describe_covered(alertmanager: Alertmanager, matchers: Sequence[Matcher], c
     wanted = next((matcher.value for matcher in matchers if matcher.name == "alertname"), "")
     elsewhere = [f"for {describe_labels(alert.labels) or 'the estate'}" for alert in alerts if alert.name == wanted]
     names = {name.lower(): name for name in (*map(alert_name, check_ids), *(alert.name for alert in alerts))}
-    words = "it covers NO ALERT that fires now"
+    text = "it covers NO ALERT that fires now"
     if elsewhere:
-        words += f"; {wanted} fires {' and '.join(elsewhere[:_SHOWN])}"
+        text += f"; {wanted} fires {' and '.join(elsewhere[:_SHOWN])}"
     elif wanted and wanted not in names.values():
         near = get_close_matches(wanted.lower(), names, n=1)
-        words += f"; {wanted!r} neither fires nor is a check's alert" + (f", {names[near[0]]} is" if near else "")
-    return words
+        text += f"; {wanted!r} neither fires nor is a check's alert" + (f", {names[near[0]]} is" if near else "")
+    return text
 
 
 def _is_same(silence: Silence, matchers: Sequence[Matcher], comment: str) -> bool:
@@ -157,46 +170,33 @@ def _ids(silences: Sequence[Silence]) -> str:
     return ", ".join(each.id for each in silences)
 
 
-def _words(silence: Silence) -> str:
-    return f"{silence.words()} until {silence.ends_at} by {silence.created_by} ({silence.comment}), id {silence.id}"
+def _describe(silence: Silence) -> str:
+    return f"{silence.describe()} until {silence.ends_at} by {silence.created_by} ({silence.comment}), id {silence.id}"
 
 
 def _line(alert: Alert) -> str:
     silenced = "  SILENCED" if alert.silenced_by else ""
     severity = alert.labels.get("severity", "no severity").upper()
     where = describe_labels(alert.labels)
-    words = alert.annotations.get("summary", "")
-    return f"{severity:<8}  {alert.name}  {where}  since {alert.starts_at}  {alert.fingerprint[:8]}{silenced}  {words}"
+    text = alert.annotations.get("summary", "")
+    return f"{severity:<8}  {alert.name}  {where}  since {alert.starts_at}  {alert.fingerprint[:8]}{silenced}  {text}"
 
 
-def _seen(
-    outcome: str,
-    summary: str,
-    version: str,
-    alerts: Sequence[Alert],
-    silences: Sequence[Silence],
-    matching: Sequence[Alert],
-    next_command: str = "",
-) -> dict[str, Any]:
-    shown = [_line(alert) for alert in alerts if alert.name != WATCHDOG]
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "version": version,
-        "alerts": [asdict(alert) for alert in alerts],
-        "matching": [{**asdict(alert), "alertname": alert.name} for alert in matching],
-        "silences": [asdict(silence) for silence in silences],
-        "lines": [*shown, *(f"SILENCE  {_words(each)}" for each in silences)],
-    }
+def _seen(outcome: str, summary: str, seen: Seen, matching: Sequence[Alert], next_command: str = "") -> dict[str, Any]:
+    shown = [_line(alert) for alert in seen.alerts if alert.name != WATCHDOG]
+    return build_result(
+        outcome,
+        summary,
+        next_command=next_command,
+        version=seen.version,
+        alerts=[asdict(alert) for alert in seen.alerts],
+        matching=[{**asdict(alert), "alertname": alert.name} for alert in matching],
+        silences=[asdict(silence) for silence in seen.silences],
+        lines=[*shown, *(f"SILENCE  {_describe(each)}" for each in seen.silences)],
+    )
 
 
 def _silenced(outcome: str, summary: str, silence: Silence | None = None, changed: bool = False) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": LOOK if outcome in {"failed", "refused"} else "",
-        "silence": asdict(silence) if silence else {},
-    }
+    next_command = SEE_ALERTS if outcome in {"failed", "refused"} else ""
+    found = asdict(silence) if silence else {}
+    return build_result(outcome, summary, changed=changed, next_command=next_command, silence=found)

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc
+from ..core.result import build_result
 from .actions import silence_of_path
 from .settings import SETTINGS_PATH, SettingsError, parse_settings
-from .units import ORDERS_PATH, PROXY, RECEIVER, WATCH_TIMER
+from .units import ACTIONS_PATH, PROXY, RECEIVER, WATCH_TIMER
 
 WAITING_SECONDS: Final = 60
-"""An order older than this is one that nobody carries out."""
+"""A request older than this is one that nobody carries out."""
 
 INTERVAL_SECONDS: Final = 1
 HEARTBEAT_FILE: Final = "heartbeat.json"
+_NOT_SEEN: Final[dict[str, Any]] = {"heartbeat_at": "", "waiting": 0, "is_set_up": True}
 _SETUP: Final = "./runbook alert_receiver_setup"
 _LOGS: Final = "journalctl -u 'trading-core-alert*' -n 50 (on the control host)"
 
@@ -59,14 +61,14 @@ def _observe(host: ControlHost, wait_seconds: float) -> dict[str, Any]:
         host.sleep(INTERVAL_SECONDS)
     heartbeat_at, now = read_heartbeat(host.state_path / "alerts"), host.clock()
     wrong = [
-        f"{unit} is {state}" for unit in (PROXY, RECEIVER, ORDERS_PATH, WATCH_TIMER) if (state := _state(host, unit))
+        f"{unit} is {state}" for unit in (PROXY, RECEIVER, ACTIONS_PATH, WATCH_TIMER) if (state := _state(host, unit))
     ]
     if wait_seconds and heartbeat_at < begun:
         wrong.append(f"no heartbeat arrived within {wait_seconds:g} s")
     elif text := silence_of_path(heartbeat_at, 0, now, settings.silence_limit_seconds):
         wrong.append(text)
     if late := [name for name in _waiting(host) if now - int(name.partition("-")[0]) / 1e9 > WAITING_SECONDS]:
-        wrong.append(f"{len(late)} orders wait for more than {WAITING_SECONDS} s")
+        wrong.append(f"{len(late)} requests wait for more than {WAITING_SECONDS} s")
     seen = f"the last heartbeat came {now - heartbeat_at:.0f} s ago" if heartbeat_at else "no heartbeat ever came"
     facts = {
         "heartbeat_at": format_utc(datetime.fromtimestamp(heartbeat_at, UTC)) if heartbeat_at else "",
@@ -74,7 +76,7 @@ def _observe(host: ControlHost, wait_seconds: float) -> dict[str, Any]:
     }
     if wrong:
         return _result("unknown", "; ".join(wrong), _LOGS, **facts)
-    return _result("proven", f"alerts arrive: {seen}, every unit is at work, no order waits", "", **facts)
+    return _result("proven", f"alerts arrive: {seen}, every unit is at work, no request waits", "", **facts)
 
 
 def read_heartbeat(alerts_path: Path) -> float:
@@ -102,13 +104,4 @@ def _state(host: ControlHost, unit: str) -> str:
 
 
 def _result(outcome: str, summary: str, next_command: str, **facts: Any) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "heartbeat_at": "",
-        "waiting": 0,
-        "is_set_up": True,
-        **facts,
-    }
+    return build_result(outcome, summary, next_command=next_command, **_NOT_SEEN | facts)

@@ -1,4 +1,4 @@
-"""The alert receiver on the control host: installed, and proven by its answers and by an order that was carried out."""
+"""The alert receiver on the control host: installed, and proven by its answers and by a request it carried out."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from typing import Any, Final
 
 from ..checks.catalogue import CatalogueError, parse_checks
 from ..core.durable import fsync_directory
+from ..core.result import OperationError, build_result
 from ..host.files import HostFile, HostFileError, differs, ensure_file, read_text
 from ..jobs.job import JOBS_PATH, JobsError, parse_document
 from . import spool as alert_spool
 from .settings import SETTINGS_PATH, build_settings, render_settings
 from .units import (
     ACCOUNT,
-    ORDERS_PATH,
+    ACTIONS_PATH,
     PROXY,
     RECEIVER,
     WATCH_TIMER,
@@ -49,17 +50,16 @@ INTERVAL_SECONDS: Final = 0.2
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43,200}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
-_ENABLED: Final = (PROXY, RECEIVER, ORDERS_PATH, WATCH_TIMER)
+_ENABLED: Final = (PROXY, RECEIVER, ACTIONS_PATH, WATCH_TIMER)
 _LOGS: Final = "journalctl -u 'trading-core-alert*' -n 50 (on the control host)"
 _PRIVATE: Final = 0o640
 
 
-class ReceiverError(Exception):
-    """The receiver is not what it should be: a sentence, the outcome, and what to type next."""
+class ReceiverError(OperationError):
+    """The receiver is not what it should be."""
 
-    def __init__(self, sentence: str, outcome: str = "failed", next_command: str = _LOGS) -> None:
-        super().__init__(sentence)
-        self.outcome, self.next_command = outcome, next_command
+    def __init__(self, text: str, outcome: str = "failed", next_command: str = _LOGS) -> None:
+        super().__init__(text, outcome, next_command)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class ReceiverHost:
 
 
 def install(host: ReceiverHost, params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
-    """Return the module result of a receiver that listens, refuses what it has to, and has its orders carried out.
+    """Return the module result of a receiver that listens, refuses what it has to, and has its requests carried out.
 
     Never raises for what can be.
     """
@@ -127,6 +127,14 @@ def _install(
         ensure_file(file)
     if is_new := bool(differing or needs_certificate or sick):
         _restart(host)
+    _prove_running(host, layout, token, is_new, done)
+    url = f"https://{address}:{layout.listen.rpartition(':')[2]}/alerts"
+    text = f"the receiver answers at {url}, a probe was carried out; done: {', '.join(done) or 'nothing to do'}"
+    return _result("proven", text, done, diff)
+
+
+def _prove_running(host: ReceiverHost, layout: Layout, token: str, is_new: bool, done: list[str]) -> None:
+    """Prove what runs, restarted once where nothing was new; `done` says so. Raises ReceiverError."""
     try:
         _prove(host, layout, token)
     except ReceiverError:
@@ -136,11 +144,6 @@ def _install(
         _restart(host)
         done.append("(re)started, what ran had older files")
         _prove(host, layout, token)
-    words = ", ".join(done) or "nothing to do"
-    text = (
-        f"the receiver answers at https://{address}:{layout.listen.rpartition(':')[2]}/alerts, a probe was carried out"
-    )
-    return _result("proven", f"{text}; done: {words}", done, diff)
 
 
 def _check_wanted(host: ReceiverHost, token: str, address: str) -> None:
@@ -160,7 +163,7 @@ def _layout(host: ReceiverHost, params: Mapping[str, Any]) -> Layout:
     try:
         environment = parse_document(host.at(JOBS_PATH).read_text(encoding="utf-8")).environment
     except (OSError, JobsError) as error:
-        sentence = f"There are no jobs on this host, which carry out orders: {error}"
+        sentence = f"There are no jobs on this host, which carry out requests: {error}"
         raise ReceiverError(sentence, "refused", setup) from error
     if not host.at(f"{params['checkout_path']}/runbook").exists():
         raise ReceiverError(f"There is no checkout of this project at {params['checkout_path']}", "refused", setup)
@@ -203,9 +206,9 @@ def _certificate_holds(host: ReceiverHost, layout: Layout, address: str) -> bool
     if not path.exists() or not host.at(f"{layout.etc_path}/key.pem").exists():
         return False
     # OpenSSL 3.0 looks at nothing else beside -checkend, and ends with 0 also for a name that does not match.
-    look = ["openssl", "x509", "-in", str(path), "-noout"]
-    code, _ = host.run([*look, "-checkend", str(RENEW_SECONDS)])
-    matched = host.run([*look, "-checkip" if _is_ip(address) else "-checkhost", address])[1]
+    command = ["openssl", "x509", "-in", str(path), "-noout"]
+    code, _ = host.run([*command, "-checkend", str(RENEW_SECONDS)])
+    matched = host.run([*command, "-checkip" if _is_ip(address) else "-checkhost", address])[1]
     return code == 0 and "does match certificate" in matched
 
 
@@ -250,10 +253,10 @@ def _judge(host: ReceiverHost, argv: Sequence[str]) -> None:
 
 
 def _sick_units(host: ReceiverHost) -> list[str]:
-    return [name for name in _ENABLED if _trouble(host, name)]
+    return [name for name in _ENABLED if _find_problem(host, name)]
 
 
-def _trouble(host: ReceiverHost, unit: str) -> str:
+def _find_problem(host: ReceiverHost, unit: str) -> str:
     """Return why a unit does not work, or would not after a boot; empty where it does."""
     output = host.run(["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload", unit])[1]
     shown = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
@@ -269,7 +272,7 @@ def _restart(host: ReceiverHost) -> None:
 
 
 def _prove(host: ReceiverHost, layout: Layout, token: str) -> None:
-    """Raise ReceiverError unless it refuses what it has to, takes an order and that order is carried out."""
+    """Raise ReceiverError unless it refuses what it has to, takes a request and that request is carried out."""
     sender = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     other = {**sender, "Authorization": f"Bearer {secrets.token_urlsafe(32)}"}
     probe = secrets.token_hex(8)
@@ -298,7 +301,7 @@ def _prove(host: ReceiverHost, layout: Layout, token: str) -> None:
                 f"The receiver took an alert, and nobody carried it out within {CARRIED_OUT_SECONDS} s."
             )
         host.sleep(INTERVAL_SECONDS)
-    if sick := {name: trouble for name in _ENABLED if (trouble := _trouble(host, name))}:
+    if sick := {name: error for name in _ENABLED if (error := _find_problem(host, name))}:
         raise ReceiverError("; ".join(f"{name}: {why}" for name, why in sick.items()))
 
 
@@ -319,11 +322,6 @@ def _is_ip(address: str) -> bool:
 def _result(
     outcome: str, summary: str, done: Sequence[str], diff: Mapping[str, str], next_command: str = ""
 ) -> dict[str, Any]:
-    return {
-        "changed": bool(done) and outcome in {"proven", "planned", "failed"},
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "files": list(done),
-        "diff": dict(diff),
-    }
+    changed = bool(done) and outcome in {"proven", "planned", "failed"}
+    fields = {"files": list(done), "diff": dict(diff)}
+    return build_result(outcome, summary, changed=changed, next_command=next_command, **fields)

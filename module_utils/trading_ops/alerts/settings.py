@@ -97,6 +97,6 @@ def describe_silences(silences: Iterable[Silence], watched: Iterable[Mapping[str
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             found[silence.id] = (
                 f"{silence.created_by or 'Somebody'} has silenced alerts that stop bots until {silence.ends_at}: "
-                f"{shown} ({silence.words()}; {silence.comment or 'no comment'})"
+                f"{shown} ({silence.describe()}; {silence.comment or 'no comment'})"
             )
     return found

@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 MOST_BYTES = 256 * 1024
-MOST_ORDERS = 5000
+MOST_REQUESTS = 5000
 """More than an estate says in a day: anyone who has the token and a bug cannot fill the disk."""
 
 
 class Refused(Exception):
-    """The request is no order. The text is a sentence."""
+    """The body is not Alertmanager's. The text is a sentence."""
 
 
 def check(body: bytes) -> None:
@@ -41,9 +41,9 @@ def check(body: bytes) -> None:
 
 
 def spool(body: bytes, incoming: Path, spool_path: Path, name: str) -> None:
-    """Write the order; when this returns it survives a power cut. Raises Refused, OSError."""
+    """Write the request; when this returns it survives a power cut. Raises Refused, OSError."""
     check(body)
-    if sum(1 for _ in os.scandir(spool_path)) >= MOST_ORDERS:
+    if sum(1 for _ in os.scandir(spool_path)) >= MOST_REQUESTS:
         raise Refused("The spool is full.")
     draft = incoming / name
     try:
@@ -62,7 +62,7 @@ def spool(body: bytes, incoming: Path, spool_path: Path, name: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 only when the order is on disk: the answer to the sender is 200 then, and 500 otherwise."""
+    """Return 0 only when the request is on disk: the answer to the sender is 200 then, and 500 otherwise."""
     try:
         with open(os.environ["ALERT_FILE"], "rb") as file:
             body = file.read(MOST_BYTES + 1)

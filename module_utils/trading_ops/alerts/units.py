@@ -16,8 +16,8 @@ from .spool import MOST_BYTES
 
 PROXY: Final = "trading-core-alert-proxy.service"
 RECEIVER: Final = "trading-core-alert-receiver.service"
-ORDERS: Final = "trading-core-alerts.service"
-ORDERS_PATH: Final = "trading-core-alerts.path"
+ACTIONS: Final = "trading-core-alerts.service"
+ACTIONS_PATH: Final = "trading-core-alerts.path"
 WATCH: Final = "trading-core-alert-watch.service"
 WATCH_TIMER: Final = "trading-core-alert-watch.timer"
 
@@ -30,7 +30,7 @@ AT_ONCE: Final = 16
 
 PROXY_MEBIBYTES: Final = 64
 RECEIVER_MEBIBYTES: Final = 256
-ORDERS_MEBIBYTES: Final = 1024
+ACTIONS_MEBIBYTES: Final = 1024
 
 _NGINX: Final = """\
 # Written by ./runbook alert_receiver_setup.
@@ -93,6 +93,11 @@ CapabilityBoundingSet=
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 """
 
+# No start limit: a receiver that gave up would be deaf, and a burst of alerts starts the reader often.
+_UNIT: Final = "[Unit]\nDescription=AI_TRADING_CORE alerts: {}\n{}StartLimitIntervalSec=0\n\n"
+_ONLINE: Final = "Wants=network-online.target\nAfter=network-online.target\n"
+_INSTALL: Final = "\n[Install]\nWantedBy={}\n"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -114,12 +119,12 @@ class Layout:
 
     @property
     def incoming_path(self) -> str:
-        """Where an order is written before it counts."""
+        """Where a request is written before it counts."""
         return f"{self.alerts_path}/incoming"
 
     @property
     def spool_path(self) -> str:
-        """Where orders wait."""
+        """Where requests wait."""
         return f"{self.alerts_path}/spool"
 
 
@@ -138,13 +143,13 @@ def render_nginx(layout: Layout, token: str) -> str:
 
 def render_hooks(layout: Layout, token: str) -> str:
     """Return webhook's configuration: one path, one fixed command, the token once more for local users."""
-    words = ["-IS", f"{layout.lib_path}/alert_spool.py", layout.incoming_path, layout.spool_path]
+    argv = ["-IS", f"{layout.lib_path}/alert_spool.py", layout.incoming_path, layout.spool_path]
     hook: dict[str, Any] = {
         "id": "alerts",
         "http-methods": ["POST"],
         "execute-command": layout.python_path,
         "command-working-directory": "/run/trading-core-alert-receiver",
-        "pass-arguments-to-command": [{"source": "string", "name": word} for word in words],
+        "pass-arguments-to-command": [{"source": "string", "name": word} for word in argv],
         "pass-file-to-command": [{"source": "raw-request-body", "envname": "ALERT_FILE"}],
         # The command's exit code is the answer: with this webhook waits for it.
         "include-command-output-in-response": True,
@@ -168,36 +173,32 @@ def build_units(layout: Layout) -> dict[str, str]:
             raise JobsError(f'A unit takes no quotes, no line ends and none of \\ % $, see "{text}".')
     common = _COMMON.format(account=ACCOUNT)
     settings = "".join(f'Environment="{name}={value}"\n' for name, value in sorted(environment.items()))
-    # No start limit: a receiver that gave up would be deaf, and a burst of alerts starts the reader often.
-    unit = "[Unit]\nDescription=AI_TRADING_CORE alerts: {}\n{}StartLimitIntervalSec=0\n\n"
-    online = "Wants=network-online.target\nAfter=network-online.target\n"
     # User: systemd gives HOME to a service that names its account, and none to one that does not.
     runbook = f"Type=oneshot\nUser=root\nUMask=0077\nWorkingDirectory={layout.checkout_path}\n{settings}"
-    bounds = f"TimeoutStartSec=3600\nTimeoutStopSec=60\nMemoryMax={ORDERS_MEBIBYTES}M\n"
-    install = "\n[Install]\nWantedBy={}\n"
+    bounds = f"TimeoutStartSec=3600\nTimeoutStopSec=60\nMemoryMax={ACTIONS_MEBIBYTES}M\n"
     return {
-        PROXY: unit.format("TLS in front of the receiver", online)
+        PROXY: _UNIT.format("TLS in front of the receiver", _ONLINE)
         + f"[Service]\nExecStart=/usr/sbin/nginx -e stderr -c {layout.etc_path}/nginx.conf\n"
         + f"RuntimeDirectory=trading-core-alert-proxy\nMemoryMax={PROXY_MEBIBYTES}M\n{common}"
-        + install.format("multi-user.target"),
-        RECEIVER: unit.format("receiver", "")
+        + _INSTALL.format("multi-user.target"),
+        RECEIVER: _UNIT.format("receiver", "")
         + f"[Service]\nExecStart=/usr/bin/webhook -nopanic -hooks {layout.etc_path}/hooks.json -ip 127.0.0.1 "
         + f'-port {WEBHOOK_PORT} -urlprefix "" -http-methods POST\n'
         + f"RuntimeDirectory=trading-core-alert-receiver\nMemoryMax={RECEIVER_MEBIBYTES}M\n{common}"
-        # One mount for both folders, since an order is renamed from one into the other. Who may write is theirs to say.
+        # One mount for both folders: a request is renamed from one into the other. Their modes say who may write.
         + f"ReadWritePaths={layout.alerts_path}\n"
-        + install.format("multi-user.target"),
-        ORDERS: unit.format("carry out what they ask for", online)
-        + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-orders\n"
+        + _INSTALL.format("multi-user.target"),
+        ACTIONS: _UNIT.format("carry out what they ask for", _ONLINE)
+        + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-actions\n"
         # A stop that is not proven stays in the spool and is tried again.
         + f"Restart=on-failure\nRestartSec=15\n{bounds}",
-        ORDERS_PATH: "[Unit]\nDescription=AI_TRADING_CORE alerts: an order waits\n\n"
+        ACTIONS_PATH: "[Unit]\nDescription=AI_TRADING_CORE alerts: a request waits\n\n"
         + f"[Path]\nDirectoryNotEmpty={layout.spool_path}\n"
-        + install.format("paths.target"),
-        WATCH: unit.format("look whether they would arrive", online)
-        + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-orders --watch\n"
+        + _INSTALL.format("paths.target"),
+        WATCH: _UNIT.format("look whether they would arrive", _ONLINE)
+        + f"[Service]\n{runbook}ExecStart={layout.checkout_path}/runbook alert-actions --watch\n"
         + bounds,
         WATCH_TIMER: "[Unit]\nDescription=AI_TRADING_CORE alerts: look every minute\n\n"
         + "[Timer]\nOnCalendar=*-*-* *:*:30\nAccuracySec=1s\n"
-        + install.format("timers.target"),
+        + _INSTALL.format("timers.target"),
     }

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import append_durably, bounded
+from ..core.result import build_result
 from ..core.strict_json import object_lines
 
 DRIFT_FILE: Final = "drift_log.jsonl"
@@ -103,29 +104,28 @@ def select_due(log: Log, documentation: str) -> dict[str, tuple[Any, Any]]:
 
 def describe_due(state_path: Path, documentation_path: Path) -> str:
     """Return in words which documentation is due for what, or why that is not known; empty for nothing."""
-    log, trouble = _look(state_path)
+    log, error = _observe(state_path)
     documentation = digest(documentation_path)
     due = select_due(log, documentation)
     changes = ", ".join(f"{key} {before} -> {after}" for key, (before, after) in due.items())
     missing = "" if documentation else " (not there)"
-    words = f"documentation due: {documentation_path}{missing} for {changes}" if due else ""
-    return "; ".join(filter(None, [trouble, words]))
+    text = f"documentation due: {documentation_path}{missing} for {changes}" if due else ""
+    return "; ".join(filter(None, [error, text]))
 
 
 def observe(state_path: Path, documentation_path: Path) -> dict[str, Any]:
     """Return the module result: the log and what documentation is due. Never raises."""
-    log, trouble = _look(state_path)
+    log, error = _observe(state_path)
     count = len(log.entries)
     due = describe_due(state_path, documentation_path) or "no documentation due"
-    return {
-        "changed": False,
-        "outcome": "unknown" if trouble else "proven",
-        "summary": f"{count} change{'s' * (count != 1)} on record; {due}",
-        "next_command": f"tail {state_path / DRIFT_FILE} (on the host)" if trouble else "",
-        "entries": [asdict(entry) for entry in log.entries],
-        "documentation_due": sorted(select_due(log, digest(documentation_path))),
-        "lines": [f"{e.time}  {e.key} {e.before} -> {e.after}, {e.by}: {e.why}" for e in log.entries[-SHOWN_ENTRIES:]],
-    }
+    return build_result(
+        "unknown" if error else "proven",
+        f"{count} change{'s' * (count != 1)} on record; {due}",
+        next_command=f"tail {state_path / DRIFT_FILE} (on the host)" if error else "",
+        entries=[asdict(entry) for entry in log.entries],
+        documentation_due=sorted(select_due(log, digest(documentation_path))),
+        lines=[f"{e.time}  {e.key} {e.before} -> {e.after}, {e.by}: {e.why}" for e in log.entries[-SHOWN_ENTRIES:]],
+    )
 
 
 def _parse_entry(line: str) -> Entry:
@@ -135,7 +135,7 @@ def _parse_entry(line: str) -> Entry:
     return entry
 
 
-def _look(state_path: Path) -> tuple[Log, str]:
+def _observe(state_path: Path) -> tuple[Log, str]:
     """Return the log and why it is not known in full; empty: it is."""
     try:
         log = read(state_path)

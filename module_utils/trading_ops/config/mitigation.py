@@ -26,7 +26,6 @@ from .trading import (
     Request,
     compare,
     ensure_changed,
-    look,
     plan,
     read_settings,
 )
@@ -104,8 +103,8 @@ def find_switch(text: str, name: str) -> str:
             if name in (str(member), f"{section}.{member}"):
                 found.append(f"{section}.{member}.enabled")
     if len(found) != 1:
-        trouble = f"is more than one thing ({', '.join(found)})" if found else f"is none of {', '.join(known)}"
-        raise ConfigError(f"{name!r} {trouble}.")
+        error = f"is more than one thing ({', '.join(found)})" if found else f"is none of {', '.join(known)}"
+        raise ConfigError(f"{name!r} {error}.")
     return found[0]
 
 
@@ -143,10 +142,10 @@ def git_reader(root_path: Path, config_file: str) -> ReadCommit:
         except (OSError, subprocess.TimeoutExpired, ValueError) as error:
             raise ConfigError(f"{config_file} of {commit} could not be read: {error}.", "failed") from error
         if ended.returncode:
-            words = " ".join(ended.stderr.decode(errors="replace").split())
+            summary = " ".join(ended.stderr.decode(errors="replace").split())
             shown = f"git -C {root_path} log --oneline -- {config_file}"
             raise ConfigError(
-                f"{root_path} has no {config_file} of {commit} ({words}).", "usage", f"{shown} (on the host)"
+                f"{root_path} has no {config_file} of {commit} ({summary}).", "usage", f"{shown} (on the host)"
             )
         return text
 
@@ -167,12 +166,6 @@ def mitigate(
     if undo:
         result["summary"] = f"{result['summary']}; undo: {undo}"
     return result | {"undo": undo, "is_known": is_known(fix, request.state_path)}
-
-
-def observe(fix: Fix, request: Request, read_commit: ReadCommit) -> dict[str, Any]:
-    """Return the module result of planning only. Never raises."""
-    result = look(replace(request, edit=build_edit(fix, request.state_path, read_commit)))
-    return result | {"is_known": is_known(fix, request.state_path)}
 
 
 def is_known(fix: Fix, state_path: Path) -> bool:

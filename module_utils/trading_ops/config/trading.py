@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import bounded, write_durably
+from ..core.result import OperationError, build_result
 from ..state import audit
 from ..state.latch import LATCH_FILE, read_latch
 from . import drift_log
@@ -29,13 +30,11 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
-class ConfigError(Exception):
+class ConfigError(OperationError):
     """Nothing was changed: a sentence, the outcome (`usage`, `refused` or `failed`) and the next command."""
 
-    def __init__(self, sentence: str, outcome: str = "usage", next_command: str = "") -> None:
-        super().__init__(sentence)
-        self.outcome = outcome
-        self.next_command = next_command
+    def __init__(self, text: str, outcome: str = "usage", next_command: str = "") -> None:
+        super().__init__(text, outcome, next_command)
 
 
 @dataclass(frozen=True)
@@ -125,15 +124,6 @@ def compare(before: str, after: str) -> tuple[Change, ...]:
     return tuple(Change(key, old.get(key), new.get(key)) for key in keys if repr(old.get(key)) != repr(new.get(key)))
 
 
-def look(request: Request) -> dict[str, Any]:
-    """Return the module result of planning only."""
-    try:
-        changes = _plan(request).changes
-    except ConfigError as error:
-        return nothing_done(error)
-    return _result("proven", _words(request, changes), False, changes)
-
-
 def ensure_changed(
     request: Request, now: Callable[[], str], dry_run: bool, keep: Callable[[Planned], None] | None = None
 ) -> dict[str, Any]:
@@ -147,8 +137,8 @@ def ensure_changed(
         return nothing_done(error)
     changes = planned.changes
     if dry_run or not changes:
-        words = _words(request, changes)
-        return _result("planned" if dry_run else "proven", words, bool(changes), changes, due=_due(request))
+        outcome = "planned" if dry_run else "proven"
+        return _result(outcome, _describe_with_due(request, changes), changes, changed=bool(changes))
     moment, documentation = now(), drift_log.digest(request.documentation_path)
     entries = [_entry(request, change, moment, documentation) for change in changes]
     try:
@@ -158,11 +148,9 @@ def ensure_changed(
         drift_log.record(request.state_path, entries)
     except OSError as error:
         return nothing_done(ConfigError(f"Not changed, since it could not be put on record: {error}.", "failed"))
-    trouble = _write_and_prove(request.path, planned.after, planned.seen)
-    if trouble:
-        return _result(
-            "failed", f"{trouble} {_take_back(request, entries, now())}", True, changes, f"cat {request.path}"
-        )
+    if failure := _write_and_prove(request.path, planned.after, planned.seen):
+        text = f"{failure} {_take_back(request, entries, now())}"
+        return _result("failed", text, changes, changed=True, next_command=f"cat {request.path}")
     warnings = audit.record_quietly(
         request.state_path,
         "trading configuration changed",
@@ -172,7 +160,7 @@ def ensure_changed(
         why=request.why,
         changes={change.key: [change.before, change.after] for change in changes},
     )
-    return _result("proven", _words(request, changes), True, changes, warnings=warnings, due=_due(request))
+    return _result("proven", _describe_with_due(request, changes), changes, changed=True, warnings=warnings)
 
 
 def _plan(request: Request) -> Planned:
@@ -193,8 +181,8 @@ def _plan(request: Request) -> Planned:
     latch = read_latch(request.state_path / LATCH_FILE)
     if latch and barred:
         release = f"./runbook halt_release -e incident_id={latch.incident_ids[0]}" if latch.incident_ids else ""
-        words = "Until its release things get smaller or go off, and parameters of strategies can be put right; not"
-        raise ConfigError(f"{latch.sentence()} {words}: {', '.join(barred)}.", "refused", release)
+        summary = "Until its release things get smaller or go off, and parameters of strategies can be put right; not"
+        raise ConfigError(f"{latch.sentence()} {summary}: {', '.join(barred)}.", "refused", release)
     return Planned(changes, text, changed, seen)
 
 
@@ -232,8 +220,10 @@ def _entry(request: Request, change: Change, now: str, documentation: str) -> dr
     return drift_log.Entry(now, request.by, request.why, change.key, change.before, change.after, documentation)
 
 
-def _due(request: Request) -> str:
-    return drift_log.describe_due(request.state_path, request.documentation_path)
+def _describe_with_due(request: Request, changes: Sequence[Change]) -> str:
+    """Return the changes in words, and the documentation that is due."""
+    due = drift_log.describe_due(request.state_path, request.documentation_path)
+    return "; ".join(filter(None, [_describe(request, changes), due]))
 
 
 def _settings(content: object, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -270,8 +260,8 @@ def _find(document: Any, key: str) -> Any:
         pairs = node.value if node.id == "mapping" else []
         found = [value for at, value in pairs if at.id == "scalar" and at.value == name]
         if len(found) != 1:
-            trouble = "is there more than once" if found else "does not exist"
-            raise ConfigError(f"{key} {trouble}; only a setting that is there can be changed.")
+            error = "is there more than once" if found else "does not exist"
+            raise ConfigError(f"{key} {error}; only a setting that is there can be changed.")
         node = found[0]
     if node.id != "scalar":
         raise ConfigError(f"{key} holds more than one value; name the setting in it.")
@@ -290,27 +280,43 @@ def _section(content: Any, key: str) -> tuple[dict[Any, Any], str]:
 
 def _convert(key: str, present: object, value: object) -> Any:
     """Return the wanted value in the type of the present one."""
-    text = value if isinstance(value, str) else None
-    new: Any = None
-    if isinstance(present, bool):
-        kind = "true or false"
-        new = {"true": True, "false": False}.get(text.lower()) if text else value if isinstance(value, bool) else None
-    elif isinstance(present, int):
-        kind = "a whole number"
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        new = int(text) if text and _WHOLE.fullmatch(text) else value if is_whole else None
-    elif isinstance(present, float):
-        kind = "a number"
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        new = float(text) if text and _NUMBER.fullmatch(text) else float(str(value)) if is_number else None
-    elif isinstance(present, str):
-        kind = "a text on one line"
-        new = text if text and text.isprintable() else None
-    else:
-        raise ConfigError(f"{key} is {present!r}, which is no value that can be changed here.")
-    if new is None:
-        raise ConfigError(f"{key} is {present!r} and stays {kind}, which {value!r} is not.")
-    return new
+    for type_, kind, convert in _CONVERSIONS:
+        if isinstance(present, type_):
+            new = convert(value)
+            if new is None:
+                raise ConfigError(f"{key} is {present!r} and stays {kind}, which {value!r} is not.")
+            return new
+    raise ConfigError(f"{key} is {present!r}, which is no value that can be changed here.")
+
+
+def _as_switch(value: object) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return value if isinstance(value, bool) else None
+
+
+def _as_whole(value: object) -> int | None:
+    if isinstance(value, str):
+        return int(value) if _WHOLE.fullmatch(value) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _as_number(value: object) -> float | None:
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value) else None
+    return float(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _as_line(value: object) -> str | None:
+    return value if isinstance(value, str) and value and value.isprintable() else None
+
+
+_CONVERSIONS: Final[tuple[tuple[type, str, Callable[[object], Any]], ...]] = (
+    (bool, "true or false", _as_switch),  # before int, which it is too
+    (int, "a whole number", _as_whole),
+    (float, "a number", _as_number),
+    (str, "a text on one line", _as_line),
+)
 
 
 def _render(value: object) -> str:
@@ -350,7 +356,7 @@ def _yaml() -> Any:
     return yaml
 
 
-def _words(request: Request, changes: Sequence[Change]) -> str:
+def _describe(request: Request, changes: Sequence[Change]) -> str:
     if not changes and request.edit:
         return "the configuration reads so already"
     if not changes:
@@ -364,26 +370,13 @@ def _shown(value: object) -> str:
 
 def nothing_done(error: ConfigError) -> dict[str, Any]:
     """Return the module result of a request that changed nothing."""
-    return _result(error.outcome, str(error), False, (), error.next_command)
+    return _result(error.outcome, str(error), (), next_command=error.next_command)
 
 
-def _result(
-    outcome: str,
-    summary: str,
-    changed: bool,
-    changes: Sequence[Change],
-    next_command: str = "",
-    warnings: Sequence[str] = (),
-    due: str = "",
-) -> dict[str, Any]:
+def _result(outcome: str, summary: str, changes: Sequence[Change], **fields: Any) -> dict[str, Any]:
     before = "".join(f"{change.key}: {_render(change.before)}\n" for change in changes if change.before is not None)
     after = "".join(f"{change.key}: {_render(change.after)}\n" for change in changes if change.after is not None)
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": f"{summary}; {due}" if due else summary,
-        "next_command": next_command,
-        "changes": [asdict(change) for change in changes],
-        "diff": {"before": before, "after": after},
-        "warnings": list(warnings),
-    }
+    diff = {"before": before, "after": after}
+    return build_result(
+        outcome, summary, **{"changes": [asdict(change) for change in changes], "diff": diff, "warnings": []} | fields
+    )

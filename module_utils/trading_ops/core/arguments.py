@@ -12,6 +12,10 @@ ENGINE_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "docker_url": {"type": "str", "default": "unix:///var/run/docker.sock"},
 }
 
+OPERATOR_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
+    "by": {"type": "str", "default": "not given"},
+}
+
 BOT_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "bot_services": {"type": "raw", "default": ["bot"]},
     "bot_projects": {"type": "raw", "default": ["trading-*"]},

@@ -17,17 +17,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc
+from ..core.outcome import GOOD
 from ..core.redaction import DECLARED, RedactionError, Redactor, Rules, build_rules
+from ..core.result import build_result
 from ..core.scratch import SCRATCH_PREFIX
 from ..core.secrets import parse_environment, select_secrets
 from ..host.engine import EngineError
-from .bundle import KEPT, Bundle, Item, pack
+from .archive import pack
+from .bundle import Bundle
 from .descriptions import add_descriptions, adopt
-from .logs import add_logs, copy_logs, select_logs
+from .logs import WantedLog, add_logs, copy_logs, select_logs
+from .manifest import KEPT, Item
 from .request import Estate, Request, Tools
 
 FREE_BYTES: Final = 64 * 1024 * 1024
 """So much of the disk is left to the host."""
+_NOTHING: Final[dict[str, Any]] = {"manifest": {}, "archive": "", "host_logs": []}
 _ID: Final = re.compile(r"INC-\d{8}-\d{6}-[a-z0-9-]+|incident_test_\d{8}-\d{6}")
 
 
@@ -38,16 +43,15 @@ class EvidenceError(Exception):
 def collect(request: Request, tools: Tools, check_mode: bool) -> dict[str, Any]:
     """Return the module result: `proven` where a bundle with its manifest is there, whatever it could not get."""
     began = tools.clock()
-    deadline = began + request.timeout_seconds
     if not _ID.fullmatch(request.incident_id):
         return _result("usage", f"{request.incident_id!r} is no incident: INC-<yyyymmdd-hhmmss>-<words>", began, tools)
     estate = _observe(tools)
     wanted = select_logs(request, estate)
     if check_mode:
-        names = ", ".join(name for name, _, _ in wanted) or "no service"
+        names = ", ".join(each.name for each in wanted) or "no service"
         return _result("planned", f"would collect evidence of {names}", began, tools)
     try:
-        return _collect(request, tools, estate, wanted, began, deadline)
+        return _collect(request, tools, estate, wanted, began)
     except OSError as error:
         return _result("failed", f"no bundle could be written below {request.scratch_path}: {error}", began, tools)
 
@@ -60,12 +64,7 @@ def remove_scratch(archive: Path) -> None:
 
 
 def _collect(
-    request: Request,
-    tools: Tools,
-    estate: Estate,
-    wanted: Sequence[tuple[str, int, dict[str, Any] | None]],
-    began: float,
-    deadline: float,
+    request: Request, tools: Tools, estate: Estate, wanted: Sequence[WantedLog], began: float
 ) -> dict[str, Any]:
     started_at = tools.now()
     _remove_forgotten(request.scratch_path, tools.now())
@@ -75,7 +74,8 @@ def _collect(
         rules, closed = _build_rules(request, estate)
         redactor = Redactor(rules)
         # Half, because the archive stands beside the bundle.
-        bundle = Bundle(scratch / "bundle", max(0, min(request.most_bytes, free // 2)), redactor, tools.clock, deadline)
+        room, deadline = max(0, min(request.most_bytes, free // 2)), began + request.timeout_seconds
+        bundle = Bundle(scratch / "bundle", room, redactor, tools.clock, deadline)
         bundle.open()
         logs: list[tuple[str, Item]] = []
         if closed:
@@ -86,16 +86,7 @@ def _collect(
         for name, path in request.adopted.items():
             adopt(bundle, name, path)
         copies = copy_logs(request, bundle, logs, started_at)
-        about = {
-            "incident_id": request.incident_id,
-            "host": request.host,
-            "started_at": format_utc(started_at),
-            "finished_at": format_utc(tools.now()),
-            "too_short_to_look_for": list(rules.too_short),
-            "limits": {"bytes": request.most_bytes, "seconds": request.timeout_seconds},
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        }
-        manifest = _finish(bundle, about, scratch)
+        manifest = _finish(bundle, _describe(request, rules, started_at, tools.now()), scratch)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -110,6 +101,19 @@ def _collect(
         archive=str(scratch / "evidence.tar.gz"),
         host_logs=copies,
     )
+
+
+def _describe(request: Request, rules: Rules, started_at: datetime, finished_at: datetime) -> dict[str, Any]:
+    """Return what the manifest says of the bundle."""
+    return {
+        "incident_id": request.incident_id,
+        "host": request.host,
+        "started_at": format_utc(started_at),
+        "finished_at": format_utc(finished_at),
+        "too_short_to_look_for": list(rules.too_short),
+        "limits": {"bytes": request.most_bytes, "seconds": request.timeout_seconds},
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
 
 
 def _finish(bundle: Bundle, about: Mapping[str, Any], scratch: Path) -> dict[str, Any]:
@@ -179,9 +183,9 @@ def _read_containers(docker_root: Path) -> tuple[dict[str, Any], ...] | None:
 def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
     """Return what is looked for, and why it is not known in full: then nothing is kept."""
     known = [("given", value) for value in request.secrets]
-    troubles = []
+    problems = []
     if estate.containers is None:
-        troubles.append("the containers' environment cannot be read")
+        problems.append("the containers' environment cannot be read")
     for container in estate.containers or ():
         lines = (container.get("Config") or {}).get("Env") or []
         known += [(name, part) for name, value in parse_environment(lines) for part in select_secrets(name, value)]
@@ -190,7 +194,7 @@ def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
             try:
                 text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
             except OSError as error:
-                troubles.append(f"{path} cannot be read ({error.strerror})")
+                problems.append(f"{path} cannot be read ({error.strerror})")
                 continue
             known += [
                 (name or path.name, part)
@@ -201,7 +205,7 @@ def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
         rules = build_rules(known, {**DECLARED, **request.patterns})
     except RedactionError as error:
         return build_rules(known), str(error)
-    return rules, "; ".join(troubles)
+    return rules, "; ".join(problems)
 
 
 # ---- what is said --------------------------------------------------------------------------------------------------
@@ -215,22 +219,14 @@ def _summary(items: Sequence[Item], redactor: Redactor) -> str:
     whole = sum(item.status == "complete" for item in items)
     masked = sum(redactor.counts.values())
     odd = [item for item in items if item.status != "complete" and (_is_log(item) or item.name == "engine")]
-    words = [
+    parts = [
         f"{whole} of {len(items)} items complete, {sum(item.bytes for item in items)} bytes, {masked} secrets masked"
     ]
-    words += [f"{item.name} {item.status} ({item.reason})" for item in odd[:4]]
-    return "; ".join(words)
+    parts += [f"{item.name} {item.status} ({item.reason})" for item in odd[:4]]
+    return "; ".join(parts)
 
 
 def _result(outcome: str, summary: str, began: float, tools: Tools, **more: Any) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "" if outcome in {"proven", "planned"} else "runbooks/Incident_Handling.md 4.4, By hand",
-        "manifest": {},
-        "archive": "",
-        "host_logs": [],
-        "seconds": round(tools.clock() - began, 3),
-        **more,
-    }
+    by_hand = "" if outcome in GOOD else "runbooks/Incident_Handling.md 4.4, By hand"
+    seconds = round(tools.clock() - began, 3)
+    return build_result(outcome, summary, next_command=by_hand, seconds=seconds, **_NOTHING | more)

@@ -19,7 +19,8 @@ from ..core.scratch import SCRATCH_PREFIX
 from ..core.secrets import parse_environment
 from ..host.engine import EngineError
 from ..host.logs import seek_tail
-from .bundle import Bundle, safe_name
+from .bundle import Bundle
+from .manifest import safe_name
 from .request import FILE_BYTES, Estate, EvidenceEngine, Request, Tools, container_name
 
 EVENTS_BEFORE: Final = timedelta(minutes=30)
@@ -61,7 +62,7 @@ def add_descriptions(bundle: Bundle, request: Request, tools: Tools, estate: Est
     if estate.engine:
         _add_engine(bundle, request, tools, estate.engine)
     else:
-        bundle.note("engine", "failed", estate.trouble)
+        bundle.note("engine", "failed", estate.error)
     for project, files in request.compose_files.items():
         _add_compose(bundle, request, tools, project, files)
     for name in STATE_FILES:
@@ -139,13 +140,13 @@ def _add_compose(bundle: Bundle, request: Request, tools: Tools, project: str, f
         # Without its variables first: a required one that is missing would keep the file out of the bundle. Compose can
         # not read every file so ("too many colons" for `${A:-/x}:/y:ro`); the mode it then needs changes names only.
         bare = Command([*argv, "--no-interpolate"], request.root_path, environment, COMMAND_SECONDS)
-        said = tools.run(bare)
-        if said.exit_code:
-            said = tools.run(replace(bare, argv=argv, environment={"TRADING_MODE": "paper", **environment}))
-        if said.exit_code != 0:
-            bundle.note(name, "failed", f"Compose: {said.stderr.strip()[-300:] or 'no answer'}")
+        ended = tools.run(bare)
+        if ended.exit_code:
+            ended = tools.run(replace(bare, argv=argv, environment={"TRADING_MODE": "paper", **environment}))
+        if ended.exit_code != 0:
+            bundle.note(name, "failed", f"Compose: {ended.stderr.strip()[-300:] or 'no answer'}")
             return
-        bundle.add_tree(name, path, without_values(json.loads(said.stdout)))
+        bundle.add_tree(name, path, without_values(json.loads(ended.stdout)))
     except (ComposeError, ValueError) as error:
         bundle.note(name, "failed", str(error))
 
@@ -182,14 +183,14 @@ def _add_command(bundle: Bundle, tools: Tools, name: str, argv: list[str]) -> No
     environment = {"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), "LC_ALL": "C.UTF-8"}
     limit = max(0.1, min(COMMAND_SECONDS, bundle.left_seconds))
     try:
-        said = tools.run(Command(argv, Path("/"), environment, limit))
+        ended = tools.run(Command(argv, Path("/"), environment, limit))
     except ComposeError as error:  # the runner's word for a program that is not there
         bundle.note(f"host {name}", "missing", str(error))
         return
-    if said.exit_code is None:
+    if ended.exit_code is None:
         bundle.note(f"host {name}", "failed", f"{argv[0]} gave no answer in {limit:.0f} s")
         return
-    bundle.add_text(f"host {name}", f"host/{name.replace(' ', '_')}.txt", said.stdout + said.stderr)
+    bundle.add_text(f"host {name}", f"host/{name.replace(' ', '_')}.txt", ended.stdout + ended.stderr)
 
 
 def adopt(bundle: Bundle, name: str, path: Path) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from ..checks.dashboards import DASHBOARDS, Dashboard
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..core.scratch import SCRATCH_PREFIX
 from ..core.strict_json import parse_json
 from ..host.http import Ask, Endpoint, HttpError, http_ask
@@ -55,7 +56,7 @@ def check_picture(status: int, body: bytes) -> bytes:
     return body
 
 
-def look(
+def fetch_pictures(
     ask: Ask, dashboards: Sequence[Dashboard], begin: float, end: float, timeout_seconds: float
 ) -> dict[str, bytes | GrafanaError]:
     """Return a picture or a reason for each dashboard by its uid. `begin` and `end` are seconds since 1970."""
@@ -90,7 +91,7 @@ def look(
 def collect(params: Mapping[str, Any], now: Callable[[], float], is_dry: bool) -> dict[str, Any]:
     """Return the module result: the pictures are in files that it names, each beside what it shows."""
     if is_dry:
-        return _result("planned", f"would ask Grafana for {len(DASHBOARDS)} pictures", {})
+        return build_result("planned", f"would ask Grafana for {len(DASHBOARDS)} pictures", files={})
     endpoint = Endpoint(
         url=params["url"],
         token_path=params["token_path"] or "",
@@ -99,19 +100,21 @@ def collect(params: Mapping[str, Any], now: Callable[[], float], is_dry: bool) -
         query_timeout_seconds=params["timeout_seconds"],
     )
     end = now()
-    found = look(http_ask(endpoint), DASHBOARDS, end - params["range_seconds"], end, params["timeout_seconds"])
+    found = fetch_pictures(
+        http_ask(endpoint), DASHBOARDS, end - params["range_seconds"], end, params["timeout_seconds"]
+    )
     reasons = {uid: str(each) for uid, each in found.items() if isinstance(each, GrafanaError)}
     pictures = {uid: each for uid, each in found.items() if isinstance(each, bytes)}
-    said = {"format": 1, "kept": sorted(pictures), "not_kept": reasons}
+    index = {"format": 1, "kept": sorted(pictures), "not_kept": reasons}
     try:
-        files = {"Grafana, which pictures": _write(Path(params["scratch_path"]), "grafana.json", _as_json(said))}
+        files = {"Grafana, which pictures": _write(Path(params["scratch_path"]), "grafana.json", _as_json(index))}
         for uid, each in pictures.items():
             files[f"Grafana, {uid}"] = _write(Path(params["scratch_path"]), f"grafana_{uid}.png", each)
     except OSError as error:
-        return _result("failed", f"Grafana's pictures could not be written: {error}", {})
-    words = "".join(f"; {reason}" for reason in sorted(set(reasons.values())))
+        return build_result("failed", f"Grafana's pictures could not be written: {error}", files={})
+    text = "".join(f"; {reason}" for reason in sorted(set(reasons.values())))
     outcome = "failed" if pictures and reasons else "proven"
-    return _result(outcome, f"{len(pictures)} of {len(DASHBOARDS)} pictures of Grafana{words}", files)
+    return build_result(outcome, f"{len(pictures)} of {len(DASHBOARDS)} pictures of Grafana{text}", files=files)
 
 
 def _as_json(content: Mapping[str, Any]) -> bytes:
@@ -124,7 +127,3 @@ def _write(scratch: Path, name: str, content: bytes) -> str:
         os.fchmod(file.fileno(), 0o600)
         file.write(content)
     return str(path)
-
-
-def _result(outcome: str, summary: str, files: Mapping[str, str]) -> dict[str, Any]:
-    return {"changed": False, "outcome": outcome, "summary": summary, "next_command": "", "files": dict(files)}

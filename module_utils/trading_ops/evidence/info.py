@@ -6,28 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .bundle import KEPT, BundleError, list_bundles, read_manifest, verify
+from ..core.result import build_result
+from .manifest import KEPT, BundleError, list_bundles, read_manifest, verify
 
 
-def look(evidence_path: Path, hosts: Sequence[str]) -> dict[str, Any]:
+def observe(evidence_path: Path, hosts: Sequence[str]) -> dict[str, Any]:
     """Return the module result: `proven` where each host has a bundle that holds a log and is as its manifest says."""
-    bundles, troubles = [], []
+    bundles, problems = [], []
     for host in hosts:
         found = [_describe(root) for root in list_bundles(evidence_path, host)]
         bundles += found
         if not any(each["is_evidence"] for each in found):
             reasons = [each["trouble"] for each in found if each["trouble"]]
-            troubles.append(f"{host}: {reasons[-1] if reasons else 'no bundle in ' + str(evidence_path)}")
+            problems.append(f"{host}: {reasons[-1] if reasons else 'no bundle in ' + str(evidence_path)}")
     if not hosts:
-        troubles = ["no host was named"]
-    summary = "; ".join(troubles) or f"evidence of {', '.join(hosts)} in {evidence_path}"
-    return {
-        "changed": False,
-        "outcome": "refused" if troubles else "proven",
-        "summary": summary,
-        "next_command": "",
-        "bundles": bundles,
-    }
+        problems = ["no host was named"]
+    summary = "; ".join(problems) or f"evidence of {', '.join(hosts)} in {evidence_path}"
+    return build_result("refused" if problems else "proven", summary, bundles=bundles)
 
 
 def _describe(root: Path) -> dict[str, Any]:
@@ -35,13 +30,13 @@ def _describe(root: Path) -> dict[str, Any]:
         manifest = read_manifest(root)
         logs = [item for item in manifest["items"] if item["name"].startswith("log ") and item["status"] in KEPT]
         wrong = verify(root)
-        trouble = "; ".join(wrong[:3]) if wrong else "" if logs else _why_empty(manifest)
+        problem = "; ".join(wrong[:3]) if wrong else "" if logs else _why_empty(manifest)
     except BundleError as error:
-        manifest, trouble = {}, str(error)
+        manifest, problem = {}, str(error)
     return {
         "path": str(root),
-        "is_evidence": not trouble,
-        "trouble": trouble,
+        "is_evidence": not problem,
+        "trouble": problem,
         "finished_at": str(manifest.get("finished_at", "")),
     }
 

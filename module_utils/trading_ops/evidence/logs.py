@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -16,25 +17,52 @@ from ..core.durable import bounded
 from ..core.redaction import Piece
 from ..host.engine import EngineError
 from ..host.logs import Seen, is_older, look_at_file, pieces_of_answer, pieces_of_file, seek_tail
-from .bundle import TOO_LONG, Bundle, Item, safe_name
-from .request import FILE_BYTES, Estate, Request, container_labels, container_name
+from .bundle import TOO_LONG, Bundle
+from .manifest import Item, safe_name
+from .request import FILE_BYTES, Estate, EvidenceEngine, Request, container_labels, container_name
 
 LOG_BYTES: Final = 16 * 1024 * 1024
 """Of one log. Redacting takes about a second for each two megabytes, and all of it has to be done in time."""
 RECORDS_AT_ONCE: Final = 256
 
 
-def select_logs(request: Request, estate: Estate) -> list[tuple[str, int, dict[str, Any] | None]]:
-    """Return name, newest lines and container of each log: what was asked for, found or not, and every bot."""
-    found: list[tuple[str, int, dict[str, Any] | None]] = []
+@dataclass(frozen=True)
+class WantedLog:
+    """A log that was asked for: so many of its newest lines, None where it has no container."""
+
+    name: str
+    lines: int
+    container: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A container's log, its own file and how many bytes of it are kept at most."""
+
+    name: str
+    container: Mapping[str, Any]
+    file: Path
+    room: int
+
+    def observe(self, lines: int, since: str) -> Seen | None:
+        """Return what its file holds of the newest lines, None where it cannot be read."""
+        try:
+            return look_at_file(self.file, lines, since, self.room) if self.file.is_file() else None
+        except OSError:
+            return None
+
+
+def select_logs(request: Request, estate: Estate) -> list[WantedLog]:
+    """Return the logs to collect: what was asked for, found or not, and every bot."""
+    found: list[WantedLog] = []
     containers = estate.containers or ()
     for service, lines in request.services.items():
         named = [one for one in containers if container_name(one) == service]
         matching = named or [one for one in containers if container_labels(one).get(SERVICE_LABEL) == service]
-        found += [(service if len(matching) == 1 else container_name(one), lines, one) for one in matching]
+        found += [WantedLog(service if len(matching) == 1 else container_name(one), lines, one) for one in matching]
         if not matching:
-            found.append((service, lines, None))
-    listed = {str(one["Id"]) for _, _, one in found if one}
+            found.append(WantedLog(service, lines, None))
+    listed = {str(each.container["Id"]) for each in found if each.container}
     summaries = [
         {
             "Id": one["Id"],
@@ -46,112 +74,89 @@ def select_logs(request: Request, estate: Estate) -> list[tuple[str, int, dict[s
         for one in containers
     ]
     bots = {bot.id for bot in select_bots(summaries, request.bot_rules)} - listed
-    found += [(container_name(one), request.bot_tail_lines, one) for one in containers if one["Id"] in bots]
-    return found
+    return found + [
+        WantedLog(container_name(one), request.bot_tail_lines, one) for one in containers if one["Id"] in bots
+    ]
 
 
-def add_logs(
-    bundle: Bundle,
-    request: Request,
-    estate: Estate,
-    wanted: Sequence[tuple[str, int, dict[str, Any] | None]],
-) -> list[tuple[str, Item]]:
+def add_logs(bundle: Bundle, request: Request, estate: Estate, wanted: Sequence[WantedLog]) -> list[tuple[str, Item]]:
     """Add every log, and return those of which there is a file. One that is long leaves room for the others."""
     kept = []
-    for place, (name, lines, container) in enumerate(wanted):
-        share = min(LOG_BYTES, bundle.left_bytes // (len(wanted) - place))
-        if container is None:
-            bundle.note(f"log {name}", "missing", f"no container is called {name}" + _engine_words(estate))
-            continue
-        if bundle.left_seconds <= 0 or share <= 0:
-            bundle.note(f"log {name}", "skipped", "the time or room for evidence was over")
-            continue
-        item = _add_log(bundle, request, estate, name, lines, container, share)
-        if item:
-            kept.append((name, item))
+    for place, log in enumerate(wanted):
+        room = min(LOG_BYTES, bundle.left_bytes // (len(wanted) - place))
+        if log.container is None:
+            files = f" in the engine's files ({estate.error})" if estate.error else ""
+            bundle.note(f"log {log.name}", "missing", f"no container is called {log.name}{files}")
+        elif bundle.left_seconds <= 0 or room <= 0:
+            bundle.note(f"log {log.name}", "skipped", "the time or room for evidence was over")
+        elif str((log.container.get("State") or {}).get("StartedAt", "")).startswith("0001-"):
+            bundle.note(f"log {log.name}", "missing", "the container was never started")
+        else:
+            driver = ((log.container.get("HostConfig") or {}).get("LogConfig") or {}).get("Type", "")
+            file = Path(str(log.container.get("LogPath") or "")) if driver == "json-file" else Path()
+            item = _add_log(bundle, request, estate, Source(log.name, log.container, file, room), log.lines)
+            kept += [(log.name, item)] if item.path else []
     return kept
 
 
-def _engine_words(estate: Estate) -> str:
-    return f" in the engine's files ({estate.trouble})" if estate.trouble else ""
-
-
-def _add_log(
-    bundle: Bundle,
-    request: Request,
-    estate: Estate,
-    name: str,
-    lines: int,
-    container: Mapping[str, Any],
-    share: int,
-) -> Item | None:
-    if str((container.get("State") or {}).get("StartedAt", "")).startswith("0001-"):
-        bundle.note(f"log {name}", "missing", "the container was never started")
-        return None
-    driver = ((container.get("HostConfig") or {}).get("LogConfig") or {}).get("Type", "")
-    raw = Path(str(container.get("LogPath") or "")) if driver == "json-file" else Path()
-    asked = lines
-    in_file = _look(raw, lines, request.since, share)
-    if in_file and in_file.records < lines and raw.stat().st_size > share:
+def _add_log(bundle: Bundle, request: Request, estate: Estate, source: Source, asked: int) -> Item:
+    lines = asked
+    in_file = source.observe(lines, request.since)
+    if in_file and in_file.records < lines and source.file.stat().st_size > source.room:
         lines = max(1, in_file.records)
     while True:
         flaw = f"the newest {lines} lines of {asked}, for more there is no room" if lines < asked else ""
-        item = _write_log(bundle, request, estate, name, lines, container, raw, share, flaw)
-        too_long = item.status == "incomplete" and item.reason.startswith(TOO_LONG)
-        if not too_long or lines <= 1:
-            return item if item.path else None
+        item = _write_log(bundle, request, estate, source, lines, flaw)
+        if not _is_too_long(item) or lines <= 1:
+            return item
         # It was cut at its end, where the newest lines are: rather fewer lines, and those.
         bundle.remove(item)
         lines = max(1, lines // 8)
 
 
-def _write_log(
-    bundle: Bundle,
-    request: Request,
-    estate: Estate,
-    name: str,
-    lines: int,
-    container: Mapping[str, Any],
-    raw: Path,
-    share: int,
-    flaw: str,
-) -> Item:
-    path = f"logs/{safe_name(name)}.log"
-    in_file = _look(raw, lines, request.since, share)
-    trouble = estate.trouble
+def _write_log(bundle: Bundle, request: Request, estate: Estate, source: Source, lines: int, flaw: str) -> Item:
+    """Return the log as the engine gives it, else as its own file holds it."""
+    in_file = source.observe(lines, request.since)
+    reason = estate.error
     if estate.engine and not (in_file and in_file.damaged):
-        seen = Seen()
-        since = parse_utc(request.since).timestamp() if request.since else None
-        is_tty = bool((container.get("Config") or {}).get("Tty"))
-        records = estate.engine.log_records(str(container["Id"]), lines, since)
-        limited = _bounded_each(records, lambda: bundle.left_seconds)
-        item = bundle.add(f"log {name}", path, pieces_of_answer(limited, is_tty, seen), share, flaw)
-        if item.status == "incomplete" and item.reason.startswith(TOO_LONG):
+        item, seen = _write_answer(bundle, request, estate.engine, source, lines, flaw)
+        is_whole = item.status == "complete" or item.reason == flaw
+        if _is_too_long(item) or in_file is None or (is_whole and not _has_more(in_file, seen)):
             return item
-        if in_file is None or ((item.status == "complete" or item.reason == flaw) and not _has_more(in_file, seen)):
-            return item
-        trouble = item.reason if item.reason != flaw else "the engine's answer ended early"
+        reason = item.reason if item.reason != flaw else "the engine's answer ended early"
         bundle.remove(item)
     if in_file is None:
-        bundle.note(f"log {name}", "failed", f"{trouble or 'no answer'}, and it has no file that could be read")
+        bundle.note(f"log {source.name}", "failed", f"{reason or 'no answer'}, and it has no file that could be read")
         return bundle.items[-1]
     damaged = f"{in_file.damaged} damaged records in the engine's own file" if in_file.damaged else ""
     taken = "taken from the file itself, as far as it can be read"
-    flaw = "; ".join(filter(None, [flaw, trouble, damaged, taken]))
+    flaw = "; ".join(filter(None, [flaw, reason, damaged, taken]))
 
     def pieces() -> Iterator[Piece]:
-        with open(raw, "rb") as file:
-            seek_tail(file, lines, share)
+        with open(source.file, "rb") as file:
+            seek_tail(file, lines, source.room)
             yield from pieces_of_file(file, request.since, Seen())
 
-    return bundle.add(f"log {name}", path, pieces(), share, flaw)
+    return bundle.add(f"log {source.name}", _path(source), pieces(), source.room, flaw)
 
 
-def _look(raw: Path, lines: int, since: str, most_bytes: int) -> Seen | None:
-    try:
-        return look_at_file(raw, lines, since, most_bytes) if raw.is_file() else None
-    except OSError:
-        return None
+def _write_answer(
+    bundle: Bundle, request: Request, engine: EvidenceEngine, source: Source, lines: int, flaw: str
+) -> tuple[Item, Seen]:
+    seen = Seen()
+    since = parse_utc(request.since).timestamp() if request.since else None
+    is_tty = bool((source.container.get("Config") or {}).get("Tty"))
+    records = engine.log_records(str(source.container["Id"]), lines, since)
+    pieces = pieces_of_answer(_bounded_each(records, lambda: bundle.left_seconds), is_tty, seen)
+    return bundle.add(f"log {source.name}", _path(source), pieces, source.room, flaw), seen
+
+
+def _path(source: Source) -> str:
+    return f"logs/{safe_name(source.name)}.log"
+
+
+def _is_too_long(item: Item) -> bool:
+    return item.status == "incomplete" and item.reason.startswith(TOO_LONG)
 
 
 def _has_more(in_file: Seen, answered: Seen) -> bool:

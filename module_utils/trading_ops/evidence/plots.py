@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import parse_utc
+from ..core.result import build_result
 from ..core.strict_json import parse_json
-from .bundle import BundleError, add_files, read_manifest
+from .manifest import BundleError, add_files, read_manifest
 
 RANGES: Final = "metrics.json"
 ITEM: Final = "metric ranges"
@@ -62,8 +63,8 @@ def draw_all(root: Path, check_mode: bool) -> dict[str, Any]:
     except (BundleError, OSError, ImportError) as error:
         return _result("failed", f"the pictures could not be drawn: {error}", [])
     empty = [picture.title for picture in PICTURES if not any(_has_data(checks.get(name)) for name in picture.checks)]
-    words = f"; without data: {', '.join(empty)}" if empty else ""
-    return _result("proven", f"{len(files)} pictures drawn{words}", [str(path) for path in files.values()])
+    text = f"; without data: {', '.join(empty)}" if empty else ""
+    return _result("proven", f"{len(files)} pictures drawn{text}", [str(path) for path in files.values()])
 
 
 def _why_incomplete(root: Path) -> str:
@@ -121,10 +122,4 @@ def _plain(text: str) -> str:
 
 
 def _result(outcome: str, summary: str, pictures: list[str]) -> dict[str, Any]:
-    return {
-        "changed": bool(pictures),
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "pictures": pictures,
-    }
+    return build_result(outcome, summary, changed=bool(pictures), pictures=pictures)

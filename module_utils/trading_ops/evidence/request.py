@@ -66,10 +66,10 @@ class Tools:
 
 @dataclass(frozen=True)
 class Estate:
-    """The host's containers as described by the engine, or, with its trouble, by their files; None: by neither."""
+    """The host's containers as described by the engine, or, with its error, by their files; None: by neither."""
 
     engine: EvidenceEngine | None
-    trouble: str
+    error: str
     containers: tuple[dict[str, Any], ...] | None
 
 

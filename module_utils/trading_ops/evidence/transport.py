@@ -1,4 +1,4 @@
-"""Bundles on their way: from a host into the copy, from the copy to the incident's home."""
+"""Bundles on their way: from a host into the local copy of an incident, from there to the control host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .bundle import MANIFEST, BundleError, import_bundles, pack, receive, write_missing
+from ..core.result import build_result
+from .archive import import_bundles, pack, receive, write_missing
+from .manifest import MANIFEST, BundleError
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ def transport(request: Request, now: str, check_mode: bool) -> dict[str, Any]:
         manifests = _digests(request.path)
     except (BundleError, OSError) as error:
         return _result("failed", f"evidence could not be {request.state}: {error}", [])
-    words = {"received": "received", "missing": "without a bundle", "packed": "packed", "home": "brought home"}
-    return _result("proven", f"evidence {words[request.state]}: {', '.join(new) or 'nothing new'}", new, manifests)
+    verbs = {"received": "received", "missing": "without a bundle", "packed": "packed", "home": "synced"}
+    return _result("proven", f"evidence {verbs[request.state]}: {', '.join(new) or 'nothing new'}", new, manifests)
 
 
 def _digests(path: Path) -> dict[str, str]:
@@ -67,21 +69,14 @@ def _pack(request: Request, _: str) -> list[str]:
     return sorted(path.name for path in request.path.iterdir() if path.is_dir())
 
 
-def _bring_home(request: Request, _: str) -> list[str]:
+def _add_to_primary(request: Request, _: str) -> list[str]:
     new = import_bundles(request.archive, request.path, request.most_bytes)
     request.archive.unlink()
     return new
 
 
-_ACTS = {"received": _receive, "missing": _note_missing, "packed": _pack, "home": _bring_home}
+_ACTS = {"received": _receive, "missing": _note_missing, "packed": _pack, "home": _add_to_primary}
 
 
 def _result(outcome: str, summary: str, new: list[str], manifests: dict[str, str] | None = None) -> dict[str, Any]:
-    return {
-        "changed": bool(new),
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "new": new,
-        "manifests": manifests or {},
-    }
+    return build_result(outcome, summary, changed=bool(new), new=new, manifests=manifests or {})

@@ -51,8 +51,8 @@ def classify(facts: Facts, opened_at: datetime) -> Proposal:
     evidence = {letter: rule() for letter, rule in rules.items()}
     for strength in ("strong", "weak"):
         for letter in OUTERMOST_FIRST:
-            if words := getattr(evidence[letter], strength):
-                return Proposal(letter, "; ".join(words), evidence)
+            if found := getattr(evidence[letter], strength):
+                return Proposal(letter, "; ".join(found), evidence)
     return Proposal("", "nothing that is known speaks for any category", evidence)
 
 
@@ -64,9 +64,9 @@ def describe(proposal: Proposal) -> dict[str, Any]:
 
 def _feed(facts: Facts) -> Evidence:
     checks = facts.of("feed", "data_quality")
-    said = ("data corruption was said",) if facts.data_corruption else ()
+    reported = ("data corruption was reported",) if facts.data_corruption else ()
     return Evidence(
-        strong=(*said, *_words(facts.failing("feed", "data_quality"))),
+        strong=(*reported, *_texts(facts.failing("feed", "data_quality"))),
         against=_all_pass("feed and data quality", checks),
         unknown=_not_known("feed and data quality", checks),
     )
@@ -80,20 +80,20 @@ def _trading(facts: Facts) -> Evidence:
     refused = (f"{errors:g} calls to the venue failed, and the venue answers",) if errors and not facts.venue else ()
     is_venue_known = facts.venue is not None
     return Evidence(
-        strong=(*_words(failing), *(refused if is_venue_known else ())),
-        weak=(*_words(facts.failing("drift")), *(() if is_venue_known else refused)),
+        strong=(*_texts(failing), *(refused if is_venue_known else ())),
+        weak=(*_texts(facts.failing("drift")), *(() if is_venue_known else refused)),
         against=_all_pass("bots and strategy", checks),
         unknown=_not_known("bots and strategy", checks),
     )
 
 
 def _infrastructure(facts: Facts) -> Evidence:
-    troubled = [f"{host}: {trouble}" for host, trouble in facts.hosts.items() if trouble]
+    failing = [f"{host}: {error}" for host, error in facts.hosts.items() if error]
     checks = facts.of("hosts")
-    answered = facts.hosts and not troubled
+    answered = facts.hosts and not failing
     return Evidence(
-        strong=tuple(troubled),
-        weak=_words(facts.failing("hosts")),
+        strong=tuple(failing),
+        weak=_texts(facts.failing("hosts")),
         against=(*(("every host and engine answers",) if answered else ()), *_all_pass("hosts", checks)),
         unknown=(*(() if facts.hosts else ("hosts: none was asked",)), *_not_known("hosts", checks)),
     )
@@ -104,14 +104,14 @@ def _configuration(facts: Facts, opened_at: datetime) -> Evidence:
         return Evidence(unknown=("changes of the configuration: not known",))
     strong, unknown = [], []
     for change in facts.config_changes:
-        words = f"{change.get('key', '?')} {change.get('before')} -> {change.get('after')} at {change.get('time')}"
+        text = f"{change.get('key', '?')} {change.get('before')} -> {change.get('after')} at {change.get('time')}"
         try:
             age = opened_at - parse_utc(str(change.get("time")))
         except ValueError:
-            unknown.append(f"{words}: no time of it")
+            unknown.append(f"{text}: no time of it")
             continue
         if timedelta(0) <= age <= timedelta(seconds=CHANGE_SECONDS):
-            strong.append(f"{words}, {age.total_seconds() / 60:.0f} min before")
+            strong.append(f"{text}, {age.total_seconds() / 60:.0f} min before")
     none = () if strong or unknown else ("no change of the configuration in the hour before",)
     return Evidence(strong=tuple(strong), against=none, unknown=tuple(unknown))
 
@@ -122,14 +122,14 @@ def _outside(facts: Facts) -> Evidence:
     reconnects = [check for check in facts.failing("feed") if check.id == "feed_reconnects"]
     return Evidence(
         strong=(*((f"the venue: {facts.venue}",) if facts.venue else ()), *failed),
-        weak=_words(reconnects),
+        weak=_texts(reconnects),
         against=("the venue answers",) if facts.venue == "" else (),
         unknown=("the venue: nobody asked it",) if facts.venue is None else (),
     )
 
 
-def _words(checks: list[Check]) -> tuple[str, ...]:
-    return tuple(check.words for check in checks)
+def _texts(checks: list[Check]) -> tuple[str, ...]:
+    return tuple(check.text for check in checks)
 
 
 def _all_pass(name: str, checks: list[Check]) -> tuple[str, ...]:

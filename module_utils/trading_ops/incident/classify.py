@@ -6,17 +6,20 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..core.clock import parse_utc
+from ..core.result import build_result
 from .category import classify, describe
 from .facts import parse_facts
-from .folder import PENDING, FolderError, append, incident_path
+from .folder import UNSYNCED, FolderError, append, incident_path
 from .info import category_of, read_entries, severity_of
 from .record import CATEGORIES, merge, project
 from .severity import LEVELS, Limits, assess, measure_downtime
 from .timeline import Entry, TimelineError
 from .trading_hours import parse_trading_hours
+
+_EMPTY: Final[dict[str, Any]] = {"category": "", "severity": "", "record": {}, "lines": []}
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Request:
 
 def ensure_classified(request: Request, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result: what the record then says, with what it stands on. Never raises."""
-    if trouble := _trouble(request):
-        return _result("usage", trouble, False, {})
+    if error := _find_error(request):
+        return _result("usage", error)
     try:
         folder = incident_path(request.incidents_path, request.incident_id)
         entries = read_entries(folder)
@@ -46,20 +49,24 @@ def ensure_classified(request: Request, now: str, dry_run: bool) -> dict[str, An
         found = _entries(request, entries, record, now)
         new = [entry for entry in found if merge(record, (entry.facts or {})["record"]) != record]
         if new and not dry_run:
-            append(folder, PENDING, new)
+            append(folder, UNSYNCED, new)
     except (FolderError, TimelineError, ValueError) as error:
-        return _result("failed", str(error), False, {})
+        return _result("failed", str(error))
     record = project(request.incident_id, [*entries, *new])
     letter, level = category_of(record), severity_of(record)
-    words = "; ".join(entry.text for entry in found) or f"{request.incident_id}: {_named(letter)}, {level}"
-    return _result("planned" if dry_run else "proven", words, bool(new), record) | {
-        "category": letter,
-        "severity": level,
-        "lines": _lines(record),
-    }
+    text = "; ".join(entry.text for entry in found) or f"{request.incident_id}: {_named(letter)}, {level}"
+    return _result(
+        "planned" if dry_run else "proven",
+        text,
+        changed=bool(new),
+        category=letter,
+        severity=level,
+        record=record,
+        lines=_lines(record),
+    )
 
 
-def _trouble(request: Request) -> str:
+def _find_error(request: Request) -> str:
     if request.category and request.category not in CATEGORIES:
         return f"A category is one of {', '.join(CATEGORIES)}, not {request.category!r}."
     if request.severity and request.severity not in LEVELS:
@@ -82,7 +89,7 @@ def _entries(request: Request, entries: Sequence[Entry], record: Mapping[str, An
         measured = {
             "loss_percent": facts.loss_percent,
             "downtime_seconds": facts.downtime_seconds,
-            "checks_failed": [check.words for check in facts.checks if check.outcome == "fail"],
+            "checks_failed": [check.text for check in facts.checks if check.outcome == "fail"],
         }
         computed = {"level": severity.level, "reasons": [*severity.reasons], "unknown": [*severity.unknown]}
         why = "; ".join((*severity.reasons, *severity.unknown)) or "every definition is known not to be met"
@@ -104,9 +111,9 @@ def _entries(request: Request, entries: Sequence[Entry], record: Mapping[str, An
         )
     for kind, name, value in (("severity", "level", request.severity), ("category", "letter", request.category)):
         if value:
-            said = {name: value, "reason": request.reason, "by": request.by}
+            given = {name: value, "reason": request.reason, "by": request.by}
             text = f"{kind.capitalize()} set: {value} ({request.reason})"
-            found.append(replace(plain, kind=kind, text=text, facts={"record": {kind: {"set": said}}}))
+            found.append(replace(plain, kind=kind, text=text, facts={"record": {kind: {"set": given}}}))
     return [replace(entry, id=f"{entry.kind}-{uuid.uuid4().hex[:16]}") for entry in found]
 
 
@@ -118,20 +125,11 @@ def _lines(record: Mapping[str, Any]) -> list[str]:
     computed = (record.get("category") or {}).get("computed") or {}
     lines = []
     for letter, seen in (computed.get("evidence") or {}).items():
-        words = [("for", seen["strong"] + seen["weak"]), ("against", seen["against"]), ("unknown", seen["unknown"])]
-        told = "; ".join(f"{name}: {', '.join(said)}" for name, said in words if said)
-        lines.append(f"{letter} {CATEGORIES[letter]}: {told or 'nothing is known'}")
+        parts = [("for", seen["strong"] + seen["weak"]), ("against", seen["against"]), ("unknown", seen["unknown"])]
+        shown = "; ".join(f"{name}: {', '.join(texts)}" for name, texts in parts if texts)
+        lines.append(f"{letter} {CATEGORIES[letter]}: {shown or 'nothing is known'}")
     return lines
 
 
-def _result(outcome: str, summary: str, changed: bool, record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "category": "",
-        "severity": "",
-        "record": dict(record),
-        "lines": [],
-    }
+def _result(outcome: str, summary: str, **fields: Any) -> dict[str, Any]:
+    return build_result(outcome, summary, **_EMPTY | fields)

@@ -11,9 +11,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ..core.clock import parse_utc
+from ..core.result import build_result
 from .folder import FolderError, incident_path, read_timeline
 from .info import category_of, collected_manifests, severity_of
-from .record import CATEGORIES, PHASES, Bringing, bring_home, merge, project
+from .record import CATEGORIES, PHASES, SyncRequest, ensure_synced, merge, project
 from .severity import measure_downtime
 from .timeline import Entry, as_dict
 from .trading_hours import parse_trading_hours
@@ -70,40 +71,42 @@ def ensure_closed(request: Request, now: str, dry_run: bool) -> dict[str, Any]:
         entries = read_timeline(folder).entries
         record = project(request.incident_id, entries)
         if not entries:
-            return _result("refused", f"Nothing is on record of {request.incident_id}.", "./runbook incident_info")
+            return _result(
+                "refused", f"Nothing is on record of {request.incident_id}.", next_command="./runbook incident_info"
+            )
         if record["state"] == "closed":
-            words = f"{request.incident_id} is closed since {record.get('closed_at', 'before')}"
-            return _result("planned" if dry_run else "proven", words, post_mortem=_draft(request, record, entries, now))
-        if trouble := _missing(request, record):
-            return _result("refused", f"{request.incident_id} stays open: {trouble}.", how)
+            text = f"{request.incident_id} is closed since {record.get('closed_at', 'before')}"
+            return _result("planned" if dry_run else "proven", text, post_mortem=_draft(request, record, entries, now))
+        if error := _find_missing(request, record):
+            return _result("refused", f"{request.incident_id} stays open: {error}.", next_command=how)
         closing = _closing(request, parse_actions(request.actions), now)
-        bringing = Bringing(request.incidents_path, request.incident_id, [as_dict(closing)], {}, "", request.by, "")
-        written = bring_home(bringing, now, dry_run)
+        sync = SyncRequest(request.incidents_path, request.incident_id, [as_dict(closing)], {}, "", request.by, "")
+        written = ensure_synced(sync, now, dry_run)
     except ValueError as error:
-        return _result("refused", f"{request.incident_id} stays open: {error}.", how)
+        return _result("refused", f"{request.incident_id} stays open: {error}.", next_command=how)
     except FolderError as error:
         return _result("failed", str(error))
     if written["outcome"] == "failed":
         return _result("failed", written["summary"])
     record = merge(record, (closing.facts or {})["record"])
     draft = _draft(request, record, [*entries, closing], now)
-    words = (
+    text = (
         f"{request.incident_id} closed, {len(draft['actions'])} actions with owners; draft in {folder}/post_mortem.md"
     )
     return _result(
-        "planned" if dry_run else "proven", words, changed=True, post_mortem=draft, lines=_lines(request, draft)
+        "planned" if dry_run else "proven", text, changed=True, post_mortem=draft, lines=_lines(request, draft)
     )
 
 
-def _missing(request: Request, record: Mapping[str, Any]) -> str:
-    words = []
+def _find_missing(request: Request, record: Mapping[str, Any]) -> str:
+    parts = []
     if not category_of(record):
-        words.append(f"it has no category (./runbook incident_classify -e incident_id={request.incident_id})")
+        parts.append(f"it has no category (./runbook incident_classify -e incident_id={request.incident_id})")
     if not severity_of(record):
-        words.append("its severity is not known (incident_classify)")
+        parts.append("its severity is not known (incident_classify)")
     if not request.cause.strip():
-        words.append("nobody has said the cause")
-    return "; ".join(words)
+        parts.append("nobody has said the cause")
+    return "; ".join(parts)
 
 
 def _closing(request: Request, actions: Sequence[Action], now: str) -> Entry:
@@ -149,7 +152,7 @@ def _draft(request: Request, record: Mapping[str, Any], entries: Sequence[Entry]
         "cause": _cell(record.get("cause", "")),
         "downtime": "not known" if downtime is None else f"{downtime / 60:.1f} min in trading hours",
         "loss": "not known" if measured.get("loss_percent") is None else f"{measured['loss_percent']:.3g} %",
-        "checks_failed": [_cell(words) for words in measured.get("checks_failed", [])],
+        "checks_failed": [_cell(text) for text in measured.get("checks_failed", [])],
         "timeline": [_row(entry) for entry in sorted(entries, key=lambda entry: entry.at)],
         "evidence": sorted(collected_manifests(entries)),
         "actions": actions,
@@ -167,16 +170,16 @@ def _row(entry: Entry) -> dict[str, str]:
 
 
 def _updates(request: Request) -> list[str]:
-    said = [part.strip() for part in request.updates.split(";") if part.strip()]
-    return said + [f"strategy documentation, for {item}" for item in request.documentation_due]
+    given = [part.strip() for part in request.updates.split(";") if part.strip()]
+    return given + [f"strategy documentation, for {item}" for item in request.documentation_due]
 
 
 def _why(record: Mapping[str, Any], what: str, name: str) -> str:
     judged = record.get(what) or {}
-    said = judged.get("set") or {}
+    given = judged.get("set") or {}
     computed = (judged.get("computed") or {}).get(name, "")
     computed = "; ".join(computed) if isinstance(computed, list) else str(computed)
-    return f"{said['reason']} (set by {said['by']}; computed: {computed})" if said else computed
+    return f"{given['reason']} (set by {given['by']}; computed: {computed})" if given else computed
 
 
 def _url(request: Request, record: Mapping[str, Any], action: Mapping[str, str]) -> str:
@@ -199,19 +202,5 @@ def _cell(text: object) -> str:
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", html.escape(line, quote=False))
 
 
-def _result(
-    outcome: str,
-    summary: str,
-    next_command: str = "",
-    changed: bool = False,
-    post_mortem: Mapping[str, Any] | None = None,
-    lines: Sequence[str] = (),
-) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "post_mortem": dict(post_mortem or {}),
-        "lines": list(lines),
-    }
+def _result(outcome: str, summary: str, **fields: Any) -> dict[str, Any]:
+    return build_result(outcome, summary, **{"post_mortem": {}, "lines": []} | fields)

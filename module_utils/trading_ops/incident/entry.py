@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .folder import PENDING, FolderError, append, incident_path
+from ..core.result import build_result
+from .folder import UNSYNCED, FolderError, append, incident_path
 from .timeline import Entry, TimelineError, format_new_lines
 
 
@@ -35,11 +36,11 @@ def note(incidents_path: Path, incident_id: str, entry: Entry, dry_run: bool) ->
     try:
         folder = incident_path(incidents_path, incident_id)
         format_new_lines(b"", [entry])  # says what is wrong with it, also where nothing is written
-        added = 1 if dry_run else append(folder, PENDING, [entry])
+        added = 1 if dry_run else append(folder, UNSYNCED, [entry])
     except (FolderError, TimelineError) as error:
-        return _result("failed", str(error), False, entry.id)
-    words = f"{incident_id}: {entry.kind}: {entry.text or entry.step or entry.id}"
-    return _result("planned" if dry_run else "proven", words, bool(added), entry.id)
+        return build_result("failed", str(error), entry_id=entry.id)
+    text = f"{incident_id}: {entry.kind}: {entry.text or entry.step or entry.id}"
+    return build_result("planned" if dry_run else "proven", text, changed=bool(added), entry_id=entry.id)
 
 
 def read_origin() -> str:
@@ -49,7 +50,3 @@ def read_origin() -> str:
     except (KeyError, OSError):  # an account without a name, as containers have
         account = str(os.getuid())
     return f"{account}@{os.uname().nodename}"
-
-
-def _result(outcome: str, summary: str, changed: bool, entry_id: str) -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": "", "entry_id": entry_id}

@@ -1,4 +1,4 @@
-"""Whom to tell next of an incident: the contacts of the estate in their order, held against who was told already."""
+"""Whom to notify next of an incident: the estate's contacts in their order, less those who were notified already."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .folder import PENDING, TIMELINE, FolderError, incident_path, read_timeline
+from ..core.result import OperationError, build_result
+from .folder import TIMELINE, UNSYNCED, FolderError, incident_path, read_timeline
 from .timeline import Entry
 
 
@@ -20,38 +21,31 @@ class Attempt:
     outcome: str
 
 
-class EscalationError(Exception):
-    """There is nobody to tell: a sentence, the outcome (`refused` or `usage`) and the next command."""
-
-    def __init__(self, sentence: str, outcome: str, next_command: str = "") -> None:
-        super().__init__(sentence)
-        self.outcome = outcome
-        self.next_command = next_command
-
-
 def find_attempts(entries: Iterable[Entry]) -> tuple[Attempt, ...]:
     """Return who was told, oldest first, out of an incident's timeline."""
-    told = ((entry, str((entry.facts or {}).get("contact") or "")) for entry in entries if entry.kind == "notification")
-    return tuple(Attempt(contact, entry.at, entry.outcome) for entry, contact in told if contact)
+    notified = (
+        (entry, str((entry.facts or {}).get("contact") or "")) for entry in entries if entry.kind == "notification"
+    )
+    return tuple(Attempt(contact, entry.at, entry.outcome) for entry, contact in notified if contact)
 
 
 def select_contact(contacts: Sequence[str], attempts: Sequence[Attempt], wanted: str = "") -> str:
-    """Return whom to tell: the wanted one, else the first whom nobody tried yet. Raises EscalationError.
+    """Return whom to tell: the wanted one, else the first whom nobody tried yet. Raises OperationError.
 
     One who was not reached is not tried again by itself: anyone who escalates needs somebody who answers.
     """
     if not contacts:
-        raise EscalationError("No contact is configured (trading_core_contacts), so there is nobody to tell.", "usage")
+        raise OperationError("No contact is configured (trading_core_contacts), so there is nobody to notify.", "usage")
     if wanted:
         if wanted not in contacts:
-            raise EscalationError(f"{wanted!r} is no contact; there are: {', '.join(contacts)}.", "usage")
+            raise OperationError(f"{wanted!r} is no contact; there are: {', '.join(contacts)}.", "usage")
         return wanted
     tried = {attempt.contact for attempt in attempts}
     for contact in contacts:
         if contact not in tried:
             return contact
-    raise EscalationError(
-        f"Every contact was told already: {_told(attempts)}. Name one to tell again: -e contact={contacts[0]}",
+    raise OperationError(
+        f"Every contact was notified already: {_describe(attempts)}. Name one to tell again: -e contact={contacts[0]}",
         "refused",
     )
 
@@ -61,20 +55,20 @@ def observe(incidents_path: Path, incident_id: str, contacts: Sequence[str], wan
     try:
         folder = incident_path(incidents_path, incident_id)
         known: dict[str, Entry] = {}
-        for name in (TIMELINE, PENDING):
+        for name in (TIMELINE, UNSYNCED):
             known |= {entry.id: entry for entry in read_timeline(folder, name).entries}
         attempts = find_attempts(known.values())
         contact = select_contact(contacts, attempts, wanted)
     except FolderError as error:
         return _result("failed", str(error))
-    except EscalationError as error:
+    except OperationError as error:
         return _result(error.outcome, str(error), next_command=error.next_command)
-    before = f"; told before: {_told(attempts)}" if attempts else ""
+    before = f"; notified before: {_describe(attempts)}" if attempts else ""
     summary = f"next is {contact} ({contacts.index(contact) + 1} of {len(contacts)}){before}"
     return _result("proven", summary, contact, contacts.index(contact), attempts)
 
 
-def _told(attempts: Sequence[Attempt]) -> str:
+def _describe(attempts: Sequence[Attempt]) -> str:
     return ", ".join(
         f"{item.contact} {item.at}" + ("" if item.outcome == "proven" else " (not on every channel)")
         for item in attempts
@@ -89,12 +83,5 @@ def _result(
     attempts: Sequence[Attempt] = (),
     next_command: str = "",
 ) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "contact": contact,
-        "index": index,
-        "told": [{"contact": item.contact, "at": item.at, "outcome": item.outcome} for item in attempts],
-    }
+    notified = [{"contact": item.contact, "at": item.at, "outcome": item.outcome} for item in attempts]
+    return build_result(outcome, summary, next_command=next_command, contact=contact, index=index, told=notified)

@@ -32,7 +32,7 @@ class Check:
     severity: str
     outcome: str
     value: float | None
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _parse_checks(given: object) -> Iterable[Check]:
                 severity=str(item.get("severity", "")),
                 outcome=outcome if outcome in {"pass", "fail"} else "unknown",
                 value=value,
-                words=f"{item['id']}: {shown}, {limit}",
+                text=f"{item['id']}: {shown}, {limit}",
             )
 
 
@@ -110,8 +110,8 @@ def _parse_hosts(given: object) -> dict[str, str]:
         seen = seen if isinstance(seen, Mapping) else {}
         engine = seen.get("engine")
         if "outcome" in seen:
-            trouble = "; ".join(map(str, seen.get("trouble") or ["unknown"]))[:TEXT_CHARACTERS]
-            found[str(host)] = "" if seen["outcome"] == "proven" else f"its engine: {trouble}"
+            error = "; ".join(map(str, seen.get("trouble") or ["unknown"]))[:TEXT_CHARACTERS]
+            found[str(host)] = "" if seen["outcome"] == "proven" else f"its engine: {error}"
         elif seen.get("reachable") is not True:
             found[str(host)] = "did not answer"
         elif engine:

@@ -1,22 +1,28 @@
-"""The folder of one incident, at home on the control host or as a copy in a checkout: its files, read and written."""
+"""The folder of one incident, the primary one on the control host or a local copy in a checkout: its files."""
 
 from __future__ import annotations
 
 import fcntl
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..core.durable import append_durably, bounded, write_durably
 from .timeline import Entry, Timeline, format_new_lines, parse_timeline
 
 _T = TypeVar("_T")
 
+INCIDENT_ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "incidents_path": {"type": "path", "required": True},
+    "incident_id": {"type": "str", "required": True},
+}
+"""Documented in playbooks/doc_fragments/incident.py."""
+
 TIMELINE: Final = "timeline.jsonl"
-PENDING: Final = "pending.jsonl"
-"""In a copy: entries that the home has not got yet, a chain of its own."""
+UNSYNCED: Final = "pending.jsonl"
+"""In a local copy: entries that the primary record has not got yet, a chain of its own."""
 
 INCIDENT: Final = "incident.yml"
 POST_MORTEM: Final = "post_mortem.md"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .folder import PENDING, POST_MORTEM, FolderError, incident_ids, incident_path, read, read_timeline
+from ..core.result import build_result
+from .folder import POST_MORTEM, UNSYNCED, FolderError, incident_ids, incident_path, read, read_timeline
 from .record import CATEGORIES, describe_defects, project
 from .timeline import Entry, as_dict
 
@@ -20,18 +21,18 @@ def observe(incidents_path: Path, incident_id: str) -> dict[str, Any]:
     """
     try:
         ids = incident_ids(incidents_path)
-        seen = [_look(incident_path(incidents_path, name), name) for name in ids if incident_id in ("", name)]
+        seen = [_observe(incident_path(incidents_path, name), name) for name in ids if incident_id in ("", name)]
     except FolderError as error:
         return _result("unknown", str(error), ())
     if incident_id and not seen:
         return _result("unknown", f"{incidents_path} holds nothing of {incident_id}.", ())
     damaged = [f"{item['id']}: {item['damaged']}" for item in seen if item["damaged"]]
-    words = [_count([item for item in seen if item["state"] == "open"])]
-    if waiting := [item["id"] for item in seen if item["pending"]]:
-        words.append(f"not yet on the control host: {', '.join(waiting)}")
-    words += [f"DAMAGED: {text}" for text in damaged]
+    parts = [_count([item for item in seen if item["state"] == "open"])]
+    if unsynced := [item["id"] for item in seen if item["pending"]]:
+        parts.append(f"not yet on the control host: {', '.join(unsynced)}")
+    parts += [f"DAMAGED: {text}" for text in damaged]
     next_command = f"./runbook incident_verify -e incident_id={damaged[0].partition(':')[0]}" if damaged else ""
-    return _result("unknown" if damaged else "proven", "; ".join(words), seen, next_command)
+    return _result("unknown" if damaged else "proven", "; ".join(parts), seen, next_command)
 
 
 def severity_of(record: Mapping[str, Any]) -> str:
@@ -56,21 +57,21 @@ def collected_manifests(entries: Sequence[Entry]) -> dict[str, str]:
 
 def read_entries(folder: Path) -> list[Entry]:
     """Return all that is written down here, also what the control host has not got yet. Raises FolderError."""
-    home = read_timeline(folder).entries
-    return [*home, *_waiting(folder, home)]
+    primary = read_timeline(folder).entries
+    return [*primary, *_select_unsynced(folder, primary)]
 
 
-def _waiting(folder: Path, home: Sequence[Entry]) -> list[Entry]:
-    known = {entry.id for entry in home}
-    return [entry for entry in read_timeline(folder, PENDING).entries if entry.id not in known]
+def _select_unsynced(folder: Path, primary: Sequence[Entry]) -> list[Entry]:
+    known = {entry.id for entry in primary}
+    return [entry for entry in read_timeline(folder, UNSYNCED).entries if entry.id not in known]
 
 
-def _look(folder: Path, incident_id: str) -> dict[str, Any]:
-    home, pending = read_timeline(folder), read_timeline(folder, PENDING)
-    waiting = _waiting(folder, home.entries)
-    entries = [*home.entries, *waiting]
+def _observe(folder: Path, incident_id: str) -> dict[str, Any]:
+    primary, local = read_timeline(folder), read_timeline(folder, UNSYNCED)
+    unsynced = _select_unsynced(folder, primary.entries)
+    entries = [*primary.entries, *unsynced]
     record = project(incident_id, entries)
-    damaged = "; ".join(filter(None, [describe_defects(home), describe_defects(pending)]))
+    damaged = "; ".join(filter(None, [describe_defects(primary), describe_defects(local)]))
     return {
         "id": incident_id,
         "state": record["state"],
@@ -79,12 +80,12 @@ def _look(folder: Path, incident_id: str) -> dict[str, Any]:
         "reason": str(record.get("reason", "")),
         "severity": severity_of(record),
         "category": category_of(record),
-        "head": home.head,
+        "head": primary.head,
         "damaged": damaged,
         "record": record,
         "manifests": collected_manifests(entries),
         "mitigations": [{"at": e.at, "by": e.by, "text": e.text} for e in entries if e.kind == "mitigation"],
-        "pending": [as_dict(entry) for entry in waiting],
+        "pending": [as_dict(entry) for entry in unsynced],
         "post_mortem": read(folder, POST_MORTEM).decode("utf-8", "replace"),
     }
 
@@ -109,20 +110,19 @@ def _count(opened: Sequence[Mapping[str, Any]]) -> str:
 
 def _line(item: Mapping[str, Any]) -> str:
     category = f"{item['category']} {CATEGORIES.get(item['category'], '')}".strip() or "no category"
-    words = f"{item['phase']}, {item['severity'] or 'severity not known'}, {category}"
-    return f"{item['state'].upper()}  {item['id']}  since {item['opened_at']}  {words}  {item['reason']}".rstrip()
+    text = f"{item['phase']}, {item['severity'] or 'severity not known'}, {category}"
+    return f"{item['state'].upper()}  {item['id']}  since {item['opened_at']}  {text}  {item['reason']}".rstrip()
 
 
 def _result(outcome: str, summary: str, seen: Sequence[Mapping[str, Any]], next_command: str = "") -> dict[str, Any]:
     opened = [item for item in seen if item["state"] == "open"]
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "incidents": list(seen),
-        "open": [item["id"] for item in opened],
-        "pending": {item["id"]: item["pending"] for item in seen if item["pending"]},
-        "post_mortems": {item["id"]: item["post_mortem"] for item in seen},
-        "lines": [_line(item) for item in (opened or seen)[-SHOWN:]],
-    }
+    return build_result(
+        outcome,
+        summary,
+        next_command=next_command,
+        incidents=list(seen),
+        open=[item["id"] for item in opened],
+        pending={item["id"]: item["pending"] for item in seen if item["pending"]},
+        post_mortems={item["id"]: item["post_mortem"] for item in seen},
+        lines=[_line(item) for item in (opened or seen)[-SHOWN:]],
+    )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..core.outcome import GOOD, worst
 from ..report.verdict import STOP_PROOFS, Result, Run, judge
-from .folder import PENDING, TIMELINE, FolderError, append, in_time, incident_path
+from .folder import TIMELINE, UNSYNCED, FolderError, append, in_time, incident_path
 from .timeline import Entry, TimelineError
 
 TEXT_CHARACTERS: Final = 2000
@@ -56,8 +56,8 @@ class Notes:
         self.incident_id = self.incident_id or self.given_id
         is_the_stop = not self._count and self.procedure in _STOPS
         if not self._count and self.procedure in _STOPS_AND_OPENS:
-            said = {"record": {"reason": self.reason}} if self.reason else {}
-            self._add("detection", text=f"Noticed: {self.reason or 'no reason given'}", facts=said, step="")
+            facts = {"record": {"reason": self.reason}} if self.reason else {}
+            self._add("detection", text=f"Noticed: {self.reason or 'no reason given'}", facts=facts, step="")
         self._add("step", text="begins")
         return self.write() if self.incident_id and not is_the_stop else []
 
@@ -91,10 +91,10 @@ class Notes:
             folder = incident_path(self.incidents_path, self.incident_id)
             if self._is_only_typed() and not in_time(folder.is_dir, f"{folder} could not be read"):
                 return []
-            if (folder / TIMELINE).exists() or (folder / PENDING).exists():
+            if (folder / TIMELINE).exists() or (folder / UNSYNCED).exists():
                 # A second stop joins the incident; it was noticed before.
                 self._waiting = [entry for entry in self._waiting if entry.kind != "detection"]
-            append(folder, PENDING, self._waiting)
+            append(folder, UNSYNCED, self._waiting)
         except (FolderError, TimelineError, OSError) as error:
             return [f"The timeline of {self.incident_id} could not be written: {error}"]
         self._waiting = []
@@ -132,23 +132,23 @@ def describe_play(run: Run, is_best_effort: bool, instead: Sequence[Result] = ()
     Of a play without results `instead` tells: what was rehearsed in it, and what was skipped.
     """
     if instead and not run.results and not run.best_effort_results and not run.unreachable:
-        said = dict.fromkeys(f"{result.host}: {result.summary}" for result in instead)
-        return worst(result.outcome for result in instead), "; ".join(said), {}
+        lines = dict.fromkeys(f"{result.host}: {result.summary}" for result in instead)
+        return worst(result.outcome for result in instead), "; ".join(lines), {}
     results = run.best_effort_results if is_best_effort else run.results
     if not is_best_effort:
         verdict = judge(run)
         return verdict.outcome, verdict.line.partition(": ")[2], _facts(results)
     away = [f"{host}: did not answer" for host, _ in run.unreachable]
-    words = [*away, *(f"{result.host}: {result.summary}" for result in results)]
+    parts = [*away, *(f"{result.host}: {result.summary}" for result in results)]
     found = ("proven" if _only_saw(result) else result.outcome for result in results)
-    outcome = worst([*("unknown" for _ in away), *found]) if words else "unknown"
-    return outcome, "; ".join(words) or "no result", _facts(results)
+    outcome = worst([*("unknown" for _ in away), *found]) if parts else "unknown"
+    return outcome, "; ".join(parts) or "no result", _facts(results)
 
 
 def was_turned_down(run: Run) -> bool:
     """Return whether nothing came of a run but a refusal: what it was given as an incident's id may be none."""
-    words = {judge(run).outcome, *(result.outcome for result in run.results)} - GOOD
-    return bool(words) and words <= _NOTHING_CAME_OF_IT and not any(map(has_changed, run.results))
+    outcomes = {judge(run).outcome, *(result.outcome for result in run.results)} - GOOD
+    return bool(outcomes) and outcomes <= _NOTHING_CAME_OF_IT and not any(map(has_changed, run.results))
 
 
 def has_changed(result: Result) -> bool:

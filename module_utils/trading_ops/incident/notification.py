@@ -9,11 +9,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from .folder import PENDING, TIMELINE, FolderError, incident_path, read
+from ..core.result import build_result
+from .folder import TIMELINE, UNSYNCED, FolderError, incident_path, read
 from .record import with_phases
 from .timeline import TimelineError, format_new_lines, parse_timeline
 
@@ -36,7 +37,7 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class Told:
+class Delivery:
     """What is known of one channel: `delivered`, `failed`, or `unknown` where it gave no answer in time."""
 
     channel: str
@@ -63,84 +64,83 @@ def build_body(
 
     The head goes out so that a timeline that is written anew later can be told from the one people were told of.
     """
-    words = "".join(char for char in " ".join(reason.split()) if char.isprintable())[:_MAX_REASON]
+    summary = "".join(char for char in " ".join(reason.split()) if char.isprintable())[:_MAX_REASON]
     head = f"Timeline head: {timeline_head}" if timeline_head else ""
-    return "\n".join(filter(None, [text.replace("<reason>", words), incident_id, *notes, head]))
+    return "\n".join(filter(None, [text.replace("<reason>", summary), incident_id, *notes, head]))
 
 
 def read_head(incidents_path: str | None, incident_id: str) -> str:
-    """Return the hash that the last line of the timeline has, or will have at home once it was brought there.
+    """Return the hash that the last line of the timeline has, or will have on the control host once it is synced.
 
-    Bringing home adds lines in their order and changes none before them, so the hash can be told before it is there.
+    Syncing adds lines in their order and changes none before them, so the hash is known before they are there.
     """
     if not incidents_path or not incident_id:
         return ""
     try:
         folder = incident_path(Path(incidents_path), incident_id)
-        home, pending = read(folder, TIMELINE), read(folder, PENDING)
-        known = parse_timeline(home).entries
-        new = with_phases(known, parse_timeline(pending).entries)
-        timeline = parse_timeline(home + format_new_lines(home, new))
+        primary, unsynced = read(folder, TIMELINE), read(folder, UNSYNCED)
+        known = parse_timeline(primary).entries
+        new = with_phases(known, parse_timeline(unsynced).entries)
+        timeline = parse_timeline(primary + format_new_lines(primary, new))
     except (FolderError, TimelineError):
         return ""  # people are told all the same
     return timeline.head if timeline.entries else ""
 
 
-def tell(channels: Sequence[Channel], title: str, body: str, send: Send, timeout_seconds: float) -> tuple[Told, ...]:
+def notify(
+    channels: Sequence[Channel], title: str, body: str, send: Send, timeout_seconds: float
+) -> tuple[Delivery, ...]:
     """Return what became of the message on each channel, in their order, after at most `timeout_seconds`.
 
     All are told at once. A service that is never done leaves a daemon thread, which ends with the process.
     """
-    told: dict[int, Told] = {}
+    deliveries: dict[int, Delivery] = {}
     began = time.monotonic()
 
     def work(number: int, channel: Channel) -> None:
         reason = _attempt(channel, title, body, send)
         outcome = "failed" if reason else "delivered"
-        told[number] = Told(channel.name, outcome, reason, round(time.monotonic() - began, 1))
+        deliveries[number] = Delivery(channel.name, outcome, reason, round(time.monotonic() - began, 1))
 
     threads = [threading.Thread(target=work, args=item, daemon=True) for item in enumerate(channels)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, began + timeout_seconds - time.monotonic()))
-    in_time = dict(told)
+    in_time = dict(deliveries)
     late = f"no answer within {timeout_seconds:g} s"
     return tuple(
-        in_time.get(number) or Told(channel.name, "unknown", late, timeout_seconds)
+        in_time.get(number) or Delivery(channel.name, "unknown", late, timeout_seconds)
         for number, channel in enumerate(channels)
     )
 
 
-def report(told: Sequence[Told]) -> dict[str, Any]:
+def report(deliveries: Sequence[Delivery]) -> dict[str, Any]:
     """Return the module result: `proven` only where every channel took the message, and there is one."""
-    missed = [item for item in told if item.outcome != "delivered"]
-    outcome = "failed" if missed or not told else "proven"
-    took = len(told) - len(missed)
-    summary = f"told on {took} of {len(told)} channels"
-    if not told:
-        summary = "nobody was told: no channel is configured"
+    missed = [item for item in deliveries if item.outcome != "delivered"]
+    outcome = "failed" if missed or not deliveries else "proven"
+    took = len(deliveries) - len(missed)
+    summary = f"notified on {took} of {len(deliveries)} channels"
+    if not deliveries:
+        summary = "nobody was notified: no channel is configured"
     if missed:
         summary += "; " + "; ".join(f"{item.channel}: {item.reason}" for item in missed)
-    return {
-        "changed": took > 0,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "" if outcome == "proven" else "tell them by hand (runbooks/Incident_Handling.md 4.3)",
-        "channels": [
-            {"channel": item.channel, "outcome": item.outcome, "reason": item.reason, "seconds": item.seconds}
-            for item in told
-        ],
-    }
+    return build_result(
+        outcome,
+        summary,
+        changed=took > 0,
+        next_command="" if outcome == "proven" else "notify them by hand (runbooks/Incident_Handling.md 4.3)",
+        channels=[asdict(item) for item in deliveries],
+    )
 
 
 def plan(channels: Sequence[Channel]) -> dict[str, Any]:
     """Return the module result of check mode: who would be told."""
     if not channels or not all(channel.url for channel in channels):
-        return report([Told(item.name, "failed", _NOT_UNDERSTOOD, 0) for item in channels if not item.url])
+        return report([Delivery(item.name, "failed", _NOT_UNDERSTOOD, 0) for item in channels if not item.url])
     names = ", ".join(channel.name for channel in channels)
-    seen = {"changed": True, "outcome": "planned", "summary": f"would tell {names}", "next_command": ""}
-    return seen | {"channels": [{"channel": item.name, "outcome": "", "reason": "", "seconds": 0} for item in channels]}
+    planned = [asdict(Delivery(channel.name, "", "", 0)) for channel in channels]
+    return build_result("planned", f"would notify {names}", changed=True, channels=planned)
 
 
 def apprise_send(timeout_seconds: float) -> Send:
@@ -167,12 +167,12 @@ def apprise_send(timeout_seconds: float) -> Send:
     return send
 
 
-def explain(words: Iterable[str]) -> str:
+def explain(parts: Iterable[str]) -> str:
     """Return why a service did not take a message, from what Apprise logged.
 
     Only what is certain to hold no secret is kept: services quote tokens and addresses in their answers.
     """
-    text = "\n".join(words)
+    text = "\n".join(parts)
     if status := _STATUS.search(text):
         return f"the service answered {status[1]}"
     return "no connection" if "onnection error" in text else "not delivered"

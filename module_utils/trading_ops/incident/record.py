@@ -1,4 +1,4 @@
-"""The record of an incident: what its timeline adds up to, and bringing home what was written down elsewhere.
+"""The record of an incident: what its timeline adds up to, and syncing what was written down elsewhere.
 
 The timeline is the only truth. `incident.yml` is what its entries add up to, so that a change of it by hand is noticed.
 """
@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
 from .folder import (
     INCIDENT,
-    PENDING,
     POST_MORTEM,
     TIMELINE,
+    UNSYNCED,
     FolderError,
     append_locked,
     in_time,
@@ -65,8 +66,8 @@ _NOTHING: Final = {TIMELINE: b"", INCIDENT: b"", POST_MORTEM: b""}
 
 
 @dataclass(frozen=True)
-class Bringing:
-    """What is brought home: entries, facts for the record, and a post-mortem for where there is none."""
+class SyncRequest:
+    """What the primary record gets: entries, facts, and a post-mortem for where there is none."""
 
     incidents_path: Path
     incident_id: str
@@ -125,85 +126,88 @@ def with_phases(known: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
     return found
 
 
-def bring_home(bringing: Bringing, now: str, dry_run: bool) -> dict[str, Any]:
-    """Return the module result of `incident_record`: what is new is on the home's timeline, and what it then says.
+def ensure_synced(request: SyncRequest, now: str, dry_run: bool) -> dict[str, Any]:
+    """Return the module result of `incident_record`: what is new is on the primary timeline, and what it then says.
 
     Damaged lines keep nothing from being recorded; they are named. `now` is ISO 8601 UTC. Never raises.
     """
     try:
-        folder = incident_path(bringing.incidents_path, bringing.incident_id)
-        entries = [parse_entry(found) for found in bringing.entries]
-        if not entries and not bringing.facts and not folder.exists():
-            return _result(bringing.incident_id, _NOTHING, 0, "planned" if dry_run else "proven")
+        folder = incident_path(request.incidents_path, request.incident_id)
+        entries = [parse_entry(found) for found in request.entries]
+        if not entries and not request.facts and not folder.exists():
+            return _result(request.incident_id, _NOTHING, 0, "planned" if dry_run else "proven")
         if dry_run:
-            return _result(bringing.incident_id, _read_all(folder), 0, "planned")
-        added = in_time(lambda: _write(folder, bringing, entries, now), f"{folder} could not be written")
+            return _result(request.incident_id, _read_all(folder), 0, "planned")
+        added = in_time(lambda: _write(folder, request, entries, now), f"{folder} could not be written")
         seen = _read_all(folder)
     except (FolderError, TimelineError, ImportError) as error:
         missing = "Python's YAML library is missing (fix: apt-get install python3-yaml): "
-        return _failed(f"{missing if isinstance(error, ImportError) else ''}{error}")
+        return build_result("failed", f"{missing if isinstance(error, ImportError) else ''}{error}")
     lost = {entry.id for entry in entries} - {entry.id for entry in parse_timeline(seen[TIMELINE]).entries}
     if lost:
-        return _failed(f"{folder / TIMELINE} does not hold what was written to it: {', '.join(sorted(lost))}.")
-    return _result(bringing.incident_id, seen, added, "proven")
+        return build_result(
+            "failed", f"{folder / TIMELINE} does not hold what was written to it: {', '.join(sorted(lost))}."
+        )
+    return _result(request.incident_id, seen, added, "proven")
 
 
-def refresh_copy(incidents_path: Path, incident_id: str, home: Mapping[str, str], dry_run: bool) -> dict[str, Any]:
-    """Return the module result of `incident_copy`: the copy reads as the home does, and keeps what that has not got.
+def ensure_local_copy(
+    incidents_path: Path, incident_id: str, primary: Mapping[str, str], dry_run: bool
+) -> dict[str, Any]:
+    """Return the module result of `incident_copy`: the local copy reads as the primary, and keeps what is not synced.
 
-    `home` holds the texts of the home's files. A copy that is no beginning of the home is left as it is and named: one
+    `primary` holds the texts of the primary's files. A copy that is no beginning of it is left as it is and named: one
     of the two was rewritten.
     """
-    content = home["timeline"].encode()
+    content = primary["timeline"].encode()
     try:
         folder = incident_path(incidents_path, incident_id)
         if not content and not folder.exists():
-            return _copied("planned" if dry_run else "proven", f"{incident_id}: nothing is on record", False)
+            return build_result("planned" if dry_run else "proven", f"{incident_id}: nothing is on record")
         present = read(folder, TIMELINE)
         if not content.startswith(present):
-            return _copied(
+            return build_result(
                 "failed",
                 f"The timeline in {folder} is not the beginning of the one on the control host: "
                 "one of them was rewritten. The copy stays as it is.",
-                False,
-                f"./runbook incident_verify -e incident_id={incident_id}",
+                next_command=f"./runbook incident_verify -e incident_id={incident_id}",
             )
         if dry_run:
-            return _copied("planned", f"{incident_id}: a copy would be in {folder}", False)
-        changed, left = in_time(lambda: _refresh(folder, content, home), f"{folder} could not be written")
+            return build_result("planned", f"{incident_id}: a copy would be in {folder}")
+        changed, left = in_time(lambda: _refresh(folder, content, primary), f"{folder} could not be written")
     except (FolderError, TimelineError) as error:
-        return _copied("failed", str(error), False)
-    words = f"; {left} entr{'y is' if left == 1 else 'ies are'} still to be brought home" if left else ""
-    return _copied("proven", f"{incident_id}: copy in {folder}{words}", changed)
+        return build_result("failed", str(error))
+    text = f"; {left} entr{'y is' if left == 1 else 'ies are'} still to be synced to the control host" if left else ""
+    return build_result("proven", f"{incident_id}: copy in {folder}{text}", changed=changed)
 
 
-def _write(folder: Path, bringing: Bringing, entries: Sequence[Entry], now: str) -> int:
+def _write(folder: Path, request: SyncRequest, entries: Sequence[Entry], now: str) -> int:
     make(folder)
     with locked(folder):
         known = parse_timeline(read(folder, TIMELINE)).entries
         new = with_phases(known, entries)
-        record = project(bringing.incident_id, [*known, *new])
-        if merge(record, bringing.facts) != record:
-            new.append(_facts_entry(bringing, len(known) + len(new), now))
+        record = project(request.incident_id, [*known, *new])
+        if merge(record, request.facts) != record:
+            new.append(_facts_entry(request, len(known) + len(new), now))
         added = append_locked(folder, TIMELINE, new)
-        record = project(bringing.incident_id, parse_timeline(read(folder, TIMELINE)).entries)
+        record = project(request.incident_id, parse_timeline(read(folder, TIMELINE)).entries)
         replace_locked(folder, INCIDENT, format_record(record))
-        if bringing.post_mortem and not (folder / POST_MORTEM).exists():
-            replace_locked(folder, POST_MORTEM, bringing.post_mortem)
+        if request.post_mortem and not (folder / POST_MORTEM).exists():
+            replace_locked(folder, POST_MORTEM, request.post_mortem)
     return added
 
 
-def _refresh(folder: Path, content: bytes, home: Mapping[str, str]) -> tuple[bool, int]:
+def _refresh(folder: Path, content: bytes, primary: Mapping[str, str]) -> tuple[bool, int]:
     make(folder)
     with locked(folder):
         changed = replace_locked(folder, TIMELINE, content.decode())
-        changed |= replace_locked(folder, INCIDENT, home["incident"])
-        if home["post_mortem"] and not (folder / POST_MORTEM).exists():
-            changed |= replace_locked(folder, POST_MORTEM, home["post_mortem"])
-        at_home = {entry.id for entry in parse_timeline(content).entries}
-        pending = read(folder, PENDING)
-        left = [entry for entry in parse_timeline(pending).entries if entry.id not in at_home]
-        changed |= replace_locked(folder, PENDING, format_new_lines(b"", left).decode())
+        changed |= replace_locked(folder, INCIDENT, primary["incident"])
+        if primary["post_mortem"] and not (folder / POST_MORTEM).exists():
+            changed |= replace_locked(folder, POST_MORTEM, primary["post_mortem"])
+        synced = {entry.id for entry in parse_timeline(content).entries}
+        unsynced = read(folder, UNSYNCED)
+        left = [entry for entry in parse_timeline(unsynced).entries if entry.id not in synced]
+        changed |= replace_locked(folder, UNSYNCED, format_new_lines(b"", left).decode())
     return changed, len(left)
 
 
@@ -211,16 +215,16 @@ def _read_all(folder: Path) -> dict[str, bytes]:
     return {name: read(folder, name) for name in (TIMELINE, INCIDENT, POST_MORTEM)}
 
 
-def _facts_entry(bringing: Bringing, number: int, now: str) -> Entry:
+def _facts_entry(request: SyncRequest, number: int, now: str) -> Entry:
     return Entry(
-        id=f"facts-{number}-{fingerprint(bringing.facts)[:12]}",
+        id=f"facts-{number}-{fingerprint(request.facts)[:12]}",
         at=now,
         recorded_at=now,
         kind="note",
-        text=f"Facts: {', '.join(sorted(bringing.facts))}",
-        by=bringing.by,
-        origin=bringing.origin,
-        facts={"record": dict(bringing.facts)},
+        text=f"Facts: {', '.join(sorted(request.facts))}",
+        by=request.by,
+        origin=request.origin,
+        facts={"record": dict(request.facts)},
     )
 
 
@@ -272,25 +276,17 @@ def describe_defects(timeline: Timeline) -> str:
 def _result(incident_id: str, seen: Mapping[str, bytes], added: int, outcome: str) -> dict[str, Any]:
     timeline = parse_timeline(seen[TIMELINE])
     defects = describe_defects(timeline)
-    words = f"{incident_id}: {len(timeline.entries)} entries, {added} of them new, head {timeline.head[:16]}"
-    return {
-        "changed": bool(added),
-        "outcome": outcome,
-        "summary": f"{words}; DAMAGED: {defects}" if defects else words,
-        "next_command": f"./runbook incident_verify -e incident_id={incident_id}" if defects else "",
-        "added": added,
-        "head": timeline.head,
-        "record": project(incident_id, timeline.entries),
-        "entries": [as_dict(entry) for entry in timeline.entries],
-        "timeline": seen[TIMELINE].decode("utf-8", "replace"),
-        "incident": seen[INCIDENT].decode("utf-8", "replace"),
-        "post_mortem": seen[POST_MORTEM].decode("utf-8", "replace"),
-    }
-
-
-def _failed(summary: str) -> dict[str, Any]:
-    return {"changed": False, "outcome": "failed", "summary": summary, "next_command": ""}
-
-
-def _copied(outcome: str, summary: str, changed: bool, next_command: str = "") -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": next_command}
+    text = f"{incident_id}: {len(timeline.entries)} entries, {added} of them new, head {timeline.head[:16]}"
+    return build_result(
+        outcome,
+        f"{text}; DAMAGED: {defects}" if defects else text,
+        changed=bool(added),
+        next_command=f"./runbook incident_verify -e incident_id={incident_id}" if defects else "",
+        added=added,
+        head=timeline.head,
+        record=project(incident_id, timeline.entries),
+        entries=[as_dict(entry) for entry in timeline.entries],
+        timeline=seen[TIMELINE].decode("utf-8", "replace"),
+        incident=seen[INCIDENT].decode("utf-8", "replace"),
+        post_mortem=seen[POST_MORTEM].decode("utf-8", "replace"),
+    )

@@ -56,12 +56,12 @@ def assess(facts: Facts, limits: Limits) -> Severity:
     elif downtime > 0:
         critical.append(f"{downtime / 60:.1f} min down in trading hours")
     if facts.data_corruption:
-        critical.append("data corruption was said")
+        critical.append("data corruption was reported")
     if facts.open_orders:
         critical.append(f"{facts.open_orders} open orders at the venue")
-    critical += [f"{host}: {trouble}" for host, trouble in facts.hosts.items() if trouble]
+    critical += [f"{host}: {error}" for host, error in facts.hosts.items() if error]
     critical += [
-        item.words for item in facts.checks if item.severity == "critical" and item in facts.failing(item.group)
+        item.text for item in facts.checks if item.severity == "critical" and item in facts.failing(item.group)
     ]
     if not facts.hosts:
         unknown.append("hosts: none was asked")

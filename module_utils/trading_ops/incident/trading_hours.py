@@ -29,10 +29,10 @@ class Window:
 
 def parse_trading_hours(given: object) -> tuple[Window, ...]:
     """Return the windows that an inventory's value means. ValueError for one that means none."""
-    words = [given] if isinstance(given, str) else given
-    if not isinstance(words, Sequence) or not words:
+    parts = [given] if isinstance(given, str) else given
+    if not isinstance(parts, Sequence) or not parts:
         raise ValueError(f"trading hours are {ALWAYS!r} or windows like 'mon-fri 08:00-22:00', not {given!r}")
-    return tuple(_parse_window(str(word).strip().lower()) for word in words)
+    return tuple(_parse_window(str(word).strip().lower()) for word in parts)
 
 
 def seconds_within(windows: Sequence[Window], begin: datetime, end: datetime) -> float:

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..core.strict_json import parse_json
 from .folder import (
     EVIDENCE,
     INCIDENT,
     LOCK,
-    PENDING,
     POST_MORTEM,
     TIMELINE,
+    UNSYNCED,
     FolderError,
     incident_path,
     read,
@@ -30,8 +31,8 @@ from .record import project
 from .timeline import Entry, parse_timeline
 
 MANIFEST: Final = "manifest.json"
-NOT_VOUCHED_FOR: Final = frozenset({PENDING, POST_MORTEM, LOCK})
-"""People edit the post-mortem; what is pending has a chain of its own."""
+NOT_VOUCHED_FOR: Final = frozenset({UNSYNCED, POST_MORTEM, LOCK})
+"""People edit the post-mortem; what is not synced yet has a chain of its own."""
 
 HASHING_SECONDS: Final = 120
 SHOWN: Final = 200
@@ -43,7 +44,7 @@ class Folder:
 
     files: Mapping[str, str]
     timeline: bytes
-    pending: bytes
+    unsynced: bytes
     incident: bytes
     manifests: Mapping[str, bytes] = field(default_factory=dict)
     odd: tuple[str, ...] = ()
@@ -56,28 +57,28 @@ def find_defects(incident_id: str, folder: Folder, known_head: str = "", expect_
     """
     timeline = parse_timeline(folder.timeline)
     found = [f"{TIMELINE} line {defect.line}: {defect.why}" for defect in timeline.defects]
-    found += [f"{PENDING} line {defect.line}: {defect.why}" for defect in parse_timeline(folder.pending).defects]
+    found += [f"{UNSYNCED} line {defect.line}: {defect.why}" for defect in parse_timeline(folder.unsynced).defects]
     if known_head and not any(head.startswith(known_head) for head in timeline.heads):
         found.append(f"{TIMELINE}: no line of it has the hash {known_head}: it was rewritten, or cut before that line")
-    if not timeline.entries and not folder.pending:
+    if not timeline.entries and not folder.unsynced:
         found.append(f"{TIMELINE}: there is nothing in it")
-    # Evidence is in the copy before its entry is at home.
-    entries = [*timeline.entries, *parse_timeline(folder.pending).entries]
+    # Evidence is in the local copy before its entry is synced.
+    entries = [*timeline.entries, *parse_timeline(folder.unsynced).entries]
     found += _record_defects(incident_id, folder, timeline.entries)
     found += [f"{name}: it is neither a file nor a directory" for name in folder.odd]
     return found + _file_defects(folder, collected_manifests(entries) if expect_evidence else {})
 
 
-def look(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool) -> dict[str, Any]:
+def observe(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool) -> dict[str, Any]:
     """Return the module result of `incident_verify`. Only reads, never raises.
 
-    A copy need not be there, and need not hold the evidence: that is where it was collected, and at home.
+    A local copy need not be there, nor hold the evidence: that is where it was collected, and on the control host.
     """
     try:
         path = incident_path(incidents_path, incident_id)
         if not path.is_dir():
-            words = f"{incidents_path} holds nothing of {incident_id}"
-            return _result("proven" if is_copy else "unknown", words, [], "")
+            text = f"{incidents_path} holds nothing of {incident_id}"
+            return _result("proven" if is_copy else "unknown", text, [], "")
         folder = bounded(lambda: read_folder(path), HASHING_SECONDS)
         without = is_copy and not (path / EVIDENCE).exists()
         found = find_defects(incident_id, folder, known_head.strip().lower(), expect_evidence=not without)
@@ -88,11 +89,9 @@ def look(incidents_path: Path, incident_id: str, known_head: str, is_copy: bool)
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         return _result("failed", f"{incident_id} is NOT what it was: {'; '.join(found[:3])}{more}", found, head)
     entries = len(parse_timeline(folder.timeline).entries)
-    words = (
-        f"{incident_id}: {entries} entries and {len(folder.files.keys() - NOT_VOUCHED_FOR)} files are what they were"
-    )
-    words += "; the evidence is not in this copy" if without else ""
-    return _result("proven", f"{words}, head {head}", [], head)
+    text = f"{incident_id}: {entries} entries and {len(folder.files.keys() - NOT_VOUCHED_FOR)} files are what they were"
+    text += "; the evidence is not in this copy" if without else ""
+    return _result("proven", f"{text}, head {head}", [], head)
 
 
 def read_folder(path: Path) -> Folder:
@@ -106,12 +105,12 @@ def read_folder(path: Path) -> Folder:
         files[name] = _digest(item)
         if item.name == MANIFEST:
             manifests[name] = read(item.parent, MANIFEST)
-    return Folder(files, read(path, TIMELINE), read(path, PENDING), read(path, INCIDENT), manifests, tuple(odd))
+    return Folder(files, read(path, TIMELINE), read(path, UNSYNCED), read(path, INCIDENT), manifests, tuple(odd))
 
 
 def _record_defects(incident_id: str, folder: Folder, entries: tuple[Entry, ...]) -> list[str]:
     if not entries:
-        return []  # not brought home yet
+        return []  # not synced yet
     if not folder.incident:
         return [f"{INCIDENT}: it was removed"]
     import yaml
@@ -178,12 +177,4 @@ def _digest(path: Path) -> str:
 
 
 def _result(outcome: str, summary: str, defects: list[str], head: str) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "defects": defects,
-        "head": head,
-        "lines": defects[:SHOWN],
-    }
+    return build_result(outcome, summary, defects=defects, head=head, lines=defects[:SHOWN])

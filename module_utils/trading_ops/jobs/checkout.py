@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.durable import fsync_directory
+from ..core.result import build_result
 
 CURRENT: Final = "current"
 RELEASES: Final = "releases"
@@ -96,8 +97,8 @@ def ensure_release(
     is_there, before = (release / _MARK).is_file(), current.resolve().name if current.is_symlink() else "none"
     changed = not is_there or before != digest
     if dry_run:
-        words = f"would change over from {before} to {digest}" if changed else f"{digest} is the current release"
-        return _result("planned", words, changed, release)
+        text = f"would change over from {before} to {digest}" if changed else f"{digest} is the current release"
+        return _result("planned", text, changed, release)
     try:
         if not is_there:
             archive = archive_path.read_bytes()
@@ -149,10 +150,4 @@ def _prune(releases: Path, current: str) -> None:
 
 
 def _result(outcome: str, summary: str, changed: bool, release: Path) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "",
-        "release_path": str(release),
-    }
+    return build_result(outcome, summary, changed=changed, release_path=str(release))

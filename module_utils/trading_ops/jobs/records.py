@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..core.clock import parse_utc
 from ..core.durable import write_durably
+from ..core.result import build_result
 
 KEPT_RECORDS: Final = 400
 _OFFSET: Final = timedelta(minutes=5)
@@ -101,8 +102,8 @@ def keep_record(
         write_durably(file, metrics)
         written = file.read_text(encoding="utf-8")
     except OSError as error:
-        words = f"The record is kept, but its metrics were not written, so an alert will be raised: {error}"
-        return _result("failed", words, changed, records, "sudo apt-get install prometheus-node-exporter")
+        summary = f"The record is kept, but its metrics were not written, so an alert will be raised: {error}"
+        return _result("failed", summary, changed, records, "sudo apt-get install prometheus-node-exporter")
     if written != metrics:
         return _result("failed", f"{file} does not hold what was written to it.", changed, records)
     good = sum(map(is_good, records))
@@ -138,10 +139,4 @@ def _slug(record: Mapping[str, Any]) -> str:
 def _result(
     outcome: str, summary: str, changed: bool, records: list[dict[str, Any]], next_command: str = ""
 ) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": next_command,
-        "records": records,
-    }
+    return build_result(outcome, summary, changed=changed, next_command=next_command, records=records)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
+
 RESULT_FILE: Final = "last.json"
 RAN: Final = "ran"
 """Ended by itself. Otherwise why not: over its time limit, stopped, or without a verdict."""
@@ -21,12 +23,12 @@ def job_path(state_path: str, job: str) -> Path:
     return Path(state_path, "jobs", job)
 
 
-def build_result(run: Mapping[str, str], ended: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def build_record(run: Mapping[str, str], ended: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the record of a run that has begun, or with `ended` (exit_code, how, verdict, …) of one that has ended."""
     return {**run, "exit_code": None, "how": "", "verdict": "", "seconds": None, "finished_at": "", **(ended or {})}
 
 
-def render_result(result: Mapping[str, Any]) -> str:
+def render_record(result: Mapping[str, Any]) -> str:
     """Return the record as a file's text."""
     return json.dumps(result, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -37,14 +39,12 @@ def describe_result(job: str, text: str | None) -> dict[str, Any]:
         result = json.loads(text) if text is not None else {}
         began, code, verdict = (result.get(key) for key in ("started_at", "exit_code", "verdict"))
     except (ValueError, AttributeError, RecursionError):
-        return _seen("unknown", f"Job {job}: its record cannot be read.", {})
+        return build_result("unknown", f"Job {job}: its record cannot be read.", result={})
     if not began:
-        return _seen("unknown", f"Job {job} has no record of a run.", {})
+        return build_result("unknown", f"Job {job} has no record of a run.", result={})
     if not isinstance(code, int) or isinstance(code, bool):
-        return _seen("unknown", f"Job {job} began at {began} and left no result: it died, or still runs.", result)
-    words = str(verdict or result.get("how") or "without a verdict")
-    return _seen("proven", f"Job {job}, begun at {began}, ended with {code}: {words}", result)
-
-
-def _seen(outcome: str, summary: str, result: dict[str, Any]) -> dict[str, Any]:
-    return {"changed": False, "outcome": outcome, "summary": summary, "next_command": "", "result": result}
+        return build_result(
+            "unknown", f"Job {job} began at {began} and left no result: it died, or still runs.", result=result
+        )
+    summary = str(verdict or result.get("how") or "without a verdict")
+    return build_result("proven", f"Job {job}, begun at {began}, ended with {code}: {summary}", result=result)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.result import build_result
 from ..host.files import HostFile, HostFileError, differs, ensure_file, read_text, remove
 from .job import Jobs, JobsError, parse_jobs, render_document
 from .results import RESULT_FILE, describe_result, job_path
@@ -66,18 +67,14 @@ def ensure_scheduled(
         "after": "".join(f"{file.path}\n{file.content}" for file in differing),
     }
     done = [*(str(file.path) for file in differing), *(f"{path} removed" for path in gone)]
-    changed = bool(differing or gone or [timer for timer in timers if _trouble(host, timer)])
+    changed = bool(differing or gone or [timer for timer in timers if _find_problem(host, timer)])
     try:
         # Before the first installation there is no command yet that a unit could start.
         if differing and entry_path.exists():
             _verify(host, files)
         if dry_run:
             return _result("planned", _would(differing, gone, timers, entry_path), changed, done, diff)
-        for path in gone:
-            host.run(["systemctl", "disable", "--now", path.name])
-            remove(path)
-        for file in differing:
-            ensure_file(file)
+        _replace_files(host, gone, differing)
         if changed:
             _systemctl(host, "daemon-reload")
         seen = _probe(host, jobs, probe)
@@ -87,11 +84,19 @@ def ensure_scheduled(
             _systemctl(host, "restart", *timers)
     except (HostFileError, OSError) as error:
         return _result("failed", str(error), changed, done, diff)
-    sick = {timer: trouble for timer in timers if (trouble := _trouble(host, timer))}
+    sick = {timer: problem for timer in timers if (problem := _find_problem(host, timer))}
     if sick:
         return _result("failed", "; ".join(f"{name}: {why}" for name, why in sick.items()), changed, done, diff)
     planned = ", ".join(f"{job.name} {_next(host, timer_of(job.name))}" for job in jobs.jobs if job.calendar)
     return _result("proven", f"{len(timers)} timers wait ({planned or 'none'}); {seen}", changed, done, diff)
+
+
+def _replace_files(host: ControlHost, gone: Sequence[Path], differing: Sequence[HostFile]) -> None:
+    for path in gone:
+        host.run(["systemctl", "disable", "--now", path.name])
+        remove(path)
+    for file in differing:
+        ensure_file(file)
 
 
 def _superfluous(host: ControlHost, files: Sequence[HostFile]) -> list[Path]:
@@ -123,12 +128,16 @@ def _probe(host: ControlHost, jobs: Jobs, probe: str) -> str:
     code, output = host.run(["systemctl", "start", service_of(probe)])
     if code != 0:
         after = read_text(path)
-        said = describe_result(probe, after)["summary"] if after != before else f"Job {probe} did not come to a record."
-        raise HostFileError(f"Jobs do not work here yet, so no timer was enabled: {said} {' '.join(output.split())}")
+        reported = (
+            describe_result(probe, after)["summary"] if after != before else f"Job {probe} did not come to a record."
+        )
+        raise HostFileError(
+            f"Jobs do not work here yet, so no timer was enabled: {reported} {' '.join(output.split())}"
+        )
     return f"job {probe} ran here and ended with 0"
 
 
-def _trouble(host: ControlHost, timer: str) -> str:
+def _find_problem(host: ControlHost, timer: str) -> str:
     """Return why a timer will not start its job, empty where it will."""
     shown = dict(line.split("=", 1) for line in _shown(host, timer).splitlines() if "=" in line)
     wanted = {"ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}
@@ -160,11 +169,5 @@ def _would(differing: Sequence[HostFile], gone: Sequence[Path], timers: Sequence
 
 
 def _result(outcome: str, summary: str, changed: bool, files: list[str], diff: dict[str, str]) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "journalctl -u 'trading-core-*' -n 50 (on the control host)" if outcome == "failed" else "",
-        "files": files,
-        "diff": diff,
-    }
+    logs = "journalctl -u 'trading-core-*' -n 50 (on the control host)" if outcome == "failed" else ""
+    return build_result(outcome, summary, changed=changed, next_command=logs, files=files, diff=diff)

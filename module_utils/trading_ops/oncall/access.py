@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..host.engine import EngineError
 from ..host.http import Endpoint, HttpError, http_send
 from ..host.prerequisites import COMPOSE, ENGINE_API, parse_version
@@ -85,18 +86,18 @@ _CAUSES: Final = (
 """What ssh and sudo say, what it means, and what fixes it."""
 
 
-def explain(host: str, words: str, inventories: Sequence[str] = ()) -> Access:
+def explain(host: str, text: str, inventories: Sequence[str] = ()) -> Access:
     """Return what Ansible's words on a host that it could not use mean. The inventories are those of the run."""
-    words = " ".join(words.split())
-    removing = re.search(r"ssh-keygen -f ['\"]?([^'\" ]+)['\"]? -R ['\"]?([^'\" ]+)['\"]?", words)
+    text = " ".join(text.split())
+    removing = re.search(r"ssh-keygen -f ['\"]?([^'\" ]+)['\"]? -R ['\"]?([^'\" ]+)['\"]?", text)
     remove = f"ssh-keygen -f {removing[1]} -R {removing[2]}, then pin the new one" if removing else "pin the new one"
     for pattern, meaning, fix in _CAUSES:
-        if re.search(pattern, words):
+        if re.search(pattern, text):
             return Access(f"{host}: SSH", "fail", meaning, fix.format(remove=remove))
     options = [option for inventory in inventories for option in ("-i", inventory)]
     ping = shlex.join([".venv/bin/ansible", *options, "-m", "ping", host, "-vvv"])
-    look = ping if inventories else "./runbook oncall_access -vvv"
-    return Access(f"{host}: SSH", "fail", words[:300] or "no result", look)
+    command = ping if inventories else "./runbook oncall_access -vvv"
+    return Access(f"{host}: SSH", "fail", text[:300] or "no result", command)
 
 
 def try_host(
@@ -112,9 +113,9 @@ def try_host(
         found += [_try_engine(connect), _try_compose(run)]
     for path in paths:
         is_good = can_use(path)
-        words = "can be read and edited" if is_good else "is not there, or cannot be edited"
+        text = "can be read and edited" if is_good else "is not there, or cannot be edited"
         found.append(
-            Access(path, "pass" if is_good else "fail", words, "" if is_good else f"ls -la {path} (on the host)")
+            Access(path, "pass" if is_good else "fail", text, "" if is_good else f"ls -la {path} (on the host)")
         )
     return found
 
@@ -182,8 +183,8 @@ def try_service(service: Mapping[str, str]) -> Access:
     try:
         status, _ = bounded(lambda: http_send(endpoint)("GET", "", b""), TIMEOUT_SECONDS)
     except http.client.HTTPException as error:  # a port that is no number, or one on which something else answers
-        words = f"{endpoint.shown}: it gives no answer of HTTP: {str(error).strip() or type(error).__name__}"
-        return Access(name, "fail", words, f"url of {name} in trading_core_access_services")
+        text = f"{endpoint.shown}: it gives no answer of HTTP: {str(error).strip() or type(error).__name__}"
+        return Access(name, "fail", text, f"url of {name} in trading_core_access_services")
     except (HttpError, OSError, ValueError, urllib.error.URLError) as error:
         fix = f"url of {name} in trading_core_access_services, your VPN, or start it: runbooks/LiveFeed_Runbook.md 3, 4"
         return Access(name, "fail", str(error) or "no answer", fix)
@@ -207,11 +208,11 @@ def try_repository(repository: str, run: Run) -> Access:
         ended = run(["git", "ls-remote", "--exit-code", repository, "HEAD"])
         if ended.code == 0:
             return Access(f"Git {shown}", "pass", f"HEAD is {ended.stdout[:12]}")
-        words = said(ended).replace(repository, shown)
+        text = said(ended).replace(repository, shown)
     except ProgramError as error:
-        words = str(error).replace(repository, shown)
+        text = str(error).replace(repository, shown)
     return Access(
-        f"Git {shown}", "fail", words, "your key at the repository's host, or a token in your credential helper"
+        f"Git {shown}", "fail", text, "your key at the repository's host, or a token in your credential helper"
     )
 
 
@@ -221,8 +222,8 @@ def try_channel(name: str, target: tuple[str, int] | None, connect: Connect) -> 
     if target is None:
         return Access(f"channel {name}", "fail", "its URL is none that Apprise understands", fix)
     if not target[0]:
-        words = "its service is not known here, so it was not tried"
-        return Access(f"channel {name}", "fail", words, f"{fix}; only telling it shows: ./runbook inform")
+        text = "its service is not known here, so it was not tried"
+        return Access(f"channel {name}", "fail", text, f"{fix}; only telling it shows: ./runbook inform")
     try:
         connect(*target)
     except OSError as error:
@@ -298,10 +299,10 @@ def observe(params: Mapping[str, Any], run: Run, connect: Connect, target: Calla
     with ThreadPoolExecutor(max_workers=16) as pool:
         services = list(pool.map(try_service, services_asked))
         repositories = list(pool.map(lambda each: try_repository(each, run), params["git_repositories"]))
-        told = list(pool.map(channel, channels))
+        reached = list(pool.map(channel, channels))
     inventories = params["inventories"]
     found = judge_hosts(params["hosts"], params["ssh_args"], params["connections"], inventories)
-    found += services + repositories + told
+    found += services + repositories + reached
     if not repositories:
         text = "no Git repository is named, so none was tried"
         found.append(Access("Git", "fail", text, "trading_core_access_git_repositories in the inventory"))
@@ -311,8 +312,10 @@ def observe(params: Mapping[str, Any], run: Run, connect: Connect, target: Calla
         )
     for path in params["paths"]:
         is_good = can_edit(path)
-        words = "can be read and edited" if is_good else "cannot be edited"
-        found.append(Access(f"here: {path}", "pass" if is_good else "fail", words, "" if is_good else f"ls -la {path}"))
+        summary = "can be read and edited" if is_good else "cannot be edited"
+        found.append(
+            Access(f"here: {path}", "pass" if is_good else "fail", summary, "" if is_good else f"ls -la {path}")
+        )
     found.append(_vault(vault_files(inventories), bool(channels or any(each["password"] for each in services_asked))))
     return host_result(found)
 
@@ -320,19 +323,18 @@ def observe(params: Mapping[str, Any], run: Run, connect: Connect, target: Calla
 def host_result(found: Sequence[Access]) -> dict[str, Any]:
     """Return the module result over what was tried."""
     bad = [each for each in found if each.outcome != "pass"]
-    words = "; ".join(f"{each.what}: {each.text}" for each in bad[:5])
+    text = "; ".join(f"{each.what}: {each.text}" for each in bad[:5])
     more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
-    return {
-        "changed": False,
-        "outcome": "failed" if bad or not found else "proven",
-        "summary": f"{len(found) - len(bad)} of {len(found)} accesses work" + (f"; {words}{more}" if bad else ""),
-        "next_command": bad[0].fix if bad else "",
-        "access": [asdict(each) for each in found],
-        "lines": [_line(each) for each in sorted(found, key=lambda each: each.outcome == "pass")],
-    }
+    return build_result(
+        "failed" if bad or not found else "proven",
+        f"{len(found) - len(bad)} of {len(found)} accesses work" + (f"; {text}{more}" if bad else ""),
+        next_command=bad[0].fix if bad else "",
+        access=[asdict(each) for each in found],
+        lines=[_line(each) for each in sorted(found, key=lambda each: each.outcome == "pass")],
+    )
 
 
 def _line(access: Access) -> str:
     mark = "✔" if access.outcome == "pass" else "✖"
-    words = f"{mark} {access.what}: {access.text}" + (f"  fix: {access.fix}" if access.fix else "")
-    return " ".join(words.split())
+    text = f"{mark} {access.what}: {access.text}" + (f"  fix: {access.fix}" if access.fix else "")
+    return " ".join(text.split())

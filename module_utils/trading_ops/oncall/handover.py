@@ -15,8 +15,10 @@ from typing import Any, Final
 from ..alerts.info import describe_labels
 from ..checks.rules import WATCHDOG
 from ..core.clock import format_utc, parse_utc
+from ..core.result import build_result
 from ..report.page import html_table, markdown, markdown_table, page, plain, write_files
-from .findings import halted_off_record, parse_silence, stops_silenced, who_has
+from .alert_findings import parse_silence, stops_silenced, who_has
+from .findings import halted_off_record
 
 A_SHIFT: Final = timedelta(hours=12)
 """What is told of where nobody knows when the shift began, and how soon a silence ends for the next one."""
@@ -93,8 +95,8 @@ def write_handover(params: Mapping[str, Any], now: datetime, dry_run: bool) -> d
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_files(folder.parent, files)
     except OSError as error:
-        words = f"{record['summary']}; the handover could not be written: {error}"
-        return _result({**record, "outcome": "failed", "summary": words}, "")
+        text = f"{record['summary']}; the handover could not be written: {error}"
+        return _result({**record, "outcome": "failed", "summary": text}, "")
     return _result({**record, "summary": f"{record['summary']}; handover: {folder / 'handover.md'}"}, str(folder))
 
 
@@ -122,7 +124,7 @@ def _open_incidents(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield from halted_off_record(params["hosts"], params["incidents"])
     for each in params["incidents"].get("incidents", []):
         missing = [
-            words for name, words in (("owner", "an owner"), ("next_step", "a next step")) if not _said(each, name)
+            text for name, text in (("owner", "an owner"), ("next_step", "a next step")) if not _recorded(each, name)
         ]
         if each["state"] == "open" and missing:
             say = f'./runbook incident_note -e incident_id={each["id"]} -e owner=NAME -e next_step="…" -e text="…"'
@@ -160,17 +162,17 @@ def _incidents(params: Mapping[str, Any], since: str) -> Iterator[tuple[str, ...
         closed_at = str(each["record"].get("closed_at", ""))
         if each["state"] == "open" or max(closed_at, each["opened_at"]) >= since:
             state = f"closed at {closed_at}" if each["state"] == "closed" else f"open, {each['phase']}"
-            words = f"{each['severity'] or 'severity not known'}: {each['reason']}"
-            owner, next_step = _said(each, "owner") or "nobody", _said(each, "next_step") or "none"
-            yield each["id"], each["opened_at"], state, owner, next_step, words
+            text = f"{each['severity'] or 'severity not known'}: {each['reason']}"
+            owner, next_step = _recorded(each, "owner") or "nobody", _recorded(each, "next_step") or "none"
+            yield each["id"], each["opened_at"], state, owner, next_step, text
 
 
 def _alerts(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for alert in _firing(params):
         own = who_has(alert, _takes(params))
-        words = f"{alert['labels'].get('severity', '')}: {alert['annotations'].get('summary', '')}"
-        words += ", silenced" if alert["silenced_by"] else ""
-        yield _name(alert), alert["starts_at"], str(own.get("by", "nobody")), str(own.get("next", "none")), words
+        text = f"{alert['labels'].get('severity', '')}: {alert['annotations'].get('summary', '')}"
+        text += ", silenced" if alert["silenced_by"] else ""
+        yield _name(alert), alert["starts_at"], str(own.get("by", "nobody")), str(own.get("next", "none")), text
 
 
 def _resolved(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -187,16 +189,16 @@ def _silences(params: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, .
             notes = ["ENDS IN THE NEXT SHIFT"] if parse_utc(silence.ends_at) - now <= A_SHIFT else []
             if stops := stops_silenced(params["alerts"], params["checks"], silence):
                 notes.append(f"SILENCES WHAT STOPS TRADING: {', '.join(stops)}")
-            yield silence.words(), silence.ends_at, silence.created_by, silence.comment, ", ".join(notes)
+            yield silence.describe(), silence.ends_at, silence.created_by, silence.comment, ", ".join(notes)
 
 
 def _status(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     checks = [check for result in params["checks"].values() for check in result.get("checks", [])]
-    for words, groups in (("feed", {"feed", "data_quality"}), ("bots", {"bots", "strategy"})):
+    for text, groups in (("feed", {"feed", "data_quality"}), ("bots", {"bots", "strategy"})):
         own = [check for check in checks if check["group"] in groups]
         bad = [f"{check['id']} {check['outcome']}: {check['reason']}" for check in own if check["outcome"] != "pass"]
         counted = f"{len(own) - len(bad)} of {len(own)} checks pass" if own else "not known"
-        yield f"checks of the {words}", "; ".join([counted, *bad])
+        yield f"checks of the {text}", "; ".join([counted, *bad])
     for check in checks:
         if check["id"].endswith(_BOT_CHECKS):
             value = "no value" if check["value"] is None else f"{check['value']:.6g} {check['unit']}"
@@ -217,20 +219,20 @@ def _changes(params: Mapping[str, Any], since: str) -> Iterator[tuple[str, ...]]
     for host, status in params["hosts"].items():
         for each in status.get("audit", []):
             if each["event"] in _EVENTS and each["time"] >= since:
-                words = each.get("purpose") or each.get("why") or each.get("reason") or ""
-                yield each["time"], host, each["by"], f"{each['event']}: {words}".removesuffix(": ")
+                text = each.get("purpose") or each.get("why") or each.get("reason") or ""
+                yield each["time"], host, each["by"], f"{each['event']}: {text}".removesuffix(": ")
         for each in status.get("drift", []):
             if each["time"] >= since:
-                words = f"{each['key']} {each['before']} -> {each['after']}: {each['why']}"
-                yield each["time"], host, each["by"], words
+                text = f"{each['key']} {each['before']} -> {each['after']}: {each['why']}"
+                yield each["time"], host, each["by"], text
     for each in params["incidents"].get("incidents", []):
         for done in each["mitigations"]:
             if done["at"] >= since:
                 yield done["at"], each["id"], done["by"], f"mitigation: {done['text']}"
     for each in params["shift"].get("releases", []):
         if str(each.get("at", "")) >= since:
-            words = f"{each.get('id')} {each.get('result')}: {each.get('revision')}"
-            yield str(each.get("at")), ", ".join(map(str, each.get("hosts", []))), str(each.get("by")), words
+            text = f"{each.get('id')} {each.get('result')}: {each.get('revision')}"
+            yield str(each.get("at")), ", ".join(map(str, each.get("hosts", []))), str(each.get("by")), text
 
 
 def _updates(params: Mapping[str, Any], since: str) -> Iterator[tuple[str, ...]]:
@@ -251,7 +253,9 @@ def _backlog(params: Mapping[str, Any], since: str) -> Iterator[tuple[str, ...]]
             for action in each["record"].get("actions", []):
                 yield (f"- [ ] {action['what']} ({action['owner']}, {each['id']})",)
         elif each["state"] == "open":
-            yield (f"- [ ] {each['reason'] or 'no reason given'} ({_said(each, 'owner') or 'nobody'}, {each['id']})",)
+            yield (
+                f"- [ ] {each['reason'] or 'no reason given'} ({_recorded(each, 'owner') or 'nobody'}, {each['id']})",
+            )
 
 
 def _firing(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -268,7 +272,7 @@ def _name(alert: Mapping[str, Any]) -> str:
     return f"{alert['labels'].get('alertname', '')} {describe_labels(alert['labels'])}".strip()
 
 
-def _said(incident: Mapping[str, Any], name: str) -> str:
+def _recorded(incident: Mapping[str, Any], name: str) -> str:
     return str(incident["record"].get(name, "")).strip()
 
 
@@ -281,8 +285,8 @@ def _summary(tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
 
 
 def _verdict(record: Mapping[str, Any]) -> str:
-    words = {"proven": "✔ COMPLETE", "failed": "✖ NOT COMPLETE"}
-    return f"{words.get(record['outcome'], '? NOT ALL IS KNOWN')} ({record['id']})"
+    marks = {"proven": "✔ COMPLETE", "failed": "✖ NOT COMPLETE"}
+    return f"{marks.get(record['outcome'], '? NOT ALL IS KNOWN')} ({record['id']})"
 
 
 def _about(record: Mapping[str, Any]) -> str:
@@ -293,12 +297,12 @@ def _result(record: Mapping[str, Any], path: str) -> dict[str, Any]:
     tables = record["tables"]
     lines = [f"{HEADS[name][0]}: {' | '.join(filter(None, row))}" for name in tables for row in tables[name]]
     opened = tables.get("open", [])
-    return {
-        "changed": bool(path),
-        "outcome": record["outcome"],
-        "summary": record["summary"],
-        "next_command": opened[0][2] if opened else "",
-        "lines": lines,
-        "report_path": path,
-        "record": {name: value for name, value in record.items() if name != "tables"},
-    }
+    return build_result(
+        record["outcome"],
+        record["summary"],
+        changed=bool(path),
+        next_command=opened[0][2] if opened else "",
+        lines=lines,
+        report_path=path,
+        record={name: value for name, value in record.items() if name != "tables"},
+    )

@@ -1,6 +1,6 @@
 """One host as it is: containers, disks, memory, certificates, errors in logs, and what our own files say of it.
 
-Only facts: what they mean is judged where all hosts' facts are together (shift_findings.py).
+Only facts: what they mean is judged where all hosts' facts are together (findings.py).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..config import drift_log
 from ..core.bots import PROJECT_LABEL, SERVICE_LABEL
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
+from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
 from ..feed.gate import GATE_FILE
 from ..host.engine import EngineError
@@ -81,47 +82,55 @@ def observe(params: Mapping[str, Any], host: Host) -> dict[str, Any]:
     now = host.now()
     state_path = Path(params["state_path"])
     since = params["since"] or format_utc(now - timedelta(days=1))
-    trouble: list[str] = []
-    containers, errors = _containers(host, now, max(format_utc(now - RECENT), since), trouble)
-    desired, unread = desired_state.read_quietly(state_path)
-    latch = read_latch(state_path / LATCH_FILE)
-    machine = _attempt("memory and load", lambda: read_machine(host.root), {}, trouble)
-
-    def read_mounts() -> list[dict[str, Any]]:
-        return bounded(lambda: read_filesystems(host.root, params["docker_root_path"], trouble), READ_SECONDS)
-
-    result = {
-        "containers": containers,
-        "errors": errors,
-        "errors_since": max(format_utc(now - RECENT), since),
-        "desired": desired,
-        "latch": asdict(latch) if latch else None,
-        "gate": _attempt("the feed gate", lambda: _read_gate(state_path / GATE_FILE), None, trouble),
-        "machine": machine,
-        "filesystems": _attempt("the file systems", read_mounts, [], trouble),
-        "certificates": read_certificates(host.root, params["certificate_paths"], host.run),
-        "audit": _attempt(
-            "the audit log", lambda: _read_audit(state_path / audit.AUDIT_FILE, since, trouble), [], trouble
-        ),
-        "drift": _attempt("the drift log", lambda: _read_drift(state_path, since), [], trouble),
-        "documentation_due": drift_log.describe_due(state_path, Path(params["documentation_path"]))
-        if params["documentation_path"]
-        else "",
-        "since": since,
-        "host_epoch": host.now().timestamp(),
-        "controller_epoch": params["controller_epoch"],
-    }
-    trouble += [unread] if unread else []
+    problems: list[str] = []
+    containers, errors = _containers(host, now, max(format_utc(now - RECENT), since), problems)
+    seen = _observe_machine(params, host, problems)
+    records = _observe_records(state_path, since, problems)
+    due = params["documentation_path"]
     running = sum(item["state"] == "running" for item in containers)
-    words = f"{running} of {len(containers)} containers run"
+    return build_result(
+        "unknown" if problems else "proven",
+        "; ".join([f"{running} of {len(containers)} containers run", *problems]),
+        trouble=problems,
+        containers=containers,
+        errors=errors,
+        errors_since=max(format_utc(now - RECENT), since),
+        documentation_due=drift_log.describe_due(state_path, Path(due)) if due else "",
+        since=since,
+        host_epoch=host.now().timestamp(),
+        controller_epoch=params["controller_epoch"],
+        **seen,
+        **records,
+    )
+
+
+def _observe_machine(params: Mapping[str, Any], host: Host, problems: list[str]) -> dict[str, Any]:
+    def read_mounts() -> list[dict[str, Any]]:
+        return bounded(lambda: read_filesystems(host.root, params["docker_root_path"], problems), READ_SECONDS)
+
     return {
-        "changed": False,
-        "outcome": "unknown" if trouble else "proven",
-        "summary": "; ".join([words, *trouble]),
-        "next_command": "",
-        "trouble": trouble,
-        **result,
+        "machine": _attempt("memory and load", lambda: read_machine(host.root), {}, problems),
+        "filesystems": _attempt("the file systems", read_mounts, [], problems),
+        "certificates": read_certificates(host.root, params["certificate_paths"], host.run),
     }
+
+
+def _observe_records(state_path: Path, since: str, problems: list[str]) -> dict[str, Any]:
+    """Return what our own files on the host say."""
+
+    def read_log() -> list[dict[str, Any]]:
+        return _read_audit(state_path / audit.AUDIT_FILE, since, problems)
+
+    latch = read_latch(state_path / LATCH_FILE)
+    found = {
+        "latch": asdict(latch) if latch else None,
+        "gate": _attempt("the feed gate", lambda: _read_gate(state_path / GATE_FILE), None, problems),
+        "audit": _attempt("the audit log", read_log, [], problems),
+        "drift": _attempt("the drift log", lambda: _read_drift(state_path, since), [], problems),
+    }
+    found["desired"], unread = desired_state.read_quietly(state_path)
+    problems += [unread] if unread else []
+    return found
 
 
 def parse_container(seen: Mapping[str, Any], digests: Sequence[str]) -> dict[str, Any]:
@@ -178,7 +187,7 @@ def parse_mounts(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def read_filesystems(root: Path, docker_root_path: str, trouble: list[str]) -> list[dict[str, Any]]:
+def read_filesystems(root: Path, docker_root_path: str, problems: list[str]) -> list[dict[str, Any]]:
     """Return size, space and inodes of every file system, and of that on which the engine keeps its data.
 
     One that does not answer is named in `trouble`.
@@ -193,7 +202,7 @@ def read_filesystems(root: Path, docker_root_path: str, trouble: list[str]) -> l
         except (FileNotFoundError, PermissionError):
             continue  # one that is gone, or another user's
         except OSError as error:
-            trouble.append(f"the file system {point} could not be read: {error.strerror}")
+            problems.append(f"the file system {point} could not be read: {error.strerror}")
             continue
         if not seen.f_blocks or not path.is_dir():
             continue  # a file that is mounted over another
@@ -234,7 +243,7 @@ def read_certificates(root: Path, patterns: Sequence[str], run: Run) -> list[dic
         if not any(letter in pattern for letter in "*?[") and not (root / pattern.lstrip("/")).exists()
     ]
     for path in sorted({path for pattern in patterns for path in root.glob(pattern.lstrip("/"))}):
-        end = trouble = ""
+        end = problem = ""
         try:
             content = path.read_bytes()
             if b"PRIVATE KEY-----" in content and b"-----BEGIN CERTIFICATE-----" not in content:
@@ -245,13 +254,13 @@ def read_certificates(root: Path, patterns: Sequence[str], run: Run) -> list[dic
             # `notAfter=Nov 21 18:50:02 2026 GMT`
             end = format_utc(_from_epoch(ssl.cert_time_to_seconds(ended.stdout.strip().partition("=")[2])))
         except (ProgramError, ValueError, OSError) as error:
-            trouble = str(error)
-        found.append({"path": f"/{path.relative_to(root)}", "expires_at": end, "trouble": trouble})
+            problem = str(error)
+        found.append({"path": f"/{path.relative_to(root)}", "expires_at": end, "trouble": problem})
     return found
 
 
 def _containers(
-    host: Host, now: datetime, since: str, trouble: list[str]
+    host: Host, now: datetime, since: str, problems: list[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     if host.connect is None:
         return [], []
@@ -262,11 +271,11 @@ def _containers(
         seen = [found for found in map(engine.inspect, ids) if found]
         rows = [parse_container(found, engine.image_digests(str(found.get("Image", "")))) for found in seen]
     except (EngineError, ValueError) as error:
-        trouble.append(str(error))
+        problems.append(str(error))
         return [], []
     ours = [row for row in rows if row["project"]]
 
-    def look(row: Mapping[str, Any]) -> dict[str, Any]:
+    def count(row: Mapping[str, Any]) -> dict[str, Any]:
         name = {"name": row["name"], "service": row["service"], "trouble": ""}
         counted: dict[str, Any] = {"recent": None, "before_per_hour": None}
         try:
@@ -280,7 +289,7 @@ def _containers(
         return name | counted
 
     with ThreadPoolExecutor(max_workers=8) as pool:
-        errors = list(pool.map(look, ours))
+        errors = list(pool.map(count, ours))
     return sorted(rows, key=lambda row: (row["project"], row["service"], row["name"])), errors
 
 
@@ -292,7 +301,7 @@ def _read_gate(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _read_audit(path: Path, since: str, trouble: list[str]) -> list[dict[str, Any]]:
+def _read_audit(path: Path, since: str, problems: list[str]) -> list[dict[str, Any]]:
     """Return the entries since then. Lines that nobody can understand are named in `trouble`."""
     try:
         text = bounded(lambda: path.read_text(encoding="utf-8", errors="replace"), READ_SECONDS)
@@ -308,7 +317,7 @@ def _read_audit(path: Path, since: str, trouble: list[str]) -> list[dict[str, An
             continue
         found += [entry] if str(time) >= since else []
     if damaged:
-        trouble.append(f"the audit log cannot be understood in line {', '.join(damaged)}")
+        problems.append(f"the audit log cannot be understood in line {', '.join(damaged)}")
     return found
 
 
@@ -319,11 +328,11 @@ def _read_drift(state_path: Path, since: str) -> list[dict[str, Any]]:
     return [asdict(entry) for entry in log.entries if entry.time >= since]
 
 
-def _attempt(what: str, look: Callable[[], Any], nothing: Any, trouble: list[str]) -> Any:
+def _attempt(what: str, read: Callable[[], Any], nothing: Any, problems: list[str]) -> Any:
     try:
-        return look()
+        return read()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        trouble.append(f"{what} could not be read: {error}")
+        problems.append(f"{what} could not be read: {error}")
         return nothing
 
 

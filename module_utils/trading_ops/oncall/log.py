@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import append_durably, bounded, write_durably
+from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
 from ..release.pause import read_pause
 
@@ -95,8 +96,8 @@ def explained_until(entries: Sequence[Mapping[str, Any]], now: datetime) -> str:
     """
     began = [entry for entry in entries if entry.get("kind") == "shift_started"]
     # Nobody knows beforehand what will restart.
-    said = [min(str(entry["since"]), str(entry.get("at", ""))) for entry in began if entry.get("since")]
-    return max([*_begins(entries, now), *said], default="")
+    given = [min(str(entry["since"]), str(entry.get("at", ""))) for entry in began if entry.get("since")]
+    return max([*_begins(entries, now), *given], default="")
 
 
 def _begins(entries: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
@@ -124,9 +125,9 @@ def _essence(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def observe(state_path: Path, now: datetime) -> dict[str, Any]:
     """Return the module result: all entries, what they add up to, and the releases. Never raises."""
-    trouble: list[str] = []
-    entries = _read(state_path / FOLDER / LOG_FILE, trouble)
-    releases = _read(state_path / RELEASES_FILE, trouble)
+    problems: list[str] = []
+    entries = _read(state_path / FOLDER / LOG_FILE, problems)
+    releases = _read(state_path / RELEASES_FILE, problems)
     try:
         text = bounded((state_path / FOLDER / REPORT_FILE).read_text, READ_SECONDS)
         report = parse_json(text)
@@ -134,25 +135,23 @@ def observe(state_path: Path, now: datetime) -> dict[str, Any]:
         report = {}
     except (OSError, ValueError) as error:
         report = {}
-        trouble.append(f"The last report cannot be read: {error}")
+        problems.append(f"The last report cannot be read: {error}")
     handover, accepted = last(entries, "handover"), last(entries, "handover_accepted")
     began = last(entries, "shift_started")
-    words = f"last shift began {began['at']} by {began['by']}" if began else "no shift is on record"
-    return {
-        "changed": False,
-        "outcome": "unknown" if trouble else "proven",
-        "summary": "; ".join([words, *trouble]),
-        "next_command": "",
-        "trouble": trouble,
-        "entries": entries,
-        "takes": [entry for entry in entries if entry.get("kind") == "alert_taken"],
-        "shift_began": shift_began(entries, now),
-        "explained_until": explained_until(entries, now),
-        "waiting_handover": dict(handover) if handover and handover.get("id") != accepted.get("id") else {},
-        "last_report": report if isinstance(report, dict) else {},
-        "releases": releases,
-        "pause": pause.sentence() if (pause := read_pause(state_path)) else "",
-    }
+    summary = f"last shift began {began['at']} by {began['by']}" if began else "no shift is on record"
+    return build_result(
+        "unknown" if problems else "proven",
+        "; ".join([summary, *problems]),
+        trouble=problems,
+        entries=entries,
+        takes=[entry for entry in entries if entry.get("kind") == "alert_taken"],
+        shift_began=shift_began(entries, now),
+        explained_until=explained_until(entries, now),
+        waiting_handover=dict(handover) if handover and handover.get("id") != accepted.get("id") else {},
+        last_report=report if isinstance(report, dict) else {},
+        releases=releases,
+        pause=pause.sentence() if (pause := read_pause(state_path)) else "",
+    )
 
 
 def keep(state_path: Path, params: Mapping[str, Any], now: str, dry_run: bool) -> dict[str, Any]:
@@ -161,7 +160,7 @@ def keep(state_path: Path, params: Mapping[str, Any], now: str, dry_run: bool) -
     try:
         entries = [build_entry(params["kind"], params["by"], now, {**each, **common}) for each in params["facts"]]
     except ShiftLogError as error:
-        return _result("usage", str(error), False)
+        return build_result("usage", str(error))
     return ensure_written(state_path, entries, params["report"], dry_run)
 
 
@@ -192,19 +191,21 @@ def ensure_written(
             return len(new)
 
     try:
-        words = "; ".join(map(_words, entries))
+        summary = "; ".join(map(_describe, entries))
         for entry in entries:
             parse_utc(str(entry["at"]))
         if dry_run:
             is_new = bool(report or select_new(parse_lines(_text(folder / LOG_FILE))[0], entries))
-            return _result("planned", f"would keep on record: {words}", is_new)
+            return build_result("planned", f"would keep on record: {summary}", changed=is_new)
         added = bounded(write, WRITE_SECONDS)
     except (OSError, ValueError, KeyError) as error:
-        return _result("failed", f"The record of shifts could not be written: {error}", False, f"ls -la {folder}")
-    return _result("proven", words, bool(added))
+        return build_result(
+            "failed", f"The record of shifts could not be written: {error}", next_command=f"ls -la {folder}"
+        )
+    return build_result("proven", summary, changed=bool(added))
 
 
-def _words(entry: Mapping[str, Any]) -> str:
+def _describe(entry: Mapping[str, Any]) -> str:
     if entry["kind"] == "alert_taken":
         return f"{entry['by']} is on {entry['alertname']} ({str(entry['fingerprint'])[:8]}): {entry['next']}"
     if entry["kind"] == "handover_accepted":
@@ -212,14 +213,14 @@ def _words(entry: Mapping[str, Any]) -> str:
     return f"{entry['kind'].replace('_', ' ')} by {entry['by']} at {entry['at']}"
 
 
-def _read(path: Path, trouble: list[str]) -> list[dict[str, Any]]:
+def _read(path: Path, problems: list[str]) -> list[dict[str, Any]]:
     try:
         entries, damaged = parse_lines(bounded(lambda: _text(path), READ_SECONDS))
     except OSError as error:
-        trouble.append(f"{path} could not be read: {error}")
+        problems.append(f"{path} could not be read: {error}")
         return []
     if damaged:
-        trouble.append(f"{path} cannot be understood in line {', '.join(map(str, damaged))}")
+        problems.append(f"{path} cannot be understood in line {', '.join(map(str, damaged))}")
     return entries
 
 
@@ -228,7 +229,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
-
-
-def _result(outcome: str, summary: str, changed: bool, next_command: str = "") -> dict[str, Any]:
-    return {"changed": changed, "outcome": outcome, "summary": summary, "next_command": next_command}

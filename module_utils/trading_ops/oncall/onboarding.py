@@ -18,7 +18,9 @@ from ..core.bots import (
     BotRules,
     select_bots,
 )
+from ..core.result import build_result
 from ..host.engine import Engine, EngineError
+from ..host.http import HttpError
 from ..stop.by_engine import NOT_RUNNING, restart_policy
 
 LEVELS: Final = frozenset({"mismatch", "note"})
@@ -76,7 +78,7 @@ def evaluate_bots(
     known = {bot.id for bot in bots}
     for item in described:
         if str(item["Id"]) not in known:
-            found += _of_stranger(item, images, estate)
+            found += _of_unexpected(item, images, estate)
     if not bots:
         text = "no bot container is here yet, so nothing shows that the rules for bots match"
         found.append(_note("bots", text, "a look once they are there", "./runbook host_setup --check"))
@@ -84,7 +86,7 @@ def evaluate_bots(
 
 
 def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch: Callable[[], str]) -> list[Finding]:
-    """Return the findings on names and metrics of a feed host. `fetch` gives the metrics page or raises OSError."""
+    """Return the findings on names and metrics of a feed host. `fetch` gives the metrics page or raises HttpError."""
     found = []
     of_service = {_label(item, SERVICE_LABEL): item for item in described if _is_of(item, estate.feed_project)}
     for name in FIXED_NAMES:
@@ -98,7 +100,7 @@ def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch:
         return [*found, _note(FEED_SERVICE, text, "a look once it runs", "./runbook feed_start")]
     try:
         missing = sorted(set(FEED_METRICS) - parse_metric_names(fetch()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HttpError) as error:
         fix = "trading_core_feed_metrics_url in the inventory"
         return [*found, _mismatch(FEED_SERVICE, f"its metrics could not be read: {error}", "an answer", fix)]
     if missing:
@@ -133,8 +135,8 @@ def observe_onboarding(
     notes = [finding.sentence() for finding in found if finding.level == "note"]
     numbered = [f"{number}) {text}" for number, text in enumerate(wrong, start=1)]
     count = f"{len(wrong)} mismatch{'es' * (len(wrong) != 1)}" if wrong else "nothing here contradicts the stop"
-    words = [": ".join([count, " ".join(numbered)]) if wrong else count, *(f"note: {text}" for text in notes)]
-    return _result("failed" if wrong else "proven", "; ".join(words), found)
+    parts = [": ".join([count, " ".join(numbered)]) if wrong else count, *(f"note: {text}" for text in notes)]
+    return _result("failed" if wrong else "proven", "; ".join(parts), found)
 
 
 def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool) -> list[Finding]:
@@ -173,7 +175,7 @@ def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool)
     return found
 
 
-def _of_stranger(seen: Mapping[str, Any], bot_images: set[str], estate: Estate) -> list[Finding]:
+def _of_unexpected(seen: Mapping[str, Any], bot_images: set[str], estate: Estate) -> list[Finding]:
     """Return the finding on a container that looks like a bot and that no rule matches: a stop would miss it."""
     service = _label(seen, SERVICE_LABEL)
     if _label(seen, RESTORE_TEST_LABEL) == "true" or service in estate.other_services:
@@ -220,10 +222,5 @@ def _environment(seen: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _result(outcome: str, summary: str, found: Sequence[Finding]) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "outcome": outcome,
-        "summary": summary,
-        "next_command": "./runbook host_setup --check (again once these are fixed)" if outcome == "failed" else "",
-        "findings": [asdict(finding) for finding in found],
-    }
+    again = "./runbook host_setup --check (again once these are fixed)" if outcome == "failed" else ""
+    return build_result(outcome, summary, next_command=again, findings=[asdict(finding) for finding in found])

@@ -7,13 +7,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
+from ..core.result import build_result
 from ..report.page import html_table, markdown, markdown_table, page, plain, write_files
-from .findings import SECTIONS, Finding, Limits, Seen, compare, judge, outcome_of
+from .findings import SECTIONS, compare, judge, outcome_of
+from .seen import Finding, Seen, demand_past, parse_seen
 
 Draw = Callable[[Mapping[str, Any]], list[tuple[str, str, str]]]
 """Draws the curves of the last hours: section, title and SVG element of each."""
@@ -21,8 +23,6 @@ Draw = Callable[[Mapping[str, Any]], list[tuple[str, str, str]]]
 WORDS: Final = {"proven": "GOOD", "failed": "NOT GOOD", "unknown": "NOT KNOWN"}
 _MARKS: Final = {"pass": "✔ good", "fail": "✖ NOT GOOD", "unknown": "? NOT KNOWN"}
 _SHOWN: Final = 5
-A_SHIFT: Final = timedelta(hours=12)
-"""What is looked back over where nobody knows when the last shift began."""
 _LINES: Final = 60
 
 _HEAD: Final = ("", "what", "seen", "what to do")
@@ -35,26 +35,6 @@ STYLE: Final = (
     "td{display:block;border:0;padding:.1em 0}}"
 )
 """Colour is never alone: mark and word stand beside it. On a phone the cells of a row stand below each other."""
-
-
-def parse_seen(params: Mapping[str, Any], now: datetime) -> Seen:
-    """Return what the plays before saw, from the module's parameters."""
-    return Seen(
-        now=now,
-        since=params["since"] or params["shift"].get("explained_until") or format_utc(now - A_SHIFT),
-        hosts=params["hosts"],
-        feed_hosts=params["feed_hosts"],
-        feed_project=params["feed_project_name"],
-        checks=params["checks"],
-        alerts=params["alerts"],
-        curves=params["curves"],
-        incidents=params["incidents"],
-        shift=params["shift"],
-        alert_path=params["alert_path"],
-        limits=Limits(
-            params["memory_limit_percent"], params["disk_free_limit_percent"], params["clock_offset_seconds"]
-        ),
-    )
 
 
 def build_record(seen: Seen, by: str, estate: str) -> dict[str, Any]:
@@ -82,9 +62,9 @@ def summarise(findings: Sequence[Finding]) -> str:
     # What is known to be bad first: without Prometheus most of the rest is only unknown.
     bad.sort(key=lambda finding: finding.outcome != "fail")
     good = len(findings) - len(bad)
-    words = "; ".join(f"{each.section} {plain(each.subject)}: {plain(each.text)[:160]}" for each in bad[:_SHOWN])
+    text = "; ".join(f"{each.section} {plain(each.subject)}: {plain(each.text)[:160]}" for each in bad[:_SHOWN])
     more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-    return f"{good} of {len(findings)} points are good" + (f"; {words}{more}" if bad else "")
+    return f"{good} of {len(findings)} points are good" + (f"; {text}{more}" if bad else "")
 
 
 def report_id(record: Mapping[str, Any]) -> str:
@@ -147,7 +127,7 @@ def write_report(params: Mapping[str, Any], now: datetime, draw: Draw, dry_run: 
     """Return the module result of the report, written below `reports_path` and read back. Never raises."""
     try:
         seen = parse_seen(params, now)
-        _demand_past(seen)
+        demand_past(seen)
     except ValueError as error:
         wrong = _result({"outcome": "usage", "findings": []}, "", f"since: {error}")
         return wrong | {"next_command": "./runbook shift_start (with a since in UTC that is past, or without one)"}
@@ -170,13 +150,6 @@ def write_report(params: Mapping[str, Any], now: datetime, draw: Draw, dry_run: 
     return _result(record, str(folder / "report.html"), f"{record['summary']}; report: {folder / 'report.html'}")
 
 
-def _demand_past(seen: Seen) -> None:
-    """Raise ValueError for a since that is still to come: nothing would be looked at, and all of it be good."""
-    if parse_utc(seen.since) > seen.now + timedelta(seconds=seen.limits.clock_offset_seconds):
-        words = f"{seen.since} lies in the future, and nothing after it could be seen"
-        raise ValueError(f"{words}; it is {format_utc(seen.now)} (UTC) now")
-
-
 def _curves(curves: Mapping[str, Any], draw: Draw) -> tuple[list[tuple[str, str, str]], str]:
     if "checks" not in curves:
         return [], str(curves.get("summary") or curves.get("msg") or "the feed host did not give any")
@@ -197,8 +170,8 @@ def _row(finding: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _count(record: Mapping[str, Any], section: str) -> str:
     seen = Counter(finding["outcome"] for finding in _of(record, section))
-    words = [f"{seen[outcome]} {mark}" for outcome, mark in _MARKS.items() if seen[outcome]]
-    return ", ".join(words) or "? NOT KNOWN: nothing was looked at"
+    parts = [f"{seen[outcome]} {mark}" for outcome, mark in _MARKS.items() if seen[outcome]]
+    return ", ".join(parts) or "? NOT KNOWN: nothing was looked at"
 
 
 def _verdict(record: Mapping[str, Any]) -> str:
@@ -216,12 +189,12 @@ def _result(record: Mapping[str, Any], path: str, summary: str) -> dict[str, Any
     bad = [each for each in record["findings"] if each["outcome"] != "pass"]
     bad.sort(key=lambda each: each["outcome"] != "fail")
     lines = [" | ".join([each["section"], *_row(each)]) for each in bad]
-    return {
-        "changed": bool(path),
-        "outcome": record["outcome"],
-        "summary": summary,
-        "next_command": next((str(each["fix"]) for each in bad if each["fix"]), ""),
-        "lines": [line.removesuffix(" | ") for line in lines[:_LINES]],
-        "report_path": path,
-        "record": dict(record),
-    }
+    return build_result(
+        record["outcome"],
+        summary,
+        changed=bool(path),
+        next_command=next((str(each["fix"]) for each in bad if each["fix"]), ""),
+        lines=[line.removesuffix(" | ") for line in lines[:_LINES]],
+        report_path=path,
+        record=dict(record),
+    )

@@ -148,13 +148,13 @@ def _checked(result: Result, dry_run: bool) -> Result:
     hows = {str(bot.get("name")): str(bot.get("how")) for bot in _bots([result])}
     odd = {name: how for name, how in hows.items() if how not in NO_LONGER_RUNNING}
     found = ["running" if how == "running" else "unknown" for how in odd.values()]
-    words = [f"{name}: {how}" for name, how in odd.items()]
+    parts = [f"{name}: {how}" for name, how in odd.items()]
     if result.proof == "kill_switch" and not (result.fields.get("latch") or {}).get("engaged"):
         found.append("unlatched")
-        words.append("the halt latch is not engaged")
+        parts.append("the halt latch is not engaged")
     if not found:
         return result
-    return replace(result, outcome=worst(found), summary="; ".join([result.summary.rstrip("."), *words]))
+    return replace(result, outcome=worst(found), summary="; ".join([result.summary.rstrip("."), *parts]))
 
 
 def _left_out(run: Run) -> list[Result]:
@@ -173,9 +173,9 @@ def _left_out(run: Run) -> list[Result]:
 def _missing(item: Expected, run: Run) -> Result:
     """Return what the absence of a proof means. Absence is never a pass."""
     outcome = "unknown" if item.proof in STOP_PROOFS else "failed"
-    for host, words in run.unreachable:
+    for host, summary in run.unreachable:
         if host == item.host:
-            return Result(host, item.proof, "unknown", f"did not answer ({words})", _until_back(run, host))
+            return Result(host, item.proof, "unknown", f"did not answer ({summary})", _until_back(run, host))
     broken = [result.summary for result in run.results if result.host == item.host and result.outcome not in GOOD]
     text = broken[0] if broken else "no result; it was left out or the run ended before it"
     return Result(item.host, item.proof, outcome, text)
@@ -220,10 +220,10 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str
     for_more = not _only_looks(run)
     others = [result for result in others if not (for_more and result.proof.endswith("_info"))]
     others = list({(result.host, result.proof): result for result in others}.values())
-    troubled = [result for result in judged if result.outcome not in GOOD]
-    parts += [_listed(_unique(found)) for found in (others, troubled) if found]
+    failing = [result for result in judged if result.outcome not in GOOD]
+    parts += [_listed(_unique(found)) for found in (others, failing) if found]
     if run.best_effort_expected:
-        parts += [words for words in (_missed(run), run.record and f"record: {run.record}") if words]
+        parts += [text for text in (_missed(run), run.record and f"record: {run.record}") if text]
     parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")
     return "; ".join(parts)
 
@@ -239,12 +239,12 @@ def _missed(run: Run) -> str:
         own = [result for result in run.best_effort_results if (result.step, result.host) == (item.step, item.host)]
         answers = [result for result in own if result.proof == item.proof]
         if not any(result.outcome in GOOD for result in answers):
-            trouble = answers or [result for result in own if result.outcome not in GOOD]
-            failed += trouble or [Result(item.host, item.proof, "unknown", "did not run", step=item.step)]
+            failures = answers or [result for result in own if result.outcome not in GOOD]
+            failed += failures or [Result(item.host, item.proof, "unknown", "did not run", step=item.step)]
     reasons: dict[str, list[str]] = {}
     for result in {(item.step, item.host, item.summary): item for item in failed}.values():
-        words = f"{result.host}: {result.summary}".removeprefix("localhost: ").rstrip(".")
-        reasons.setdefault(result.step.partition(" (")[0], []).append(words[:MISSED_CHARACTERS])
+        text = f"{result.host}: {result.summary}".removeprefix("localhost: ").rstrip(".")
+        reasons.setdefault(result.step.partition(" (")[0], []).append(text[:MISSED_CHARACTERS])
     listed = "; ".join(f"{step} ({'; '.join(reasons[step])})" for step in sorted(reasons))
     return f"missed: {listed}" if listed else ""
 
@@ -271,18 +271,18 @@ def _orders(run: Run, stops: Sequence[Result], now: Sequence[Mapping[str, Any]])
     """Return what is known of open orders: from the venue where it answered, else from the way the bots ended."""
     venues = {result.host: result for result in run.best_effort_results if result.proof == OPEN_ORDERS}
     open_at = {str(seen.fields.get("url")): int(seen.fields.get("count") or 0) for seen in venues.values()}
-    said = Counter(str(bot.get("orders")) for bot in now)
+    reported = Counter(str(bot.get("orders")) for bot in now)
     if not now and not venues:
         return ""
     if sum(open_at.values()):
         word = f"{sum(open_at.values())} OPEN"
     elif all(_is_none(venues.get(result.host)) for result in stops):
         word = "none"
-    elif now and not said.keys() - {"cancelled", "none"}:
-        word = "cancelled" if said["cancelled"] else "none"
+    elif now and not reported.keys() - {"cancelled", "none"}:
+        word = "cancelled" if reported["cancelled"] else "none"
     else:
         word = "UNVERIFIED"
-    bots = ", ".join(f"{said[how]} {how}" for how in sorted(said, key=str.lower))
+    bots = ", ".join(f"{reported[how]} {how}" for how in sorted(reported, key=str.lower))
     unverified = sorted(str(bot.get("name")) for bot in now if bot.get("orders") == "UNVERIFIED")
     parts = [f"bots: {bots}" + (f" ({', '.join(unverified)})" if unverified else "")] if now else []
     parts += sorted({f"venue: {seen.summary.rstrip('.')}" for seen in venues.values()})

@@ -11,14 +11,14 @@ from trading_ops.alerts.actions import (
     Act,
     Alert,
     Drive,
-    OrderError,
+    RequestError,
     actions_of,
     detection_of,
     drive,
     due,
     is_over,
     is_wider,
-    parse_order,
+    parse_request,
     pause_arguments,
     plan,
     silence_of_path,
@@ -38,27 +38,27 @@ ACTIONS |= {"HostDisk": "none"}
 NOW = "2026-11-21T01:30:00.000Z"
 
 
-def order(*names, at=100, status="firing", **more):
+def request(*names, at=100, status="firing", **more):
     alerts = [{"status": status, "labels": {"alertname": name}, "annotations": {}, **more} for name in names]
-    return parse_order(f"{at}000000000-aa.json", json.dumps({"alerts": alerts}).encode())
+    return parse_request(f"{at}000000000-aa.json", json.dumps({"alerts": alerts}).encode())
 
 
-def acts(*orders):
-    return [(act.action, act.reason) for act in plan(orders, ACTIONS).acts]
+def acts(*requests):
+    return [(act.action, act.reason) for act in plan(requests, ACTIONS).acts]
 
 
-def what(*orders):
-    return [record["what"] for record in plan(orders, ACTIONS).records]
+def what(*requests):
+    return [record["what"] for record in plan(requests, ACTIONS).records]
 
 
 def test_an_alert_does_what_the_catalogue_says_of_its_name():
-    assert acts(order("Gaps")) == [("stop_bots", "alert Gaps")]
-    assert acts(order("LiveDrawdown")) == [("stop_live", "alert LiveDrawdown")]
-    assert acts(order("TrackingError")) == [("pause_deploys", "alert TrackingError")]
+    assert acts(request("Gaps")) == [("stop_bots", "alert Gaps")]
+    assert acts(request("LiveDrawdown")) == [("stop_live", "alert LiveDrawdown")]
+    assert acts(request("TrackingError")) == [("pause_deploys", "alert TrackingError")]
 
 
 def test_one_stop_at_most_the_widest_and_before_anything_else():
-    found = acts(order("TrackingError", "LiveDrawdown"), order("Gaps"), order("Gaps", "LiveDrawdown"))
+    found = acts(request("TrackingError", "LiveDrawdown"), request("Gaps"), request("Gaps", "LiveDrawdown"))
     assert found == [("stop_bots", "alert Gaps, LiveDrawdown"), ("pause_deploys", "alert TrackingError")]
 
 
@@ -73,7 +73,7 @@ def test_one_stop_at_most_the_widest_and_before_anything_else():
     ],
 )
 def test_what_is_no_call_to_act_is_recorded(status, name, said):
-    found = order(name, status=status)
+    found = request(name, status=status)
     assert (acts(found), what(found)) == ([], [said])
 
 
@@ -95,10 +95,10 @@ def test_a_payload_chooses_no_action_host_play_or_variable():
             }
         ],
     }
-    found = plan([parse_order("1-a.json", json.dumps(body).encode())], ACTIONS)
+    found = plan([parse_request("1-a.json", json.dumps(body).encode())], ACTIONS)
     assert found.acts == ()
     body["alerts"][0]["labels"]["alertname"] = "LiveDrawdown"
-    (act,) = plan([parse_order("1-a.json", json.dumps(body).encode())], ACTIONS).acts
+    (act,) = plan([parse_request("1-a.json", json.dumps(body).encode())], ACTIONS).acts
     words = " ".join(stop_arguments(drive(None, act, False, NOW), act))
     assert words == (
         "incident -e scope=live -e incident_id=INC-20261121-013000-alert-livedrawdown -e reason=alert LiveDrawdown"
@@ -106,16 +106,16 @@ def test_a_payload_chooses_no_action_host_play_or_variable():
 
 
 def test_a_thousand_times_the_same_alert_is_one_act_and_one_record_with_its_number():
-    orders = [order("Gaps", at=100 + number) for number in range(1000)]
-    found = plan(orders, ACTIONS)
+    requests = [request("Gaps", at=100 + number) for number in range(1000)]
+    found = plan(requests, ACTIONS)
     assert [act.reason for act in found.acts] == ["alert Gaps"]
     assert [record["count"] for record in found.records] == [1000]
 
 
 def test_a_heartbeat_counts_from_when_it_came_and_is_not_recorded():
-    found = plan([order("Watchdog", at=100), order("Watchdog", at=300), order("Watchdog", at=200)], ACTIONS)
+    found = plan([request("Watchdog", at=100), request("Watchdog", at=300), request("Watchdog", at=200)], ACTIONS)
     assert (found.heartbeat_at, found.acts, found.records) == (300, (), ())
-    assert plan([order("Watchdog", status="resolved")], ACTIONS).heartbeat_at == 0
+    assert plan([request("Watchdog", status="resolved")], ACTIONS).heartbeat_at == 0
 
 
 @pytest.mark.parametrize(
@@ -123,25 +123,25 @@ def test_a_heartbeat_counts_from_when_it_came_and_is_not_recorded():
     ["x-a.json", "-a.json", "", "1e9-a.json", "\u00b2-a.json", "\u0663-a.json", f"{'9' * 21}-a.json", "1\n-a.json"],
 )
 def test_a_file_of_another_name_is_no_order(name):
-    with pytest.raises(OrderError):
-        parse_order(name, b'{"alerts": [{"status": "firing", "labels": {"alertname": "Gaps"}}]}')
+    with pytest.raises(RequestError):
+        parse_request(name, b'{"alerts": [{"status": "firing", "labels": {"alertname": "Gaps"}}]}')
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"\xff", b"[]", b'{"alerts": 5}', b'{"alerts": [5]}', b'{"alerts": [{"labels": {}}]}', b"[" * 99999]
 )
 def test_a_body_that_is_none_is_no_order(body):
-    with pytest.raises(OrderError):
-        parse_order("1-a.json", body)
+    with pytest.raises(RequestError):
+        parse_request("1-a.json", body)
 
 
 def test_text_of_others_is_kept_short_and_on_one_line():
-    found = order("Gaps", annotations={"summary": "a\n\x1b[31m" + "b" * 500}, startsAt="x" * 999).alerts[0]
+    found = request("Gaps", annotations={"summary": "a\n\x1b[31m" + "b" * 500}, startsAt="x" * 999).alerts[0]
     assert (found.summary[:7], len(found.summary), len(found.starts_at)) == ("a  [31m", 200, 200)
 
 
 def test_a_status_is_text_of_others_too():
-    found = order("Gaps", status="\ud800" + "x" * 999).alerts[0]
+    found = request("Gaps", status="\ud800" + "x" * 999).alerts[0]
     assert (found.status[:2], len(found.status)) == (" x", 200)
 
 
@@ -193,8 +193,8 @@ def test_after_a_release_or_a_close_an_alert_is_an_incident_of_its_own():
     ],
 )
 def test_only_what_stops_more_ends_a_run(came, running, is_ended):
-    (act,) = plan([order(running)], ACTIONS).acts
-    assert is_wider(plan([order(came)], ACTIONS), act) is is_ended
+    (act,) = plan([request(running)], ACTIONS).acts
+    assert is_wider(plan([request(came)], ACTIONS), act) is is_ended
 
 
 def entry(procedure="halt_release", outcome="proven", kind="step"):

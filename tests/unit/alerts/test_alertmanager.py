@@ -26,7 +26,7 @@ def test_a_recorded_answer_is_read_with_all_that_counts():
     assert (latency.starts_at, latency.state) == ("2026-11-21T18:50:23.251Z", "active")
     assert latency.receivers == ("on-call",)
     (only,) = fake.client.silences()
-    assert (only.words(), only.created_by, only.ends_at) == ('alertname="psi"', "anna", "2026-11-21T19:50:23.256Z")
+    assert (only.describe(), only.created_by, only.ends_at) == ('alertname="psi"', "anna", "2026-11-21T19:50:23.256Z")
     assert fake.client.status().version == "0.25.0"
 
 

@@ -116,8 +116,8 @@ def named(name: str, **more: str) -> dict[str, dict[str, str]]:
             "it covers NO ALERT that fires now; 'backup_age' neither fires nor is a check's alert, BackupAge is",
         ),
         (
-            named("OwnAlert"),
-            "it covers NO ALERT that fires now; 'OwnAlert' neither fires nor is a check's alert, OwnAlert is",
+            named("OwnAlerts"),
+            "it covers NO ALERT that fires now; 'OwnAlerts' neither fires nor is a check's alert, OwnAlert is",
         ),
         (named("zzz"), "it covers NO ALERT that fires now; 'zzz' neither fires nor is a check's alert"),
     ],

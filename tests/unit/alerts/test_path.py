@@ -90,7 +90,7 @@ def test_an_order_that_nobody_carries_out_is_told_and_a_fresh_one_is_not(world):
     (spool / f"{int(NOW * 1e9)}-a.json").touch()
     assert (world.look()["outcome"], world.look()["waiting"]) == ("proven", 1)
     (spool / f"{int((NOW - 61) * 1e9)}-b.json").touch()
-    assert "1 orders wait for more than 60 s" in world.look()["summary"]
+    assert "1 requests wait for more than 60 s" in world.look()["summary"]
 
 
 def test_a_file_that_is_no_order_is_none_that_waits(world):

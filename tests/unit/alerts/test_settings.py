@@ -65,7 +65,7 @@ def test_a_silence_over_an_alert_that_stops_bots_is_told_with_who_until_when_and
         Matcher("estate", "ai_trading_core"),  # a label that Prometheus adds to all
         Matcher("alertname", "(?i:feed.*)((", is_regex=True),  # no expression that Python reads
     ],
-    ids=Matcher.words,
+    ids=Matcher.describe,
 )
 def test_a_silence_that_may_cover_one_is_told(matcher):
     assert covered(matcher)
@@ -75,7 +75,7 @@ def test_a_silence_that_may_cover_one_is_told(matcher):
 @pytest.mark.parametrize(
     "matcher",
     [Matcher("alertname", "HostDisk"), Matcher("symbol", "XRPUSDT"), Matcher("group", "hosts")],
-    ids=Matcher.words,
+    ids=Matcher.describe,
 )
 def test_a_silence_over_others_is_not(matcher):
     assert covered(matcher) == {}

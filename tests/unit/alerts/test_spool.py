@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from trading_ops.alerts import spool as alert_spool
-from trading_ops.alerts.actions import parse_order
+from trading_ops.alerts.actions import parse_request
 from trading_ops.alerts.spool import MOST_BYTES, Refused, check, main, spool
 
 ALERT = {"status": "firing", "labels": {"alertname": "Gaps"}, "annotations": {}}
@@ -63,19 +63,19 @@ def test_an_order_lies_in_the_spool_as_it_came_and_the_reader_takes_it(folders):
     (path,) = left(folders)
     assert path.parent == folders[1]
     assert path.read_bytes() == BODY
-    assert parse_order(path.name, path.read_bytes()).alerts[0].name == "Gaps"
+    assert parse_request(path.name, path.read_bytes()).alerts[0].name == "Gaps"
 
 
 @pytest.mark.parametrize("body", BAD.values(), ids=BAD)
 def test_what_the_command_refuses_is_what_the_reader_cannot_read_or_does_nothing_for(body):
     """Every body the reader would act on passes the command: nothing is taken with 200 and then thrown away."""
-    from trading_ops.alerts.actions import OrderError
+    from trading_ops.alerts.actions import RequestError
 
     try:
-        order = parse_order("1-a.json", body)
-    except OrderError:
+        request = parse_request("1-a.json", body)
+    except RequestError:
         return
-    assert not order.alerts or len(body) > MOST_BYTES
+    assert not request.alerts or len(body) > MOST_BYTES
 
 
 def test_the_order_is_synced_before_it_gets_its_name_and_the_folder_after(folders, monkeypatch):
@@ -97,7 +97,7 @@ def test_the_order_is_synced_before_it_gets_its_name_and_the_folder_after(folder
 
 
 def test_a_full_spool_takes_no_more(folders, monkeypatch):
-    monkeypatch.setattr(alert_spool, "MOST_ORDERS", 1)
+    monkeypatch.setattr(alert_spool, "MOST_REQUESTS", 1)
     spool(BODY, *folders, "1-a.json")
     with pytest.raises(Refused, match="full"):
         spool(BODY, *folders, "2-b.json")

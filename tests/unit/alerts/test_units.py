@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from trading_ops.alerts.spool import MOST_BYTES
 from trading_ops.alerts.units import (
-    ORDERS,
-    ORDERS_PATH,
+    ACTIONS,
+    ACTIONS_PATH,
     PROXY,
     RECEIVER,
     WATCH,
@@ -18,6 +18,8 @@ from trading_ops.alerts.units import (
     render_nginx,
 )
 from trading_ops.jobs.job import JobsError
+
+from tests.project.repository import subcommands
 
 TOKEN = "t" * 43
 LAYOUT = Layout("/opt/checkout", "/var/lib/trading-core", environment={"TRADING_CORE_INVENTORY": "/opt/inventory"})
@@ -50,7 +52,7 @@ def test_the_hook_runs_one_fixed_command_and_nothing_of_the_request_is_an_argume
     assert hook["trigger-rule-mismatch-http-response-code"] == 401
 
 
-@pytest.mark.parametrize("name", [PROXY, RECEIVER, ORDERS, WATCH])
+@pytest.mark.parametrize("name", [PROXY, RECEIVER, ACTIONS, WATCH])
 def test_every_service_has_a_memory_limit(name):
     assert "\nMemoryMax=" in UNITS[name]
 
@@ -71,17 +73,17 @@ def test_only_the_spool_can_be_written_by_who_listens():
 
 
 def test_an_order_in_the_spool_starts_the_reader_also_at_boot_and_one_not_carried_out_is_tried_again():
-    assert "DirectoryNotEmpty=/var/lib/trading-core/alerts/spool\n" in UNITS[ORDERS_PATH]
-    assert "WantedBy=paths.target" in UNITS[ORDERS_PATH]
-    assert "ExecStart=/opt/checkout/runbook alert-orders\n" in UNITS[ORDERS]
-    assert "Restart=on-failure\nRestartSec=15\n" in UNITS[ORDERS]
+    assert "DirectoryNotEmpty=/var/lib/trading-core/alerts/spool\n" in UNITS[ACTIONS_PATH]
+    assert "WantedBy=paths.target" in UNITS[ACTIONS_PATH]
+    assert "ExecStart=/opt/checkout/runbook alert-actions\n" in UNITS[ACTIONS]
+    assert "Restart=on-failure\nRestartSec=15\n" in UNITS[ACTIONS]
     # A burst of alerts starts it often; a limit would end the path unit with it.
-    assert "StartLimitIntervalSec=0" in UNITS[ORDERS]
+    assert "StartLimitIntervalSec=0" in UNITS[ACTIONS]
 
 
 def test_the_path_is_looked_at_every_minute():
     assert "OnCalendar=*-*-* *:*:30\n" in UNITS[WATCH_TIMER]
-    assert "runbook alert-orders --watch\n" in UNITS[WATCH]
+    assert "runbook alert-actions --watch\n" in UNITS[WATCH]
     assert 'Environment="TRADING_CORE_INVENTORY=/opt/inventory"\n' in UNITS[WATCH]
 
 
@@ -92,3 +94,7 @@ def test_a_value_that_a_unit_would_read_otherwise_is_refused():
 
 def test_no_unit_holds_the_token():
     assert TOKEN not in "".join(UNITS.values())
+
+
+def test_the_entry_script_has_the_command_of_the_units_and_the_one_of_units_installed_before():
+    assert {"alert-actions", "alert-orders"} <= subcommands()

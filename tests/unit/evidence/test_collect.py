@@ -18,9 +18,9 @@ from trading_ops.compose.config import Command, CommandResult, ComposeError
 from trading_ops.core.bots import BotRules
 from trading_ops.core.scratch import SCRATCH_PREFIX
 from trading_ops.evidence import collect as evidence
-from trading_ops.evidence.bundle import unpack, verify
+from trading_ops.evidence.archive import unpack
 from trading_ops.evidence.collect import collect, remove_scratch
-from trading_ops.evidence.descriptions import keep_allowed, without_values
+from trading_ops.evidence.manifest import verify
 from trading_ops.evidence.request import Request, Tools
 from trading_ops.host.engine import EngineError
 
@@ -435,15 +435,3 @@ def test_archive_is_its_owners_alone_and_goes_when_told(tmp_path):
     assert list((tmp_path / "scratch").iterdir()) == []
     with pytest.raises(evidence.EvidenceError):
         remove_scratch(tmp_path / "app/config/trading.yml")
-
-
-def test_description_keeps_names_of_the_environment_and_nothing_that_is_not_listed():
-    kept = keep_allowed(bot().described())
-    assert kept["environment_names"] == ["VENUE_SECRET"]
-    assert "/secret" not in json.dumps(kept)
-    assert SECRET not in json.dumps(kept)
-
-
-def test_compose_document_keeps_names_of_the_environment_only():
-    document = {"services": {"a": {"environment": {"A": SECRET}, "x": [{"environment": [f"B={SECRET}", "C"]}]}}}
-    assert without_values(document) == {"services": {"a": {"environment": ["A"], "x": [{"environment": ["B", "C"]}]}}}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from trading_ops.checks.dashboards import DASHBOARDS
-from trading_ops.evidence.grafana import HEIGHT, WIDTH, GrafanaError, check_picture, collect, look
+from trading_ops.evidence.grafana import HEIGHT, WIDTH, GrafanaError, check_picture, collect, fetch_pictures
 from trading_ops.host.http import HttpError
 
 RENDERER = (200, json.dumps({"rendererAvailable": True}).encode())
@@ -41,7 +41,7 @@ class MockGrafana:
 
 
 def reasons(grafana: MockGrafana) -> set[str]:
-    found = look(grafana, DASHBOARDS, 1000, 4600, 5)
+    found = fetch_pictures(grafana, DASHBOARDS, 1000, 4600, 5)
     assert list(found) == UIDS
     assert all(isinstance(each, GrafanaError) for each in found.values())
     return {str(each) for each in found.values()}
@@ -49,7 +49,7 @@ def reasons(grafana: MockGrafana) -> set[str]:
 
 def test_each_dashboard_has_a_picture_of_the_time_that_was_asked_for():
     grafana = MockGrafana()
-    found = look(grafana, DASHBOARDS, 1000, 4600, 5)
+    found = fetch_pictures(grafana, DASHBOARDS, 1000, 4600, 5)
     assert all(isinstance(each, bytes) for each in found.values())
     assert sorted(path.split("/")[3] for path in grafana.asked[1:]) == sorted(UIDS)
     assert all("from=1000000&to=4600000" in path for path in grafana.asked[1:])
@@ -102,7 +102,7 @@ def test_a_renderer_that_hangs_costs_its_limit():
                 time.sleep(1)
             return super().__call__(method, path)
 
-    found = look(Hanging(), DASHBOARDS, 0, 1, 0.05)
+    found = fetch_pictures(Hanging(), DASHBOARDS, 0, 1, 0.05)
     assert {str(each) for each in found.values()} == {"no answer in time"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from trading_ops.incident.close import Action, Request, ensure_closed, parse_actions
 from trading_ops.incident.folder import read_timeline
 from trading_ops.incident.info import observe
-from trading_ops.incident.record import Bringing, bring_home
+from trading_ops.incident.record import SyncRequest, ensure_synced
 from trading_ops.incident.timeline import Entry, as_dict
 
 ID = "INC-20261121-080000-gaps"
@@ -36,7 +36,7 @@ def request_(tmp_path):
         ),
         Entry("run-4", BEGUN, BEGUN, "evidence", facts={"manifests": {"lab1": "ab"}}),
     ]
-    bring_home(Bringing(tmp_path, ID, [*map(as_dict, entries)], {}, "", "reno", "reno@laptop"), BEGUN, False)
+    ensure_synced(SyncRequest(tmp_path, ID, [*map(as_dict, entries)], {}, "", "reno", "reno@laptop"), BEGUN, False)
     return Request(
         incidents_path=tmp_path,
         incident_id=ID,
@@ -93,7 +93,7 @@ def test_without_cause_action_or_owner_it_stays_open(request_, change, words):
 
 def test_without_category_and_severity_it_stays_open(request_, tmp_path):
     path = tmp_path / "other"
-    bring_home(Bringing(path, ID, [as_dict(Entry("run-1", BEGUN, BEGUN, "note"))], {}, "", "", ""), BEGUN, False)
+    ensure_synced(SyncRequest(path, ID, [as_dict(Entry("run-1", BEGUN, BEGUN, "note"))], {}, "", "", ""), BEGUN, False)
     done = ensure_closed(replace(request_, incidents_path=path), NOW, False)
     assert done["outcome"] == "refused"
     assert "no category" in done["summary"]

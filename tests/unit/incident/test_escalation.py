@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from trading_ops.incident.escalation import Attempt, EscalationError, observe, select_contact
-from trading_ops.incident.folder import PENDING, TIMELINE, append
+from trading_ops.core.result import OperationError
+from trading_ops.incident.escalation import Attempt, observe, select_contact
+from trading_ops.incident.folder import TIMELINE, UNSYNCED, append
 from trading_ops.incident.timeline import Entry
 
 CONTACTS = ["Anna", "Bo", "Cy"]
@@ -49,7 +50,7 @@ def test_somebody_in_particular_is_told_again():
     ],
 )
 def test_nobody_left_or_nobody_known_is_said_with_who_was_told_when(contacts, attempts, wanted, outcome, why):
-    with pytest.raises(EscalationError, match=why) as refused:
+    with pytest.raises(OperationError, match=why) as refused:
         select_contact(contacts, attempts, wanted)
     assert refused.value.outcome == outcome
 
@@ -57,12 +58,12 @@ def test_nobody_left_or_nobody_known_is_said_with_who_was_told_when(contacts, at
 def test_who_was_told_is_read_from_home_and_from_what_waits_here(tmp_path):
     folder = tmp_path / "INC-1"
     append(folder, TIMELINE, [entry(1, "Anna"), entry(2, "", "failed"), entry(3, "Bo", kind="note")])
-    append(folder, PENDING, [entry(1, "Anna"), entry(4, "Bo", "failed")])
+    append(folder, UNSYNCED, [entry(1, "Anna"), entry(4, "Bo", "failed")])
     seen = observe(tmp_path, "INC-1", CONTACTS, "")
     assert (seen["outcome"], seen["contact"], seen["index"]) == ("proven", "Cy", 2)
     assert [item["contact"] for item in seen["told"]] == ["Anna", "Bo"]
     assert seen["summary"] == (
-        "next is Cy (3 of 3); told before: Anna 2026-11-21T08:01:00.000Z, "
+        "next is Cy (3 of 3); notified before: Anna 2026-11-21T08:01:00.000Z, "
         "Bo 2026-11-21T08:04:00.000Z (not on every channel)"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from trading_ops.incident.folder import PENDING, read_timeline
+from trading_ops.incident.folder import UNSYNCED, read_timeline
 from trading_ops.incident.notes import Notes, describe_play, was_turned_down
 from trading_ops.report.verdict import Expected, Result, Run
 
@@ -30,7 +30,7 @@ def notes(tmp_path):
 def written(notes, incident_id):
     return [
         (entry.kind, entry.step, entry.outcome, entry.text)
-        for entry in read_timeline(notes.incidents_path / incident_id, PENDING).entries
+        for entry in read_timeline(notes.incidents_path / incident_id, UNSYNCED).entries
     ]
 
 
@@ -48,7 +48,7 @@ def test_a_stop_notes_what_was_noticed_its_begin_and_its_end(notes):
         ("step", "4.1 Stop", "", "begins"),
         ("step", "4.1 Stop", "proven", "1 bot"),
     ]
-    assert len({entry.id for entry in read_timeline(notes.incidents_path / MADE_UP, PENDING).entries}) == 3
+    assert len({entry.id for entry in read_timeline(notes.incidents_path / MADE_UP, UNSYNCED).entries}) == 3
 
 
 def test_a_stop_of_what_is_halted_already_joins_that_incident_and_notices_nothing_new(notes):

@@ -8,9 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from trading_ops.incident.folder import PENDING, TIMELINE, append, read, read_timeline
-from trading_ops.incident.notification import Told, build_body, explain, parse_channels, plan, read_head, report, tell
-from trading_ops.incident.record import Bringing, bring_home
+from trading_ops.incident.folder import TIMELINE, UNSYNCED, append, read, read_timeline
+from trading_ops.incident.notification import (
+    Delivery,
+    build_body,
+    explain,
+    notify,
+    parse_channels,
+    plan,
+    read_head,
+    report,
+)
+from trading_ops.incident.record import SyncRequest, ensure_synced
 from trading_ops.incident.timeline import Entry, as_dict, parse_timeline
 
 OWNERS_TEXT = "Incident på AI_TRADING_CORE – bot/feed stoppet midlertidigt, årsag: <reason>."
@@ -47,7 +56,7 @@ def test_a_channel_that_hangs_holds_up_no_other_and_is_unknown_after_the_limit()
         return ""
 
     began = time.monotonic()
-    told = tell(parse_channels(["slow://x", "b=fast://x"]), "t", "b", send, timeout_seconds=0.2)
+    told = notify(parse_channels(["slow://x", "b=fast://x"]), "t", "b", send, timeout_seconds=0.2)
     took = time.monotonic() - began
     released.set()
     assert [(item.channel, item.outcome, item.reason) for item in told] == [
@@ -61,17 +70,17 @@ def test_a_service_that_breaks_is_a_failure_whose_words_are_not_repeated():
     def send(url: str, title: str, body: str) -> str:
         raise ValueError(f"cannot reach {url}")
 
-    (told,) = tell(parse_channels([f"slack://{SECRET}"]), "t", "b", send, timeout_seconds=5)
+    (told,) = notify(parse_channels([f"slack://{SECRET}"]), "t", "b", send, timeout_seconds=5)
     assert (told.outcome, told.reason) == ("failed", "not delivered (ValueError)")
 
 
 def test_only_every_channel_is_proven_and_none_at_all_is_a_failure():
-    took, missed = Told("a", "delivered", "", 0.1), Told("b", "unknown", "no answer within 10 s", 10)
+    took, missed = Delivery("a", "delivered", "", 0.1), Delivery("b", "unknown", "no answer within 10 s", 10)
     assert report([took, took])["outcome"] == "proven"
     partly = report([took, missed])
-    assert (partly["outcome"], partly["summary"]) == ("failed", "told on 1 of 2 channels; b: no answer within 10 s")
+    assert (partly["outcome"], partly["summary"]) == ("failed", "notified on 1 of 2 channels; b: no answer within 10 s")
     nobody = report([])
-    assert (nobody["outcome"], nobody["summary"]) == ("failed", "nobody was told: no channel is configured")
+    assert (nobody["outcome"], nobody["summary"]) == ("failed", "nobody was notified: no channel is configured")
 
 
 @pytest.mark.parametrize(
@@ -99,26 +108,26 @@ def entry(number: int, kind: str = "note") -> Entry:
     return Entry(id=f"e-{number}", at=at, recorded_at=at, kind=kind, text="x", by="reno", origin="reno@laptop")
 
 
-def bring(home: Path, entries: Sequence[Entry]) -> None:
+def bring(primary: Path, entries: Sequence[Entry]) -> None:
     found = [as_dict(item) for item in entries]
-    bringing = Bringing(home, "INC-1", found, {}, "", "reno", "reno@laptop")
-    assert bring_home(bringing, "2026-11-21T08:01:00.000Z", dry_run=False)["outcome"] == "proven"
+    request = SyncRequest(primary, "INC-1", found, {}, "", "reno", "reno@laptop")
+    assert ensure_synced(request, "2026-11-21T08:01:00.000Z", dry_run=False)["outcome"] == "proven"
 
 
 def test_the_head_that_people_were_told_is_found_in_the_timeline_once_it_is_home(tmp_path):
-    copy, home = tmp_path / "copy" / "INC-1", tmp_path / "home"
-    assert read_head(str(tmp_path / "copy"), "INC-1") == ""
-    append(copy, PENDING, [entry(1, "detection"), entry(2)])
-    first = read_head(str(tmp_path / "copy"), "INC-1")
-    append(copy, PENDING, [entry(3, "mitigation")])
-    bring(home, read_timeline(copy, PENDING).entries)
-    assert first in parse_timeline(read(home / "INC-1", TIMELINE)).heads[:-1]
+    local, primary = tmp_path / "local" / "INC-1", tmp_path / "primary"
+    assert read_head(str(tmp_path / "local"), "INC-1") == ""
+    append(local, UNSYNCED, [entry(1, "detection"), entry(2)])
+    first = read_head(str(tmp_path / "local"), "INC-1")
+    append(local, UNSYNCED, [entry(3, "mitigation")])
+    bring(primary, read_timeline(local, UNSYNCED).entries)
+    assert first in parse_timeline(read(primary / "INC-1", TIMELINE)).heads[:-1]
 
-    (copy / TIMELINE).write_bytes(read(home / "INC-1", TIMELINE))
-    append(copy, PENDING, [entry(4)])
-    later = read_head(str(tmp_path / "copy"), "INC-1")
-    bring(home, [entry(4)])
-    assert read_timeline(home / "INC-1").head == later
+    (local / TIMELINE).write_bytes(read(primary / "INC-1", TIMELINE))
+    append(local, UNSYNCED, [entry(4)])
+    later = read_head(str(tmp_path / "local"), "INC-1")
+    bring(primary, [entry(4)])
+    assert read_timeline(primary / "INC-1").head == later
 
 
 def test_a_timeline_that_cannot_be_read_keeps_nobody_from_being_told(tmp_path):

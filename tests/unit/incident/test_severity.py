@@ -8,7 +8,7 @@ import pytest
 from trading_ops.incident.facts import parse_facts
 from trading_ops.incident.severity import Limits, assess, measure_downtime
 from trading_ops.incident.timeline import Entry
-from trading_ops.incident.trading_hours import parse_trading_hours, seconds_within
+from trading_ops.incident.trading_hours import parse_trading_hours
 
 LIMITS = Limits()
 CHECK = {"id": "gaps", "group": "data_quality", "severity": "critical", "outcome": "pass", "value": 0.0}
@@ -76,45 +76,8 @@ def test_the_reason_has_the_numbers_in_it():
     assert found.reasons == ("loss of 2.5 % is above 2 %", "60 min down in trading hours are above 30 min")
 
 
-@pytest.mark.parametrize(
-    ("value", "outcome", "loss"),
-    [(-2.5, "fail", 2.5), (-0.5, "pass", 0.5), (1.2, "pass", 0.0), (-9.0, "unknown", None), (None, "unknown", None)],
-)
-def test_loss_is_what_the_live_bots_have_lost_today_as_last_seen(value, outcome, loss):
-    check = {"id": "live_pnl_day_last", "group": "bots", "outcome": outcome, "value": value}
-    assert parse_facts({"checks": [check]}).loss_percent == loss
-    assert parse_facts({"checks": [check | {"id": "paper_pnl_day"}]}).loss_percent is None, "no capital"
-
-
 def at(text):
     return datetime.fromisoformat(f"{text}+00:00").astimezone(UTC)
-
-
-# 2026-11-20 is a Friday.
-@pytest.mark.parametrize(
-    ("hours", "begin", "end", "minutes"),
-    [
-        ("always", "2026-11-20T12:00", "2026-11-21T12:00", 1440),
-        (["mon-fri 08:00-22:00"], "2026-11-20T21:30", "2026-11-23T08:10", 40),
-        (["mon-fri 22:00-06:00"], "2026-11-20T23:00", "2026-11-21T12:00", 420),
-        (["sun-mon 00:00-24:00"], "2026-11-21T23:00", "2026-11-24T01:00", 2880),
-        (["fri 08:00-12:00", "fri 10:00-14:00"], "2026-11-20T00:00", "2026-11-21T00:00", 360),
-        (["sat 08:00-12:00"], "2026-11-20T00:00", "2026-11-20T23:00", 0),
-        ("Always ", "2026-11-20T12:00", "2026-11-20T12:00", 0),
-    ],
-    ids=str,
-)
-def test_only_trading_hours_count_and_each_minute_once(hours, begin, end, minutes):
-    assert seconds_within(parse_trading_hours(hours), at(begin), at(end)) == minutes * 60
-
-
-@pytest.mark.parametrize(
-    "hours",
-    ["", [], None, "sometimes", ["mon 8:00-22:00"], ["xxx 08:00-09:00"], ["mon 25:00-26:00"], ["mon 08:00-25:00"]],
-)
-def test_hours_that_mean_none_are_said_so(hours):
-    with pytest.raises(ValueError, match="hours"):
-        parse_trading_hours(hours)
 
 
 def step(clock, procedure, title, outcome="proven", **facts):

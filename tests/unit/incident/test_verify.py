@@ -6,9 +6,9 @@ import hashlib
 import json
 
 import pytest
-from trading_ops.incident.record import Bringing, bring_home
+from trading_ops.incident.record import SyncRequest, ensure_synced
 from trading_ops.incident.timeline import Entry, as_dict
-from trading_ops.incident.verify import look
+from trading_ops.incident.verify import observe
 
 ID = "INC-20261121-080000-gaps"
 NOW = "2026-11-21T08:00:00.000Z"
@@ -43,12 +43,12 @@ def folder(tmp_path):
             (3, "note", {}),
         ]
     ]
-    bring_home(Bringing(tmp_path, ID, entries, {}, "a draft\n", "reno", "reno@laptop"), NOW, False)
+    ensure_synced(SyncRequest(tmp_path, ID, entries, {}, "a draft\n", "reno", "reno@laptop"), NOW, False)
     return tmp_path / ID
 
 
 def verify(folder, head="", is_copy=False):
-    return look(folder.parent, ID, head, is_copy)
+    return observe(folder.parent, ID, head, is_copy)
 
 
 def flip(path):
@@ -119,7 +119,7 @@ def test_a_timeline_that_was_rewritten_to_its_end_is_noticed_by_the_hash_that_so
     evidence = json.loads((folder / "timeline.jsonl").read_text().splitlines()[3])
     (folder / "timeline.jsonl").unlink()
     again = [{key: value for key, value in evidence.items() if key not in {"hash", "previous"}}]
-    bring_home(Bringing(tmp_path, ID, again, {}, "", "mallory", "x@y"), NOW, False)
+    ensure_synced(SyncRequest(tmp_path, ID, again, {}, "", "mallory", "x@y"), NOW, False)
     assert verify(folder)["outcome"] == "proven", "sound in itself"
     seen = verify(folder, head=kept)
     assert (seen["outcome"], "it was rewritten, or cut before that line" in seen["summary"]) == ("failed", True)
@@ -131,8 +131,8 @@ def test_a_copy_need_not_be_there_nor_hold_the_evidence_and_the_home_has_to(fold
     (folder / "evidence").rmdir()
     assert "the evidence is not in this copy" in verify(folder, is_copy=True)["summary"]
     assert verify(folder)["outcome"] == "failed"
-    assert look(tmp_path, "INC-none", "", True)["outcome"] == "proven"
-    assert look(tmp_path, "INC-none", "", False)["outcome"] == "unknown"
+    assert observe(tmp_path, "INC-none", "", True)["outcome"] == "proven"
+    assert observe(tmp_path, "INC-none", "", False)["outcome"] == "unknown"
 
 
 def test_a_manifest_that_cannot_be_understood_is_named_and_nothing_raises(folder):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from trading_ops.alerts.actions import BY
 from trading_ops.alerts.alertmanager import AlertmanagerError, Matcher, Silence
-from trading_ops.incident.folder import PENDING, TIMELINE, append, read_timeline
+from trading_ops.incident.folder import TIMELINE, UNSYNCED, append, read_timeline
 from trading_ops.incident.timeline import Entry
 
 from jobs import alerts
@@ -84,7 +84,7 @@ def world(tmp_path):
     made.desk = Desk(
         path=tmp_path / "alerts",
         incidents_path=tmp_path / "incidents",
-        copies_path=tmp_path / "copies",
+        local_copies_path=tmp_path / "copies",
         settings=replace(SETTINGS, actions=ACTIONS),
         settings_since=NOW - 10_000,
         run=made.run,
@@ -115,7 +115,7 @@ def test_the_incidents_record_says_which_alert_it_was_before_anything_stops(worl
     seen = []
 
     def look(_):
-        seen.extend(read_timeline(next(world.desk.copies_path.iterdir()), PENDING).entries)
+        seen.extend(read_timeline(next(world.desk.local_copies_path.iterdir()), UNSYNCED).entries)
         return PROVEN
 
     world.answers["incident"] = [look]

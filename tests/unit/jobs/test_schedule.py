@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from trading_ops.jobs.results import RESULT_FILE, build_result, job_path, render_result
+from trading_ops.jobs.results import RESULT_FILE, build_record, job_path, render_record
 from trading_ops.jobs.schedule import ControlHost, install
 
 JOBS = {
@@ -42,7 +42,7 @@ class World:
                     folder.mkdir(parents=True, exist_ok=True)
                     run = {"started_at": f"2026-11-21T02:15:{len(self.calls):02}.000Z"}
                     ended = {"exit_code": self.probe, "verdict": f"VERDICT {self.probe} status"}
-                    (folder / RESULT_FILE).write_text(render_result(build_result(run, ended)))
+                    (folder / RESULT_FILE).write_text(render_record(build_record(run, ended)))
                 return self.probe, "" if self.probe == 0 else "Job failed.\nSee systemctl status."
             case ["systemctl", "enable", *timers]:
                 for timer in timers:

@@ -74,7 +74,7 @@ def test_each_channel_gets_the_owners_words_and_one_failure_spoils_the_proof(rec
     assert (result["outcome"], result["timeline_head"], result["summary"]) == (
         "failed",
         head,
-        "told on 1 of 2 channels; refuses (json): the service answered 404",
+        "notified on 1 of 2 channels; refuses (json): the service answered 404",
     )
 
 
@@ -87,4 +87,4 @@ def test_a_service_that_hangs_costs_the_limit_and_no_more(receiver, capsys):
 
 def test_a_dry_run_tells_nobody(receiver, capsys):
     result = run(capsys, check_mode=True, urls=[receiver.url("ops")])
-    assert (result["outcome"], result["summary"], receiver.got) == ("planned", "would tell ops (json)", [])
+    assert (result["outcome"], result["summary"], receiver.got) == ("planned", "would notify ops (json)", [])

@@ -7,7 +7,6 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
 from trading_ops.oncall.findings import SECTIONS
 from trading_ops.oncall.plots import CHECKS, CURVES, draw_curves
 from trading_ops.oncall.report import write_report
@@ -88,24 +87,6 @@ def test_a_dry_run_judges_and_writes_nothing(tmp_path):
     params["hosts"]["lab1"]["filesystems"].append(disk("/srv", used=0.95))
     result = write(tmp_path, params, dry_run=True)
     assert (result["outcome"], result["changed"], list(tmp_path.iterdir())) == ("failed", False, [])
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-@pytest.mark.parametrize("place", ["typed", "on record"])
-def test_a_since_in_the_future_is_wrong_usage_and_nothing_is_written(tmp_path, place, dry_run):
-    params = estate()
-    params["since"] = "2026-11-21T07:00:00Z" if place == "typed" else ""
-    params["shift"]["explained_until"] = "2026-11-21T07:00:00Z"
-    result = write(tmp_path, params, dry_run)
-    assert (result["outcome"], result["changed"], list(tmp_path.iterdir())) == ("usage", False, [])
-    words = "since: 2026-11-21T07:00:00Z lies in the future, and nothing after it could be seen; it is"
-    assert result["summary"] == f"{words} 2026-11-21T06:00:00.000Z (UTC) now"
-
-
-def test_a_since_that_two_clocks_can_differ_by_is_now(tmp_path):
-    for since, outcome in (("2026-11-21T06:00:02Z", "proven"), ("2026-11-21T06:00:02.001Z", "usage")):
-        result = write(tmp_path, {**estate(), "since": since}, draw=no_curves)
-        assert result["outcome"] == outcome, since
 
 
 def test_what_is_bad_stands_in_the_verdict_and_in_its_section_with_the_way_out(tmp_path):

@@ -415,11 +415,11 @@ def side(owed: BestEffortProof, outcome: str = "proven", summary: str = "done", 
 
 
 def test_what_was_missed_after_the_stop_is_named_with_its_reason_and_changes_no_exit_code():
-    late = side(INFORM, "failed", "told on 0 of 1 channels; ops (json): no answer within 10 s")
+    late = side(INFORM, "failed", "notified on 0 of 1 channels; ops (json): no answer within 10 s")
     verdict = judge(incident(late))
     assert (verdict.exit_code, verdict.outcome) == (0, "proven")
     assert (
-        "missed: 4.3 Inform (told on 0 of 1 channels; ops (json): no answer within 10 s); "
+        "missed: 4.3 Inform (notified on 0 of 1 channels; ops (json): no answer within 10 s); "
         "4.4 Collect evidence (b: did not run)" in verdict.line
     )
 
