@@ -63,8 +63,9 @@ ROLE = """
   gather_facts: false
   serial: 1
   any_errors_fatal: true
-  vars: {{proof: compose_services}}
+  vars: {{must_prove: compose_services}}
   roles:
+    - role: estate
     - role: bot_start
       vars:
         bot_start_mode: paper
@@ -81,8 +82,9 @@ RESTART = """
 - name: Restart
   hosts: feed_hosts
   gather_facts: false
-  vars: {proof: compose_services}
+  vars: {must_prove: compose_services}
   roles:
+    - role: estate
     - role: controlled_restart
       vars:
         controlled_restart_run_id: run
