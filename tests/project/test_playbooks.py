@@ -42,6 +42,10 @@ def steps(name):
     return [play for play in plays(ROOT / "playbooks" / f"{name}.yml") if not play["vars"].get("best_effort")]
 
 
+def folded(value):
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 def meta(path):
     return load_yaml(path.with_suffix(".meta.yml"))["argument_specs"]
 
@@ -58,6 +62,18 @@ def test_every_play_is_named_hosts_roles_and_nothing_more(playbook):
         assert play.keys() <= PLAY_KEYS, play["name"]
         assert play["hosts"] and play["roles"]
         assert play["gather_facts"] is False, play["name"]
+
+
+@playbook
+def test_a_play_passes_only_what_differs_from_the_roles_default(playbook):
+    same = [
+        (entry["role"], key)
+        for play in plays(playbook)
+        for entry in play["roles"]
+        for key, value in entry.get("vars", {}).items()
+        if folded(value) == folded(load_yaml(ROOT / "roles" / entry["role"] / "defaults" / "main.yml").get(key, ...))
+    ]
+    assert same == []
 
 
 @playbook
