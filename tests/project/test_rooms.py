@@ -69,7 +69,6 @@ WITHOUT_A_TEST_OF_ITS_NAME: dict[str, str] = {
     "jobs/units.py": "tests/unit/jobs/test_job.py",
     "oncall/plots.py": "tests/unit/oncall/test_report.py",
     "release/observe.py": "tests/unit/release/test_ensure.py",
-    "release/request.py": "tests/unit/release/test_ensure.py",
     "release/source.py": "tests/unit/library/test_deploy_modules.py",
     "report/page.py": "tests/unit/restore/test_report.py",
     "report/plots.py": "tests/project/test_report_pages.py",

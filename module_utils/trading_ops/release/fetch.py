@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ def ensure_fetched(
     return _result(
         "planned" if dry_run else "proven", f"would {words}" if dry_run and done else words, bool(done), found
     )
+
+
+def select_pins(pins: Mapping[str, str], pinned: Sequence[str] | None) -> list[str]:
+    """Return the images of the keys that count (None: all of them), where there are any."""
+    return [str(pin) for key, pin in pins.items() if pin and (pinned is None or key in pinned)]
 
 
 def _readable_for_owner(bundle_path: Path, root: Path) -> None:
