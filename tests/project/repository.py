@@ -60,7 +60,9 @@ def plays(playbook: Path) -> list[dict[str, Any]]:
     found = []
     for play in load_yaml(playbook):
         imported = play.get("ansible.builtin.import_playbook")
-        found += plays(playbook.with_name(imported)) if imported else [play]
+        handed = play.get("vars", {})
+        shared = plays(playbook.parent / imported) if imported else [play]
+        found += [{**each, "vars": {**each.get("vars", {}), **handed}} if imported else each for each in shared]
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,13 @@ def test_a_play_passes_only_what_differs_from_the_roles_default(playbook):
         if folded(value) == folded(load_yaml(ROOT / "roles" / entry["role"] / "defaults" / "main.yml").get(key, ...))
     ]
     assert same == []
+
+
+def test_a_step_that_procedures_share_is_none_by_itself():
+    """Beside it Ansible finds no module of ours, and `./runbook` no procedure."""
+    shared = [path.name for path in (ROOT / "playbooks" / "steps").iterdir() if path.name != "roles"]
+    assert shared and not {*shared} & {path.name for path in PLAYBOOKS}
+    assert (ROOT / "playbooks" / "steps" / "roles").readlink() == Path("../../roles")
 
 
 @playbook
