@@ -34,8 +34,15 @@ PLAY_KEYS = {
     "ignore_errors",
     "vars",
     "roles",
+    "tasks",
 }
-"""No tasks, pre_tasks, handlers or prompts: a play says who, in what batches, and which roles."""
+"""No pre_tasks, handlers or prompts: a play says who, in what batches, and which roles, or which one module."""
+
+
+def task_of(play):
+    """Return the one task of a play: a call of a module of ours, or a part of a role."""
+    (task,) = play["tasks"]
+    return task
 
 
 def steps(name):
@@ -63,6 +70,19 @@ def test_every_play_is_named_hosts_roles_and_nothing_more(playbook):
         assert play.keys() <= PLAY_KEYS, play["name"]
         assert play["hosts"] and play["roles"]
         assert play["gather_facts"] is False, play["name"]
+
+
+@playbook
+def test_a_play_with_a_task_has_exactly_one_beside_the_values_of_the_estate(playbook):
+    for play in plays(playbook):
+        if "tasks" in play:
+            task = task_of(play)
+            part = task.get("ansible.builtin.import_role")
+            own = [key for key in task if (ROOT / "library" / f"{key}.py").is_file()]
+            assert bool(part) != bool(own), play["name"]
+            assert not part or (ROOT / "roles" / part["name"] / "tasks" / f"{part['tasks_from']}.yml").is_file()
+            assert task.keys() <= {"name", "vars", "register", "ansible.builtin.import_role", *own}, play["name"]
+            assert {entry["role"] for entry in play["roles"]} <= {"estate", "check_catalogue"}, play["name"]
 
 
 @playbook
@@ -249,7 +269,7 @@ def test_neither_a_deploy_nor_a_rollback_has_a_role_that_starts_a_bot():
 
 
 def test_the_texts_of_a_revision_reach_no_journal():
-    for name in ("release/tasks/start.yml", "release_check/tasks/main.yml"):
+    for name in ("release/tasks/start.yml", "release/tasks/preflight.yml"):
         (task,) = (task for task in load_yaml(ROOT / "roles" / name) if "source" in task.get("release", {}))
         assert task["vars"]["ansible_no_target_syslog"] is True, name
 

@@ -25,8 +25,8 @@ SHARED_PREFIX = {"estate": "trading_core_"}
 
 
 def spec_options(path):
-    (spec,) = load_yaml(path / "meta" / "argument_specs.yml")["argument_specs"].values()
-    return spec["options"]
+    specs = load_yaml(path / "meta" / "argument_specs.yml")["argument_specs"].values()
+    return {key: option for spec in specs for key, option in spec["options"].items()}
 
 
 def defaults(path):
@@ -48,7 +48,10 @@ def test_an_option_has_a_default_or_is_required(role):
 
 @specified
 def test_ansible_validates_what_a_role_is_given(role):
-    assert [*load_yaml(role / "meta" / "argument_specs.yml")["argument_specs"]] == ["main"]
+    entries = [*load_yaml(role / "meta" / "argument_specs.yml")["argument_specs"]]
+    tasks = [task for path in PLAYBOOKS for play in plays(path) for task in play.get("tasks", [])]
+    asked = [task["ansible.builtin.import_role"] for task in tasks if "ansible.builtin.import_role" in task]
+    assert entries == ["main", *dict.fromkeys(part["tasks_from"] for part in asked if part["name"] == role.name)]
 
 
 def test_ansible_never_validates_the_whole_estate():
@@ -184,7 +187,7 @@ def test_a_host_that_falls_silent_in_a_release_is_noticed_and_keeps_no_other_fro
             assert (act["ignore_unreachable"], act["any_errors_fatal"]) == (True, False)
             said = str(demand["ansible.builtin.assert"]["that"])
             assert "default('unknown')" in said or "default='unknown'" in said
-    back, end = load_yaml(release / "restore.yml")
+    back, _, end = load_yaml(release / "restore.yml")
     assert (back["ignore_unreachable"], back["any_errors_fatal"]) == (True, False)
     expected = ["state_lease", "kill_switch_info", "release", "wait_for_metrics", "release_record"]
     assert [key for task in back["block"] for key in task if key in expected] == expected

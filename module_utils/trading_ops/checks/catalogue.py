@@ -120,7 +120,7 @@ def parse_checks(items: Sequence[object]) -> tuple[Check, ...]:
 
 
 def select_gates(items: Sequence[object], gates: Sequence[str]) -> list[object]:
-    """Return the items of at least one of `gates`; where none is named all. What has no list of gates is no check: it stays."""
+    """Return the items of at least one of `gates`; without any, all. What has no list of gates stays, as no check."""
 
     def counts(item: object) -> bool:
         own = item.get("gates") if isinstance(item, Mapping) else None
