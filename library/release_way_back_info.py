@@ -11,7 +11,7 @@ description:
   - Judges what the tasks of the way back registered. Never changes anything, and never fails.
 options:
   leases:
-    description: Results of M(state_lease), one per host; one that was skipped was not begun. Empty where nothing goes back.
+    description: Results of M(state_lease), one per host; a skipped one was not begun. Empty where nothing goes back.
     type: list
     elements: dict
     default: []
