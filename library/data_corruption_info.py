@@ -16,15 +16,19 @@ options:
     description: Whether somebody says that the data is wrong.
     type: bool
     default: false
-  checks:
-    description: RV(metric_checks_info#module:checks) of the feed hosts.
+  metrics:
+    description: Results of M(metric_checks_info), one of each feed host, empty where there is none.
     type: list
     elements: dict
     default: []
   stops:
-    description: RV(kill_switch#module:outcome) by trading host, empty text where there is none.
+    description: Results of M(kill_switch) by trading host, empty where there is none.
     type: dict
-    required: true
+    default: {}
+  scope:
+    description: Which bots they stopped. Of anything but V(all) others may run.
+    type: str
+    default: all
 attributes:
   check_mode:
     support: full
@@ -38,7 +42,7 @@ EXAMPLES = r"""
 - name: Decide whether the feed has to stop
   data_corruption_info:
     is_said: true
-    stops: {homelab1: proven, homelab2: proven}
+    stops: {homelab1: {outcome: proven}, homelab2: {outcome: proven}}
 """
 
 RETURN = r"""
@@ -67,14 +71,15 @@ from ansible.module_utils.trading_ops.feed.data_corruption import decide
 
 ARGUMENT_SPEC = {
     "is_said": {"type": "bool", "default": False},
-    "checks": {"type": "list", "elements": "dict", "default": []},
-    "stops": {"type": "dict", "required": True},
+    "metrics": {"type": "list", "elements": "dict", "default": []},
+    "stops": {"type": "dict", "default": {}},
+    "scope": {"type": "str", "default": "all"},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    module.exit_json(**decide(module.params["is_said"], module.params["checks"], module.params["stops"]))
+    module.exit_json(**decide(**module.params))
 
 
 if __name__ == "__main__":

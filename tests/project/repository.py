@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path for path in (ROOT / "playbooks").glob("*.yml") if not path.name.endswith(".meta.yml"))
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 PAGES = sorted((ROOT / "runbooks").glob("*.md"))
-STOP_PATH_ROLES = ("estate", "failsafe_stop", "open_orders")
+STOP_PATH_ROLES = ("estate", "failsafe_stop")
 """Roles that failsafe_stop runs: a kill is never refused for its input."""
 
 _COMMAND = re.compile(r"`(\./runbook [^`]+)`|^\s*(?:# )?(\./runbook \S.*)$", re.MULTILINE)
@@ -56,13 +56,15 @@ def load_yaml(path: Path) -> Any:
 
 
 def plays(playbook: Path) -> list[dict[str, Any]]:
-    """Return the plays of a playbook, those that it imports in their place."""
+    """Return the plays of a playbook, each role as a mapping, and those that it imports in their place."""
     found = []
     for play in load_yaml(playbook):
-        imported = play.get("ansible.builtin.import_playbook")
-        handed = play.get("vars", {})
-        shared = plays(playbook.parent / imported) if imported else [play]
-        found += [{**each, "vars": {**each.get("vars", {}), **handed}} if imported else each for each in shared]
+        if imported := play.get("ansible.builtin.import_playbook"):
+            handed = play.get("vars", {})
+            found += [{**each, "vars": {**each["vars"], **handed}} for each in plays(playbook.parent / imported)]
+        else:
+            roles = [entry if isinstance(entry, dict) else {"role": entry} for entry in play.get("roles", [])]
+            found.append({**play, "roles": roles})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 from pathlib import Path
@@ -36,13 +37,9 @@ PLAY_KEYS = {
     "roles",
     "tasks",
 }
-"""No pre_tasks, handlers or prompts: a play says who, in what batches, and which roles, or which one module."""
-
-
-def task_of(play):
-    """Return the one task of a play: a call of a module of ours, or a part of a role."""
-    (task,) = play["tasks"]
-    return task
+"""No pre_tasks, handlers or prompts: a play says who, in what batches, and which roles, or one module of ours or part of a role."""
+VALUES = {"estate", "check_catalogue", "host_recall"}
+"""Roles that do nothing to a host."""
 
 
 def steps(name):
@@ -68,21 +65,25 @@ def test_the_procedures_are_there():
 def test_every_play_is_named_hosts_roles_and_nothing_more(playbook):
     for play in plays(playbook):
         assert play.keys() <= PLAY_KEYS, play["name"]
-        assert play["hosts"] and play["roles"]
+        assert play["hosts"] and play["roles"][0]["role"] == "estate"
         assert play["gather_facts"] is False, play["name"]
 
 
 @playbook
-def test_a_play_with_a_task_has_exactly_one_beside_the_values_of_the_estate(playbook):
+def test_a_play_acts_by_its_roles_or_by_one_task_of_ours(playbook):
+    """Several tasks, or one with logic, are a role's: there arguments are specified, and a phase is tested."""
     for play in plays(playbook):
-        if "tasks" in play:
-            task = task_of(play)
-            part = task.get("ansible.builtin.import_role")
-            own = [key for key in task if (ROOT / "library" / f"{key}.py").is_file()]
-            assert bool(part) != bool(own), play["name"]
-            assert not part or (ROOT / "roles" / part["name"] / "tasks" / f"{part['tasks_from']}.yml").is_file()
-            assert task.keys() <= {"name", "vars", "register", "ansible.builtin.import_role", *own}, play["name"]
-            assert {entry["role"] for entry in play["roles"]} <= {"estate", "check_catalogue"}, play["name"]
+        acting = {entry["role"] for entry in play["roles"]} - VALUES
+        assert acting or play.get("tasks"), play["name"]
+        for task in play.get("tasks", [])[1:]:
+            pytest.fail(f"{play['name']}: {task['name']}")
+        for task in play.get("tasks", []):
+            if part := task.get("ansible.builtin.import_role"):
+                assert task.keys() == {"name", "ansible.builtin.import_role", "vars"}, play["name"]
+                assert (ROOT / "roles" / part["name"] / "tasks" / f"{part['tasks_from']}.yml").is_file()
+                continue
+            (module,) = task.keys() - {"name", "register", "when"}
+            assert (ROOT / "library" / f"{module}.py").is_file(), f"{play['name']}: {module}"
 
 
 @playbook
@@ -147,6 +148,9 @@ def test_a_play_that_validates_has_a_specification(playbook):
 def test_the_stop_waits_for_nobody_and_validates_nothing():
     play, *after = plays(ROOT / "playbooks" / "failsafe_stop.yml")
     assert [entry["vars"]["best_effort"] for entry in after] == [True]
+    assert [[*task.keys() - {"name"}] for entry in after for task in entry["tasks"]] == [["open_orders_info"]]
+    asked = importlib.import_module("open_orders_info").ARGUMENT_SPEC
+    assert not any(option.get("required") for option in asked.values())
     for each in (play, *after):
         assert each["strategy"] == "free"
         assert not {"serial", "any_errors_fatal", "validate_argspec"} & each.keys()
@@ -172,7 +176,10 @@ def test_an_incident_does_in_a_step_what_its_own_procedure_does(name):
     """Written out in both, because an incident has other plays between them, and no step of it may end the run."""
 
     def roles(path):
-        return {play["name"]: [role for role in play["roles"] if role["role"] != "host_recall"] for play in plays(path)}
+        return {
+            play["name"]: ([role for role in play["roles"] if role["role"] != "host_recall"], play.get("tasks"))
+            for play in plays(path)
+        }
 
     own, incident = roles(ROOT / "playbooks" / f"{name}.yml"), roles(ROOT / "playbooks" / "incident.yml")
     assert own

@@ -34,7 +34,7 @@ def defaults(path):
 
 
 def test_there_are_roles():
-    assert {"estate", "failsafe_stop", "bot_start", "bot_stop", "halt_release"} <= {path.name for path in ROLES}
+    assert {"estate", "failsafe_stop", "bot_start", "bot_stop"} <= {path.name for path in ROLES}
 
 
 @specified
@@ -195,9 +195,34 @@ def test_a_host_that_falls_silent_in_a_release_is_noticed_and_keeps_no_other_fro
     assert "ansible.builtin.fail" in end
 
 
-@pytest.mark.parametrize("name", [*STOP_PATH_ROLES, "bot_stop", "halt_release"])
+@pytest.mark.parametrize("name", [*STOP_PATH_ROLES, "bot_stop"])
 def test_a_stop_never_asks_for_the_lease(name):
     assert not [task for _, task in role_tasks(ROOT / "roles" / name) if "state_lease" in task]
+
+
+LOGIC = re.compile(r"\.(when|that|until|failed_when|changed_when|loop)(\[\d+\])?$")
+"""Values that are an expression without braces."""
+
+
+def expressions(value, path=""):
+    """Yield each expression in a YAML document with the path to it."""
+    if isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from expressions(each, f"{path}[{key}]" if isinstance(value, list) else f"{path}.{key}")
+    elif isinstance(value, str):
+        found = re.findall(r"{{.*?}}|{%.*?%}", value, re.DOTALL)
+        yield from ((path, each) for each in found or ([value] if LOGIC.search(path) else []))
+
+
+def test_what_takes_four_filters_is_a_function_with_rows():
+    files = [path for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml")]
+    found = {
+        (path.relative_to(ROOT).as_posix(), key)
+        for path in files
+        for key, each in expressions(load_yaml(path))
+        if re.sub(r"'[^']*'", "", each).count("|") >= 4
+    }
+    assert found == set()
 
 
 def test_lists_are_joined_in_an_order_that_lasts():

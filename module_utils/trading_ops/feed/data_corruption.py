@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ..core.outcome import GOOD
@@ -11,15 +11,18 @@ GROUP: Final = "data_quality"
 """Checks of the catalogue that tell wrong data. A late or silent feed is no reason to stop it."""
 
 
-def decide(is_said: bool, checks: Sequence[Mapping[str, Any]], stops: Mapping[str, str]) -> dict[str, Any]:
+def decide(
+    is_said: bool, metrics: Iterable[Mapping[str, Any]], stops: Mapping[str, Mapping[str, Any]], scope: str = "all"
+) -> dict[str, Any]:
     """Return the module result; `must_stop` only where it is certain that no bot is cut off from its data.
 
-    checks: what `metric_checks_info` said. stops: how the stop ended on each trading host.
+    metrics: results of `metric_checks_info`. stops: that of `kill_switch` by trading host, for bots of `scope`.
     """
+    checks = [check for result in metrics for check in result.get("checks") or []]
     quality = {str(check.get("id")): check.get("outcome") for check in checks if check.get("group") == GROUP}
     failing = [name for name, outcome in quality.items() if outcome == "fail"]
     unknown = [name for name, outcome in quality.items() if outcome not in {"pass", "fail"}]
-    unproven = sorted(host for host, outcome in stops.items() if outcome not in GOOD)
+    unproven = sorted(host for host, result in stops.items() if scope != "all" or result.get("outcome") not in GOOD)
     if is_said or failing:
         found = "; ".join(filter(None, ["data corruption was said" if is_said else "", _fail(failing)]))
         if unproven or not stops:

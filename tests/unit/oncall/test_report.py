@@ -66,7 +66,7 @@ def test_the_headings_are_those_of_the_page():
 
 def test_the_play_asks_for_every_curve_that_is_drawn_or_judged():
     (play,) = [each for each in plays(ROOT / "playbooks" / "shift_start.yml") if each["name"].startswith("2.6 ")]
-    asked = play["roles"][-1]["vars"]["shift_checks_curves"]
+    asked = play["vars"]["shift_hosts_curves"]
     assert (set(asked), len(asked)) == (CHECKS, len(CHECKS))
 
 
