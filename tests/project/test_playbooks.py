@@ -37,7 +37,7 @@ PLAY_KEYS = {
     "roles",
     "tasks",
 }
-"""No pre_tasks, handlers or prompts: a play says who, in what batches, and which roles, or one module of ours or part of a role."""
+"""No pre_tasks, handlers or prompts: a play says who, in what batches, and which roles, or its one task."""
 VALUES = {"estate", "check_catalogue", "host_recall"}
 """Roles that do nothing to a host."""
 
