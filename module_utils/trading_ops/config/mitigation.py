@@ -26,7 +26,6 @@ from .trading import (
     Request,
     compare,
     ensure_changed,
-    look,
     plan,
     read_settings,
 )
@@ -167,12 +166,6 @@ def mitigate(
     if undo:
         result["summary"] = f"{result['summary']}; undo: {undo}"
     return result | {"undo": undo, "is_known": is_known(fix, request.state_path)}
-
-
-def observe(fix: Fix, request: Request, read_commit: ReadCommit) -> dict[str, Any]:
-    """Return the module result of planning only. Never raises."""
-    result = look(replace(request, edit=build_edit(fix, request.state_path, read_commit)))
-    return result | {"is_known": is_known(fix, request.state_path)}
 
 
 def is_known(fix: Fix, state_path: Path) -> bool:

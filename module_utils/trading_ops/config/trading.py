@@ -125,15 +125,6 @@ def compare(before: str, after: str) -> tuple[Change, ...]:
     return tuple(Change(key, old.get(key), new.get(key)) for key in keys if repr(old.get(key)) != repr(new.get(key)))
 
 
-def look(request: Request) -> dict[str, Any]:
-    """Return the module result of planning only."""
-    try:
-        changes = _plan(request).changes
-    except ConfigError as error:
-        return nothing_done(error)
-    return _result("proven", _words(request, changes), False, changes)
-
-
 def ensure_changed(
     request: Request, now: Callable[[], str], dry_run: bool, keep: Callable[[Planned], None] | None = None
 ) -> dict[str, Any]:

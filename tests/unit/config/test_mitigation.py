@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from trading_ops.config import drift_log
-from trading_ops.config.mitigation import Fix, find_switch, git_reader, mitigate, observe, parse_fix, scale_sizing
+from trading_ops.config.mitigation import Fix, find_switch, git_reader, mitigate, parse_fix, scale_sizing
 from trading_ops.config.trading import ConfigError, Request
 
 SHIPPED = (Path(__file__).parents[3] / "lab/ai_trading_core/config/trading.yml").read_text(encoding="utf-8")
@@ -117,8 +117,8 @@ def test_while_halted_no_fix_makes_anything_larger_an_undo_neither(request_, act
 
 
 def test_a_host_that_has_not_done_the_fix_says_so_and_changes_nothing(request_):
-    seen = observe(Fix("undo", ID, ""), request_, no_commit)
-    assert (seen["outcome"], seen["is_known"], seen["changes"]) == ("proven", False, [])
+    seen = mitigate(Fix("undo", ID, ""), request_, no_commit, "", lambda: NOW, True)
+    assert (seen["outcome"], seen["is_known"], seen["changes"]) == ("planned", False, [])
 
 
 def test_nothing_is_changed_where_the_undo_could_not_be_kept(request_):
@@ -233,4 +233,4 @@ def test_a_commit_that_takes_a_limit_away_is_refused_while_halted(request_):
 
 def test_looking_refuses_what_a_run_would_refuse(request_):
     asked = replace(request_, why=" ")
-    assert observe(Fix("disable", "venue", ID), asked, no_commit)["outcome"] == "usage"
+    assert mitigate(Fix("disable", "venue", ID), asked, no_commit, "", lambda: NOW, True)["outcome"] == "usage"

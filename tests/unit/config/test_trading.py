@@ -12,7 +12,7 @@ import pytest
 import yaml
 from trading_ops.config import drift_log
 from trading_ops.config import trading as trading_config
-from trading_ops.config.trading import Change, ConfigError, Request, ensure_changed, look, plan
+from trading_ops.config.trading import Change, ConfigError, Request, ensure_changed, plan
 
 SHIPPED = Path(__file__).parents[3] / "lab/ai_trading_core/config/trading.yml"
 NOW = "2026-11-21T08:00:00.000Z"
@@ -221,7 +221,7 @@ def test_each_change_is_a_line_of_the_drift_log_and_the_run_one_of_the_audit_log
 )
 def test_without_a_reason_or_a_change_it_is_wrong_usage(request_, why, changes):
     asked = replace(request_, why=why, changes=changes)
-    for seen in (look(asked), ensure_changed(asked, lambda: NOW, False)):
+    for seen in (ensure_changed(asked, lambda: NOW, True), ensure_changed(asked, lambda: NOW, False)):
         assert (seen["outcome"], seen["changed"]) == ("usage", False)
     assert list(request_.state_path.iterdir()) == []
 
@@ -231,7 +231,7 @@ def test_while_halted_nothing_gets_larger_and_everything_may_get_smaller(request
     (request_.state_path / "halt.json").write_text(latch)
     before = request_.path.read_bytes()
     both = {"sizing.position_ratio": 0.12, "venue.enabled": False}
-    for seen in (change(request_), change(request_, changes=both), change(request_, True), look(request_)):
+    for seen in (change(request_), change(request_, changes=both), change(request_, True)):
         assert (seen["outcome"], seen["changed"]) == ("refused", False)
         assert "halt latch" in seen["summary"]
         assert seen["next_command"] == ("./runbook halt_release -e incident_id=INC-1" if "INC" in latch else "")
@@ -322,4 +322,4 @@ def test_documentation_is_due_until_it_reads_differently(request_):
 
 def test_every_result_has_the_same_keys(request_):
     expected = change(request_, True).keys()
-    assert change(request_).keys() == look(request_).keys() == change(request_, changes={}).keys() == expected
+    assert change(request_).keys() == change(request_, changes={}).keys() == expected

@@ -9,7 +9,6 @@ from typing import Any
 import drift_log_info
 import pytest
 import trading_config
-import trading_config_info
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
@@ -39,10 +38,9 @@ def run(module: Any, capsys: pytest.CaptureFixture[str], params: dict[str, Any],
 
 
 def test_values_as_they_are_typed_are_seen_changed_and_listed(params, capsys):
-    seen = run(trading_config_info, capsys, params)
-    assert (seen["outcome"], seen["changed"], len(seen["changes"])) == ("proven", False, 2)
+    seen = run(trading_config, capsys, params, _ansible_check_mode=True)
+    assert (seen["outcome"], len(seen["changes"])) == ("planned", 2)
     assert Path(params["path"]).read_bytes() == SHIPPED.read_bytes()
-    assert run(trading_config, capsys, params, _ansible_check_mode=True)["outcome"] == "planned"
     assert (run(trading_config, capsys, params)["changed"], run(trading_config, capsys, params)["changed"]) == (
         True,
         False,
@@ -54,13 +52,15 @@ def test_values_as_they_are_typed_are_seen_changed_and_listed(params, capsys):
     assert listed["lines"][0].endswith("sizing.position_ratio 0.1 -> 0.05, reno: spreads are wide")
 
 
-@pytest.mark.parametrize("module", [trading_config, trading_config_info], ids=lambda module: module.__name__)
-def test_what_is_refused_fails_with_the_same_keys_and_its_outcome(module, params, capsys, tmp_path):
-    good = run(module, capsys, params, _ansible_check_mode=True)
-    wrong = run(module, capsys, params, changes={"nosuch": 1})
+@pytest.mark.parametrize("is_dry_run", [True, False])
+def test_what_is_refused_fails_with_the_same_keys_and_its_outcome(is_dry_run, params, capsys, tmp_path):
+    good = run(trading_config, capsys, params, _ansible_check_mode=True)
+    wrong = run(trading_config, capsys, params, changes={"nosuch": 1}, _ansible_check_mode=is_dry_run)
     assert (wrong["failed"], wrong["outcome"], wrong["msg"]) == (True, "usage", wrong["summary"])
     (tmp_path / "halt.json").write_text('{"scope": "all", "incident_ids": ["INC-1"]}')
-    refused = run(module, capsys, params, changes={"sizing.position_ratio": 0.2})
+    refused = run(
+        trading_config, capsys, params, changes={"sizing.position_ratio": 0.2}, _ansible_check_mode=is_dry_run
+    )
     assert (refused["outcome"], refused["next_command"]) == ("refused", "./runbook halt_release -e incident_id=INC-1")
     for result in (wrong, refused):
         assert set(good) - {"invocation"} <= set(result)
