@@ -47,6 +47,10 @@ options:
       - An entry of evidence names each manifest in C(manifests), its folder below C(evidence/) and its SHA-256.
     type: dict
     default: {}
+  record:
+    description: What it says for the incident's record C(incident.yml). An empty value says nothing.
+    type: dict
+    default: {}
   at:
     description: When it happened, ISO 8601 UTC; now without it.
     type: str
@@ -129,6 +133,7 @@ ARGUMENT_SPEC = {
     "step": {"type": "str", "default": ""},
     "procedure": {"type": "str", "default": ""},
     "facts": {"type": "dict", "default": {}},
+    "record": {"type": "dict", "default": {}},
     "at": {"type": "str", "default": ""},
     "entry_id": {"type": "str", "default": ""},
     "by": {"type": "str", "default": "not given"},

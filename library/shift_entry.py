@@ -24,9 +24,10 @@ options:
     description:
       - What belongs to the kind, for one entry each. C(outcome); C(fingerprint), C(alertname), C(starts_at) and
         C(next); C(id), C(since) and C(outcome); or C(id).
+      - V(handover_accepted) without any means the handover that waits, and is refused where none does.
     type: list
     elements: dict
-    required: true
+    default: []
   common:
     description: What belongs to each of them.
     type: dict
@@ -85,7 +86,7 @@ ARGUMENT_SPEC = {
         "required": True,
     },
     "by": {"type": "str", "required": True},
-    "facts": {"type": "list", "elements": "dict", "required": True},
+    "facts": {"type": "list", "elements": "dict", "default": []},
     "common": {"type": "dict", "default": {}},
     "report": {"type": "dict", "default": {}},
     **STATE_ARGUMENTS,

@@ -15,6 +15,7 @@ from .timeline import Entry, TimelineError, format_new_lines
 
 def build_entry(params: Mapping[str, Any], now: str, origin: str) -> Entry:
     """Return the entry that a module's parameters ask for; one without an id gets one that no other has."""
+    record = {key: value for key, value in params["record"].items() if value}
     return Entry(
         id=params["entry_id"] or f"note-{uuid.uuid4().hex[:16]}",
         at=params["at"] or now,
@@ -26,7 +27,7 @@ def build_entry(params: Mapping[str, Any], now: str, origin: str) -> Entry:
         text=params["text"],
         by=params["by"],
         origin=origin,
-        facts=params["facts"],
+        facts=params["facts"] | ({"record": record} if record else {}),
     )
 
 

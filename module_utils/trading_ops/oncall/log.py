@@ -157,9 +157,13 @@ def observe(state_path: Path, now: datetime) -> dict[str, Any]:
 
 def keep(state_path: Path, params: Mapping[str, Any], now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of keeping what a module's parameters say. Never raises."""
-    common = params["common"]
+    common, facts = params["common"], params["facts"]
+    if params["kind"] == "handover_accepted" and not facts:
+        facts = [observe(state_path, parse_utc(now))["waiting_handover"]]
+        if "id" not in facts[0]:
+            return _result("refused", "No handover waits for anybody.", False, "./runbook handover")
     try:
-        entries = [build_entry(params["kind"], params["by"], now, {**each, **common}) for each in params["facts"]]
+        entries = [build_entry(params["kind"], params["by"], now, {**each, **common}) for each in facts]
     except ShiftLogError as error:
         return _result("usage", str(error), False)
     return ensure_written(state_path, entries, params["report"], dry_run)

@@ -33,6 +33,13 @@ def run(tmp_path, capsys):
     return run_module
 
 
+def test_a_note_says_of_the_record_what_is_not_empty(run, tmp_path):
+    run(incident_entry, "copies", text="taken", record={"phase": "", "owner": "anna", "next_step": ""})
+    run(incident_entry, "copies", text="seen", record={"owner": ""})
+    lines = [json.loads(line) for line in (tmp_path / "copies" / ID / "pending.jsonl").read_text().splitlines()]
+    assert [line.get("facts") or {} for line in lines] == [{"record": {"owner": "anna"}}, {}]
+
+
 def test_from_a_note_to_a_verified_and_closed_record(run):
     assert run(incident_entry, "copies", text="x", _ansible_check_mode=True)["outcome"] == "planned"
     assert run(incident_info, "copies", incident_id="")["incidents"] == []

@@ -10,6 +10,7 @@ from trading_ops.oncall.log import (
     build_entry,
     ensure_written,
     explained_until,
+    keep,
     observe,
     select_new,
     shift_began,
@@ -111,6 +112,19 @@ def test_a_handover_waits_until_it_is_accepted(tmp_path):
     assert observe(tmp_path, NOW)["waiting_handover"] == {}
     ensure_written(tmp_path, [entry("handover", 3, id="HANDOVER-2")], {}, False)
     assert observe(tmp_path, NOW)["waiting_handover"]["id"] == "HANDOVER-2"
+
+
+def test_taking_over_means_the_handover_that_waits_and_is_refused_without_one(tmp_path):
+    asked = {"kind": "handover_accepted", "by": "bo", "facts": [], "common": {}, "report": {}}
+    nothing = keep(tmp_path, asked, at(1), False)
+    assert (nothing["outcome"], nothing["changed"]) == ("refused", False)
+    assert nothing["next_command"] == "./runbook handover"
+    ensure_written(tmp_path, [entry("handover", 1, id="HANDOVER-1")], {}, False)
+    assert keep(tmp_path, asked, at(2), True)["outcome"] == "planned"
+    assert observe(tmp_path, NOW)["waiting_handover"]["id"] == "HANDOVER-1"
+    taken = keep(tmp_path, asked, at(2), False)
+    assert (taken["outcome"], "bo has taken over HANDOVER-1" in taken["summary"]) == ("proven", True)
+    assert keep(tmp_path, asked, at(3), False)["outcome"] == "refused"
 
 
 def test_check_run_check_run_writes_once(tmp_path):
