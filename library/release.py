@@ -12,7 +12,7 @@ description:
     trading stacks, or what an operator started and no one stopped. What is stopped takes it at its next start.
   - Services that Compose would recreate are recreated, ones that only have changed files mounted are started again.
   - Never starts, recreates or restarts a bot. Refused where a bot runs that the release would touch, where it would
-    touch the feed while O(running_bots) run anywhere, and where it would change a file that was changed on the host.
+    touch the feed while one of O(bots) runs anywhere, and where it would change a file that was changed on the host.
   - Files that were changed on the host, and that the release leaves alone, stay as they are.
   - Images and revision have to be on the host already, see M(release_fetch).
 requirements:
@@ -58,10 +58,14 @@ options:
     type: list
     elements: str
     default: [bot]
-  running_bots:
-    description: Bots that run now, on any host.
+  bots:
+    description: Result of M(kill_switch_info) by host, of every host.
+    type: dict
+    default: {}
+  bots_before:
+    description: The same as looked at before, with the host as C(item). They count for a host that no longer says it.
     type: list
-    elements: str
+    elements: dict
     default: []
   source:
     description:
@@ -233,7 +237,8 @@ ARGUMENT_SPEC = {
     "trading_files": {"type": "list", "elements": "str", "default": ["ops/compose/trading/docker-compose.yml"]},
     "feed_service": {"type": "str", "default": "live_connector"},
     "bot_services": {"type": "list", "elements": "str", "default": ["bot"]},
-    "running_bots": {"type": "list", "elements": "str", "default": []},
+    "bots": {"type": "dict", "default": {}},
+    "bots_before": {"type": "list", "elements": "dict", "default": []},
     "source": {"type": "dict", "default": {}},
     "pins": {"type": "dict", "default": {}},
     "pins_elsewhere": {"type": "list", "elements": "str", "default": []},

@@ -34,6 +34,10 @@ options:
     description: Images by C(project/service), as RV(release#module:images). They go before O(references).
     type: dict
     default: {}
+  pinned:
+    description: Keys of O(pins) that count; all without it. One that has no image there is left to O(references).
+    type: list
+    elements: str
   timeout_seconds:
     description: Time for all of it.
     type: int
@@ -84,7 +88,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import build_result, finish
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms, ProgramError
-from ansible.module_utils.trading_ops.release.fetch import Wanted, ensure_fetched
+from ansible.module_utils.trading_ops.release.fetch import Wanted, ensure_fetched, select_pins
 from ansible.module_utils.trading_ops.release.git import HOST_ENVIRONMENT, Repository, owner_of
 from ansible.module_utils.trading_ops.release.images import DockerImages
 
@@ -94,6 +98,7 @@ ARGUMENT_SPEC = {
     "bundle_path": {"type": "path"},
     "references": {"type": "list", "elements": "str", "default": []},
     "pins": {"type": "dict", "default": {}},
+    "pinned": {"type": "list", "elements": "str"},
     "timeout_seconds": {"type": "int", "default": 900},
     **ENGINE_ARGUMENTS,
 }
@@ -109,7 +114,7 @@ def main() -> None:
     repository = Repository(LocalPrograms(HOST_ENVIRONMENT, time.monotonic, seconds, owner), root)
     images = DockerImages(LocalPrograms({}, time.monotonic, seconds), params["docker_url"])
     bundle_path = Path(params["bundle_path"]) if params["bundle_path"] else None
-    pins = [str(pin) for pin in params["pins"].values()]
+    pins = select_pins(params["pins"], params["pinned"])
     wanted = Wanted(params["revision"], bundle_path, params["references"], pins)
     finish(module, ensure_fetched(repository, images, wanted, module.check_mode))
 

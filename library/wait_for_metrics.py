@@ -17,6 +17,11 @@ options:
     type: list
     elements: dict
     required: true
+  gates:
+    description: Only the checks of at least one of these gates; without any, all of O(checks).
+    type: list
+    elements: str
+    default: []
   select:
     description:
       - Labels. Expected series and samples that carry one of them with another value are not looked at, and a check
@@ -165,6 +170,7 @@ from ansible.module_utils.trading_ops.host.http import ACCESS_ARGUMENTS
 ARGUMENT_SPEC = {
     **ACCESS_ARGUMENTS,
     "checks": {"type": "list", "elements": "dict", "required": True},
+    "gates": {"type": "list", "elements": "str", "default": []},
     "select": {"type": "dict", "default": {}},
     "prometheus_url": {"type": "str", "default": "http://127.0.0.1:9090"},
     "query_timeout_seconds": {"type": "float", "default": 5},

@@ -33,13 +33,16 @@ exit $code
 MODULE = """
 import json, os, pathlib
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.release.request import running_bots
 
 def main():
     home, name = pathlib.Path("{home}"), "{name}"
     module = AnsibleModule(argument_spec={options!r}, supports_check_mode=True)
     host = os.environ.get("FAKE_HOST", "local")
     told = [key for key in ("revision", "state", "result") if key in module.params]
-    words = [name, host] + [str(module.params[key])[:4] for key in told] + (module.params.get("running_bots") or [])
+    words = [name, host] + [str(module.params[key])[:4] for key in told]
+    if name == "release":
+        words += running_bots(module.params["bots"] or {{}}, module.params["bots_before"] or [])
     with open(home / "calls", "a") as calls:
         calls.write(" ".join(words) + ("" if not module.check_mode else " (check)") + chr(10))
     said = json.loads((home / "said.json").read_text())
@@ -223,7 +226,7 @@ def test_parity_that_is_off_pauses_deploys_and_names_what_lifts_it(estate):
 def test_a_bot_that_was_started_while_images_came_is_seen_before_the_first_host_is_changed(estate):
     (estate.home / "two" / "later").write_text(json.dumps({"bots": [BOT]}))
     _, verdict, calls = estate.run("deploy", *DEPLOY)
-    assert released(calls)[0] == "one bbbb trading-paper-bot-1", verdict
+    assert released(calls)[0] == "one bbbb two/trading-paper-bot-1", verdict
     assert "release one bbbb (check)" in calls, "nobody ran when they were asked"
 
 
@@ -289,10 +292,10 @@ def test_a_bot_that_was_started_during_the_change_is_seen_before_the_feed_goes_b
     failed = {"outcome": "failed", "summary": "closed by gaps"}
     started = {"meanwhile": {str(estate.home / "two" / "now"): json.dumps({"bots": [BOT]})}}
     refused = {"outcome": "refused", "summary": "live_connector would recreate", "next_command": "./runbook bot_stop"}
-    said = {"wait_for_metrics__one": failed | started, f"release one aaaa {BOT['name']}": refused}
+    said = {"wait_for_metrics__one": failed | started, f"release one aaaa two/{BOT['name']}": refused}
     code, verdict, calls = estate.run("deploy", *DEPLOY, **said)
     assert code == 13, verdict
-    assert released(calls) == ["one bbbb", f"one aaaa {BOT['name']}"]
+    assert released(calls) == ["one bbbb", f"one aaaa two/{BOT['name']}"]
     assert "one: live_connector would recreate" in verdict
     assert "NOT BACK: one (a rollback to the release marked * brings it there)" in verdict
     assert "NEXT: ./runbook bot_stop" in verdict
@@ -327,9 +330,9 @@ def test_a_host_that_went_away_for_a_moment_while_it_was_changed_goes_back_as_we
 @pytest.mark.faults
 def test_a_bot_of_a_host_that_fell_silent_counts_as_it_was_last_seen(estate):
     (estate.home / "two" / "later").write_text(json.dumps({"bots": [BOT]}))
-    said = {f"release two bbbb {BOT['name']}": {"away": {"two": 99}}}
+    said = {f"release two bbbb two/{BOT['name']}": {"away": {"two": 99}}}
     _, verdict, calls = estate.run("deploy", *DEPLOY, **said)
-    assert released(calls)[-1] == f"one aaaa {BOT['name']}", verdict
+    assert released(calls)[-1] == f"one aaaa two/{BOT['name']}", verdict
 
 
 @pytest.mark.faults
@@ -362,7 +365,7 @@ def test_a_rollback_brings_what_the_release_does_not_pin_and_the_host_has_not(es
     assert code == 0, verdict
     asked = {host: json.loads((estate.home / f"release_fetch-{host}.json").read_text()) for host in ("one", "two")}
     assert {host: params["references"] for host, params in asked.items()} == {"one": [], "two": ["alerts:1"]}
-    assert asked["two"]["pins"] == RELEASE["images"]
+    assert (asked["two"]["pins"], asked["two"]["pinned"]) == (RELEASE["images"], [*RELEASE["images"]])
 
 
 @pytest.mark.faults

@@ -21,7 +21,7 @@ NOT_SET = {
     f"trading_core_{name}"
     for name in (
         *("operator", "by", "reason", "incident_id", "lease_wait_seconds", "run_id", "halt_run_id"),
-        *("control_said", "controller_epoch", "prometheus", "alertmanager", "open_orders"),
+        *("control_said", "controller_epoch", "prometheus", "alertmanager", "open_orders", "mlflow"),
     )
 }
 """A person's or a run's, or made of others: no inventory sets them."""

@@ -26,8 +26,8 @@ SHARED_PREFIX = {"estate": "trading_core_"}
 
 
 def spec_options(path):
-    (spec,) = load_yaml(path / "meta" / "argument_specs.yml")["argument_specs"].values()
-    return spec["options"]
+    specs = load_yaml(path / "meta" / "argument_specs.yml")["argument_specs"].values()
+    return {key: option for spec in specs for key, option in spec["options"].items()}
 
 
 def defaults(path):
@@ -49,7 +49,10 @@ def test_an_option_has_a_default_or_is_required(role):
 
 @specified
 def test_ansible_validates_what_a_role_is_given(role):
-    assert [*load_yaml(role / "meta" / "argument_specs.yml")["argument_specs"]] == ["main"]
+    entries = [*load_yaml(role / "meta" / "argument_specs.yml")["argument_specs"]]
+    tasks = [task for path in PLAYBOOKS for play in plays(path) for task in play.get("tasks", [])]
+    asked = [task["ansible.builtin.import_role"] for task in tasks if "ansible.builtin.import_role" in task]
+    assert entries == ["main", *dict.fromkeys(part["tasks_from"] for part in asked if part["name"] == role.name)]
 
 
 def test_the_stop_says_above_each_default_what_it_is():
@@ -194,7 +197,7 @@ def test_a_host_that_falls_silent_in_a_release_is_noticed_and_keeps_no_other_fro
             assert (act["ignore_unreachable"], act["any_errors_fatal"]) == (True, False)
             said = str(demand["ansible.builtin.assert"]["that"])
             assert "default('unknown')" in said or "default='unknown'" in said
-    back, end = load_yaml(release / "restore.yml")
+    back, _, end = load_yaml(release / "restore.yml")
     assert (back["ignore_unreachable"], back["any_errors_fatal"]) == (True, False)
     expected = ["state_lease", "kill_switch_info", "release", "wait_for_metrics", "release_record"]
     assert [key for task in back["block"] for key in task if key in expected] == expected
@@ -209,12 +212,6 @@ def test_a_stop_never_asks_for_the_lease(name):
 
 LOGIC = re.compile(r"\.(when|that|until|failed_when|changed_when|loop)(\[\d+\])?$")
 """Values that are an expression without braces."""
-STILL_COMPUTE = {
-    *("playbooks/backup.yml", "playbooks/controlled_restart.yml", "playbooks/deploy.yml", "playbooks/feed_stop.yml"),
-    *("playbooks/restore_test.yml", "playbooks/rollback.yml", "roles/check_catalogue/vars/main.yml"),
-    *("roles/bot_start/tasks/stop.yml", "roles/controlled_restart/tasks/start.yml", "roles/metric_gate/tasks/main.yml"),
-    *("roles/release/tasks/restore.yml", "roles/release/tasks/start.yml"),
-}
 
 
 def expressions(value, path=""):
@@ -235,7 +232,7 @@ def test_what_takes_four_filters_is_a_function_with_rows():
         for key, each in expressions(load_yaml(path))
         if re.sub(r"'[^']*'", "", each).count("|") >= 4
     }
-    assert {(path, key) for path, key in found if path not in STILL_COMPUTE} == set()
+    assert found == set()
 
 
 def test_lists_are_joined_in_an_order_that_lasts():

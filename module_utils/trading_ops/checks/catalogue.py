@@ -119,6 +119,16 @@ def parse_checks(items: Sequence[object]) -> tuple[Check, ...]:
     return checks
 
 
+def select_gates(items: Sequence[object], gates: Sequence[str]) -> list[object]:
+    """Return the items of at least one of `gates`; without any, all. What has no list of gates stays, as no check."""
+
+    def counts(item: object) -> bool:
+        own = item.get("gates") if isinstance(item, Mapping) else None
+        return not gates or not isinstance(own, list) or any(gate in own for gate in gates)
+
+    return [item for item in items if counts(item)]
+
+
 def select_checks(checks: Iterable[Check], select: Mapping[str, str]) -> tuple[Check, ...]:
     """Return the checks with the expected series that `select` does not contradict; one without any is left out.
 

@@ -11,7 +11,7 @@ from ..core.clock import uptime
 from ..core.result import build_result
 from ..core.urls import show_url
 from ..host.http import parse_endpoint
-from .catalogue import CatalogueError, find_line, parse_checks, select_checks
+from .catalogue import CatalogueError, find_line, parse_checks, select_checks, select_gates
 from .evaluate import (
     CheckResult,
     Limits,
@@ -124,7 +124,8 @@ def format_lines(results: Sequence[CheckResult]) -> list[str]:
 def _prepare(params: Mapping[str, Any], tools: Tools) -> tuple[Callable[[], tuple[CheckResult, ...]], str]:
     """Return what evaluates all checks once, and why nothing may be believed, if so. Raises CatalogueError."""
     select = {str(name): str(value) for name, value in params["select"].items()}
-    checks = select_checks(parse_checks(params["checks"]), select)
+    items = select_gates(params["checks"], params.get("gates") or ())
+    checks = select_checks(parse_checks(items), select)
     if not checks:
         selection = ", ".join(f"{name}={value}" for name, value in select.items())
         raise CatalogueError("the catalogue", "expected", f"no check expects a series with {selection}")

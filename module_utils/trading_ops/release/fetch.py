@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,11 @@ def ensure_fetched(repository: Repository, images: Images, wanted: Wanted, dry_r
     if dry_run:
         return _result("planned", f"would {text}" if done else text, bool(done), found)
     return _result("proven", text, bool(done), found)
+
+
+def select_pins(pins: Mapping[str, str], pinned: Sequence[str] | None) -> list[str]:
+    """Return the images of the keys that count (None: all of them), where there are any."""
+    return [str(pin) for key, pin in pins.items() if pin and (pinned is None or key in pinned)]
 
 
 def _fetch_revision(repository: Repository, wanted: Wanted, dry_run: bool) -> list[str]:

@@ -70,6 +70,7 @@ class Host:
 def parse_request(params: Mapping[str, Any]) -> Request:
     """Return the request that the module's parameters make."""
     source = params["source"]
+    bots = running_bots(params["bots"], params["bots_before"])
     versions = [None if version in (None, "") else int(version) for version in params["schema_versions"]]
     return Request(
         revision=params["revision"],
@@ -80,7 +81,7 @@ def parse_request(params: Mapping[str, Any]) -> Request:
             params["trading_project_prefix"],
             params["trading_files"],
         ),
-        rules=Rules(tuple(params["bot_services"]), params["feed_service"], tuple(params["running_bots"])),
+        rules=Rules(tuple(params["bot_services"]), params["feed_service"], bots),
         state_path=Path(params["state_path"]),
         docker_url=params["docker_url"],
         timeout_seconds=params["timeout_seconds"],
@@ -95,6 +96,18 @@ def parse_request(params: Mapping[str, Any]) -> Request:
         schema_supported_max=params["schema_supported_max"],
         schema_waived=params["schema_waived"],
     )
+
+
+def running_bots(seen: Mapping[str, Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the bots that run, as `host/name`: of a host that does not say it now, all that were seen there before.
+
+    `seen` maps a host to the result of kill_switch_info; one of `before` has its host in `item`.
+    """
+    told = {host for host, result in seen.items() if result.get("outcome") == "proven"}
+    looks = [(host, seen[host]) for host in sorted(told)]
+    looks += [(result["item"], result) for result in before if result["item"] not in told]
+    names = [f"{host}/{bot['name']}" for host, look in looks for bot in look.get("bots") or () if bot.get("running")]
+    return tuple(dict.fromkeys(names))
 
 
 def build_stacks(

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import yaml
-from trading_ops.checks.catalogue import CatalogueError, find_line, parse_checks, select_checks
+from trading_ops.checks.catalogue import CatalogueError, find_line, parse_checks, select_checks, select_gates
 
 from tests.unit.fake_prometheus import LATENCY, catalogue_item
 
@@ -120,6 +120,25 @@ def test_a_catalogue_that_is_none_is_refused(items):
 def test_two_checks_of_one_id_are_refused():
     with pytest.raises(CatalogueError, match="stands twice"):
         parse_checks([catalogue_item(), LATENCY, catalogue_item()])
+
+
+@pytest.mark.parametrize(
+    ("gates", "left"),
+    [
+        ([], ["feed_bars", "live", "none"]),
+        (["feed"], ["feed_bars"]),
+        (["start", "live", "watch"], ["feed_bars", "live"]),
+        (["start"], []),
+    ],
+)
+def test_a_gate_asks_for_its_own_checks_and_two_of_them_for_each_once(gates, left):
+    items = [catalogue_item(), catalogue_item(id="live", gates=["live"]), catalogue_item(id="none", gates=[])]
+    assert [check["id"] for check in select_gates(items, gates)] == left
+
+
+@pytest.mark.parametrize("item", [None, "feed_bars", {"id": "feed_bars"}, {"gates": "feed"}], ids=repr)
+def test_what_does_not_say_its_gates_is_not_left_out_unseen(item):
+    assert select_gates([item], ["live"]) == [item]
 
 
 def test_selecting_leaves_the_series_of_one_and_those_that_are_nobodys_alone():

@@ -20,6 +20,7 @@ NAMES = [
     "release",
     "release_fetch",
     "release_record",
+    "release_way_back_info",
     "releases_info",
     "schema_info",
     "source_bundle",
@@ -151,3 +152,11 @@ def test_documented_results_are_the_returned_ones(capsys, checkout, tmp_path, na
     }[name]
     returned = run(capsys, name, **params).keys() - {"changed", "failed", "msg", "invocation", "diff", "warnings"}
     assert returned == yaml.safe_load(importlib.import_module(name).RETURN).keys()
+
+
+def test_a_way_back_is_judged_from_what_was_registered(capsys):
+    lease = {"item": "lab1", "outcome": "proven"}
+    back = run(capsys, "release_way_back_info", leases=[lease], releases=[{"item": lease, "outcome": "proven"}])
+    assert (back["outcome"], back["summary"]) == ("proven", "what ran before runs again")
+    lost = run(capsys, "release_way_back_info", leases=[lease], releases=[{"item": lease, "unreachable": True}])
+    assert (lost["not_back"], lost["next_command"], lost["changed"]) == (["lab1"], "./runbook releases", False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trading_ops.release.fetch import Wanted, ensure_fetched
+from trading_ops.release.fetch import Wanted, ensure_fetched, select_pins
 from trading_ops.release.images import Image
 
 from tests.unit.release.test_images import BOT, NEW, OLD, FakeImages
@@ -57,3 +57,9 @@ def test_an_image_that_nobody_has_ends_it_and_a_dry_run_brings_nothing(tmp_path)
     assert "would take over revision" in planned["summary"]
     failed, _ = fetch(tmp_path, images, NAME, references=["y:1"])
     assert (failed["outcome"], "Nothing that runs was changed" in failed["summary"]) == ("failed", True)
+
+
+def test_a_pin_counts_where_its_key_does_and_there_is_an_image():
+    pins = {"feed/gui": f"{BOT}@{OLD}", "feed/alerts": "", "feed/other": f"x:1@{NEW}"}
+    assert select_pins(pins, ["feed/gui", "feed/alerts", "feed/gone"]) == [f"{BOT}@{OLD}"]
+    assert select_pins(pins, None) == [f"{BOT}@{OLD}", f"x:1@{NEW}"]
