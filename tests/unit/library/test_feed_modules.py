@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import data_corruption_info
 import feed_gate
 import feed_info
 import pytest
@@ -47,3 +48,13 @@ def test_the_feed_is_told_or_the_module_fails(monkeypatch: pytest.MonkeyPatch, c
     code, none = run(feed_info, capsys, host="lab1", project_name="other")
     assert (code, none["outcome"], none["feed"], none["msg"]) == (1, "refused", {}, none["summary"])
     assert seen.keys() - {"invocation"} <= none.keys()
+
+
+@pytest.mark.parametrize(
+    ("is_said", "check", "must_stop"), [(True, "pass", True), (False, "fail", True), (False, "pass", False)]
+)
+def test_wrong_data_is_decided_from_what_was_registered(is_said, check, must_stop, capsys):
+    metrics = [{"checks": [{"id": "gaps", "group": "data_quality", "outcome": check}]}]
+    stops = {"lab1": {"outcome": "proven"}}
+    code, decided = run(data_corruption_info, capsys, is_said=is_said, metrics=metrics, stops=stops)
+    assert (code, decided["must_stop"]) == (0, must_stop)
