@@ -20,7 +20,7 @@ NAMES = ["lab", "homelab", "laptop"]
 NOT_SET = {
     f"trading_core_{name}"
     for name in (
-        *("operator", "by", "reason", "incident_id", "lease_wait_seconds", "run_id", "halt_run_id"),
+        *("own_path", "operator", "by", "reason", "incident_id", "lease_wait_seconds", "run_id", "halt_run_id"),
         *("control_said", "controller_epoch", "prometheus", "alertmanager", "open_orders", "mlflow"),
     )
 }

@@ -267,3 +267,13 @@ def test_verdict_that_breaks_is_a_failure_not_a_warning(estate, tmp_path):
     verdict_py.open("a").write("\ndef judge(run):\n    raise ValueError\n")
     code, verdict, _ = play("failsafe_stop", estate, root=root)
     assert (code, "The verdict itself broke" in verdict) == (1, True)
+
+
+def test_where_nothing_says_otherwise_the_record_is_kept_beside_the_playbooks(estate, tmp_path):
+    root = tmp_path / "checkout"
+    for name in ("playbooks", "roles", "library", "module_utils"):
+        shutil.copytree(ROOT / name, root / name, symlinks=True)
+    about = ["-e", "incident_id=INC-20261121-013000-x", "-e", '{"text": "the venue answers again"}']
+    _, verdict, output = play("incident_note", estate, *about, root=root, TRADING_CORE_INCIDENTS_PATH="")
+    assert "undefined" not in output
+    assert list((root / "incidents" / "INC-20261121-013000-x").iterdir()), verdict
