@@ -124,7 +124,11 @@ def exchange(new: Path, old: Path) -> None:
             aside = old.with_name(f".{old.name}.old")
             remove(aside)
             old.rename(aside)
-            new.rename(old)
+            try:
+                new.rename(old)
+            except OSError:
+                aside.rename(old)
+                raise
             aside.rename(new)
         fsync_directory(old.parent)
     except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from trading_ops.guard import install
 from trading_ops.guard.install import GuardedHost, ensure_guarded
+from trading_ops.host import files
 from trading_ops.host.files import HostFile
 
 from tests.unit.fakes import FakeClock
@@ -194,3 +195,24 @@ def test_path_that_cannot_be_written_fails_with_its_name(tmp_path):
     seen = World(tmp_path).ensure()
     assert seen["outcome"] == "failed"
     assert "lib/.trading_ops.new" in seen["summary"]
+
+
+def test_where_the_file_system_cannot_exchange_and_the_second_rename_fails_the_old_package_is_back(
+    tmp_path, monkeypatch
+):
+    old, new = tmp_path / "trading_ops", tmp_path / ".trading_ops.new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "name").write_text(folder.name)
+    renamed = Path.rename
+
+    def rename(self, target):
+        if self == new:
+            raise OSError("no space")
+        return renamed(self, target)
+
+    monkeypatch.setattr(files, "_renamed_at_once", lambda *_: False)
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(files.HostFileError, match="no space"):
+        files.exchange(new, old)
+    assert (old / "name").read_text() == "trading_ops"
