@@ -46,7 +46,7 @@ def build_ask(params: Mapping[str, Any], timeout_seconds: float) -> Callable[[],
     def ask() -> tuple[int, bytes]:
         parts = urlsplit(params["url"])
         server = {**params, "url": f"{parts.scheme}://{parts.netloc}", "timeout_seconds": timeout_seconds}
-        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path
         return http_ask(parse_endpoint(server, "url", "timeout_seconds"))("GET", target)
 
     return ask
