@@ -17,7 +17,7 @@ options:
     elements: str
     required: true
   contact:
-    description: The one to tell, anyone who was told already.
+    description: The one to tell, also where they were told already.
     type: str
     default: ""
 extends_documentation_fragment: [incident, only_reads]

@@ -1,4 +1,4 @@
-"""The guard on real hosts: while a host is halted no bot stays up, anyone who starts it."""
+"""The guard on real hosts: while a host is halted no bot stays up, no matter who starts it."""
 
 from __future__ import annotations
 

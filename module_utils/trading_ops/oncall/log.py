@@ -111,7 +111,7 @@ def select_new(known: Sequence[Mapping[str, Any]], entries: Sequence[Mapping[str
 
 
 def _of_same(known: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return what an entry could repeat: of an alert only who took it last, of a handover anyone who accepted it."""
+    """Return what an entry could repeat: of an alert only who took it last, of a handover who accepted it."""
     same = [each for each in known if each.get("kind") == entry["kind"]]
     if entry["kind"] != "alert_taken":
         return same

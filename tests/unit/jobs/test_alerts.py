@@ -288,7 +288,7 @@ def test_after_a_release_or_the_end_of_the_incident_an_alert_is_a_new_one(world,
 )
 @pytest.mark.parametrize("has_record", [True, False])
 def test_a_release_under_another_id_of_the_same_latch_ends_the_stop_too(world, released_at, incidents, has_record):
-    """A latch is lifted as a whole, anyone who's id was typed; a release before the alert's stop lifted another one."""
+    """A latch is lifted as a whole, by any of its ids; a release before the alert's stop lifted another one."""
     world.arrives("Gaps")
     carry_out(world.desk)
     if has_record:
