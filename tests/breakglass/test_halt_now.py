@@ -406,6 +406,18 @@ def test_first_wave_goes_ahead_of_ansible_which_waits_for_no_host_that_is_away(m
     assert ("Ansible came second" in ended.lines) is goes_ahead
 
 
+def test_an_incident_that_the_shell_has_kept_is_none_of_a_runs(make):
+    laptop = make(a=PROVEN)
+    tools = laptop.root / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    for name in ("python", "ansible-playbook"):
+        (tools / name).write_text('#!/bin/sh\necho "incident: ${TRADING_CORE_INCIDENT_ID:-none}"\n')
+        (tools / name).chmod(0o755)
+    laptop.environment["TRADING_CORE_INCIDENT_ID"] = "INC-20261121-013000-another"
+    assert "incident: none" in laptop.runbook("status").lines
+    assert "another" not in laptop.runbook("failsafe_stop", "-e", "reason=x").lines
+
+
 def test_halt_now_asks_for_no_environment(make):
     laptop = make(a=PROVEN)
     assert laptop.runbook("halt-now", "bars", "look", "wrong").code == 0
