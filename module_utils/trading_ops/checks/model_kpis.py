@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 
 from ..core.outcome import worst
 from ..core.result import build_result
+from ..core.shown_urls import show_url
 from ..core.strict_json import parse_json
-from ..core.urls import show_url
 from ..host.http import MAX_BYTES, Ask
 
 CONDITIONS: Final[Mapping[str, Callable[[float, float], bool]]] = {

@@ -17,7 +17,7 @@ from ..core.durable import bounded
 from ..core.outcome import GOOD
 from ..core.result import build_result
 from ..core.scratch import SCRATCH_PREFIX
-from ..core.urls import show_url
+from ..core.shown_urls import show_url
 from ..host.http import MAX_BYTES, HttpError, parse_endpoint
 from .catalogue import CatalogueError, Check, parse_checks
 from .evaluate import MAX_QUERIES_AT_ONCE

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..core.clock import uptime
 from ..core.result import build_result
-from ..core.urls import show_url
+from ..core.shown_urls import show_url
 from ..host.http import parse_endpoint
 from .catalogue import CatalogueError, find_line, parse_checks, select_checks, select_gates
 from .evaluate import (

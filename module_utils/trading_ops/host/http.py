@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..core.durable import bounded
-from ..core.urls import show_url
+from ..core.shown_urls import show_url
 
 MAX_BYTES: Final = 1024 * 1024
 """Checks ask for a few series each. A longer answer is to something else."""

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from ..core.durable import bounded
 from ..core.result import build_result
+from ..core.shown_urls import show_url
 from ..core.strict_json import parse_json
-from ..core.urls import show_url
 from ..host.http import MAX_BYTES, http_ask, parse_endpoint
 
 TIMEOUT_SECONDS: Final = 3

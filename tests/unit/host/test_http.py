@@ -91,7 +91,7 @@ def test_the_whole_exchange_ends_at_its_limit(server, how):
     begun = time.monotonic()
     with pytest.raises(TimeoutError, match=r"no whole answer within 0\.3 s"):
         ask(server, query_timeout_seconds=0.3)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2.5
 
 
 def test_an_answer_that_was_given_up_leaves_nobody_waiting_for_it(server):

@@ -1,5 +1,5 @@
 import pytest
-from trading_ops.core.urls import show_url
+from trading_ops.core.shown_urls import show_url
 
 URL = "http://venue.lan:8900/orders/open"
 
