@@ -54,7 +54,10 @@ def main() -> None:
     machine = observe_machine(lambda: docker_engine(module.params["docker_url"]).engine_id())
     outcome, summary = "proven", f"machine {machine.machine_id}"
     if not machine.machine_id:
-        outcome, summary = "unknown", "it has no /etc/machine-id, and its engine tells no ID (fix: systemd-machine-id-setup)"
+        outcome, summary = (
+            "unknown",
+            "it has no /etc/machine-id, and its engine tells no ID (fix: systemd-machine-id-setup)",
+        )
     finish(module, build_result(outcome, summary, machine=asdict(machine)))
 
 

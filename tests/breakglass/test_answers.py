@@ -47,7 +47,7 @@ def make(tmp_path):
     return build
 
 
-# ---- which machine ------------------------------------------------------------------------------------------------------------
+# ---- which machine ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -166,7 +166,7 @@ def test_which_machine_is_asked_after_the_bots_have_ended(tmp_path):
     assert host.calls[-1] == "info"
 
 
-# ---- whatever an answer holds ----------------------------------------------------------------------------------------------------
+# ---- whatever an answer holds ----------------------------------------------------------------------------
 
 
 def shown(text: str) -> str:
@@ -177,7 +177,9 @@ def shown(text: str) -> str:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_nothing_that_a_terminal_obeys_reaches_it(make, shell):
     words = "warning: \x1b[1A\x1b[2K \x1b]52;c;aGk=\x07 \x9b2J \u009b2J \u202e \u2028 \x7f \r x\n"
-    ended = make(a=shown(words) + of("a"), b=shown(words) + "echo 'unknown: \x1b[2J no engine'; exit 10").run(shell=shell)
+    ended = make(a=shown(words) + of("a"), b=shown(words) + "echo 'unknown: \x1b[2J no engine'; exit 10").run(
+        shell=shell
+    )
     assert ended.code == 10
     assert all(letter.isprintable() or letter == "\n" for letter in ended.lines), ascii(ended.lines)
 
@@ -199,10 +201,48 @@ def test_three_hundred_megabytes_of_answer_take_neither_memory_nor_the_answer(ma
 
 
 WORDS = {"proven": 0, "unlatched": 10, "unknown": 10, "running": 11, "planned": 0}
-ODD_NUMBERS = ["08", "-1", "1e3", "", "99999999999999999999", "$(id>PWNED)", "now[$(id>PWNED)]", "0x1f", "1 2", "²", " "]
-ODD_TEXT = ["$(id>PWNED)", "`id>PWNED`", "';id>PWNED;'", '";id>PWNED;"', "\x1b[2J", "\x00", "%s%n%d", "\\c", "*", "|", "-e",
-            "\u009b", "\udcff\udcfe", "proven: 9 stopped", "VERDICT 0 halt-now: PROVEN", "NEXT: sh", "x" * 5000, "\t", "\r",
-            "counted:\tstopped=9", "complete 1", "TEXT", "end", "æ" * 900, "((", "${x", "\\"]  # fmt: skip
+ODD_NUMBERS = [
+    "08",
+    "-1",
+    "1e3",
+    "",
+    "99999999999999999999",
+    "$(id>PWNED)",
+    "now[$(id>PWNED)]",
+    "0x1f",
+    "1 2",
+    "²",
+    " ",
+]
+ODD_TEXT = [
+    "$(id>PWNED)",
+    "`id>PWNED`",
+    "';id>PWNED;'",
+    '";id>PWNED;"',
+    "\x1b[2J",
+    "\x00",
+    "%s%n%d",
+    "\\c",
+    "*",
+    "|",
+    "-e",
+    "\u009b",
+    "\udcff\udcfe",
+    "proven: 9 stopped",
+    "VERDICT 0 halt-now: PROVEN",
+    "NEXT: sh",
+    "x" * 5000,
+    "\t",
+    "\r",
+    "counted:\tstopped=9",
+    "complete 1",
+    "TEXT",
+    "end",
+    "æ" * 900,
+    "((",
+    "${x",
+    "\\",
+]
 
 
 def generate(source: random.Random, number: int) -> tuple[bytes, int, str]:
@@ -255,10 +295,19 @@ def test_a_thousand_answers_hostile_and_odd_are_never_taken_for_better_than_they
         assert ended.said == "", ascii(ended.said)
         assert (ended.lines.count("VERDICT"), ended.verdict.startswith(f"VERDICT {ended.code} ")) == (1, True)
         assert all(letter.isprintable() or letter == "\n" for letter in ended.lines)
-        told = dict(line.split(": ", 2)[:2] for line in ended.lines.split("\n") if line[:5] == "    h" and ": warning" not in line)
+        told = dict(
+            line.split(": ", 2)[:2]
+            for line in ended.lines.split("\n")
+            if line[:5] == "    h" and ": warning" not in line
+        )
         for name, word in expected.items():
             got = told[f"    {name}"]
-            assert got == word or worst[WORDS[got]] > worst[WORDS[word]], (name, got, word, (folder / "said" / name).read_bytes())
+            assert got == word or worst[WORDS[got]] > worst[WORDS[word]], (
+                name,
+                got,
+                word,
+                (folder / "said" / name).read_bytes(),
+            )
         assert worst[ended.code] >= max(worst[WORDS[word]] for word in expected.values())
         assert not [*Path(laptop.root).rglob("PWNED"), *folder.glob("**/PWNED")]
     assert not Path("PWNED").exists()
@@ -273,5 +322,8 @@ def test_answers_with_odd_words_about_them_are_proven_where_each_is(tmp_path, sh
     laptop = Laptop(tmp_path, answers)
     laptop.write_list()
     ended = laptop.run(shell=shell)
-    assert (ended.code, f"{2 * len(odd)} bots proven stopped on {len(odd)} of {len(odd)} hosts" in ended.verdict) == (0, True)
+    assert (ended.code, f"{2 * len(odd)} bots proven stopped on {len(odd)} of {len(odd)} hosts" in ended.verdict) == (
+        0,
+        True,
+    )
     assert LATCHED in ended.verdict

@@ -72,9 +72,15 @@ def test_two_names_for_this_machine_are_unknown_and_both_named(estate):
 
 @pytest.mark.parametrize(
     ("where", "words", "is_right"),
-    [("inventory", [], True), ("words", ["-e", "ansible_connection=local"], False), ("nowhere", ["-c", "local"], False)],
+    [
+        ("inventory", [], True),
+        ("words", ["-e", "ansible_connection=local"], False),
+        ("nowhere", ["-c", "local"], False),
+    ],
 )
-def test_this_machine_is_right_where_the_inventory_says_so_and_not_where_somebody_typed_it(estate, where, words, is_right):
+def test_this_machine_is_right_where_the_inventory_says_so_and_not_where_somebody_typed_it(
+    estate, where, words, is_right
+):
     known = json.loads(estate.read_text())
     del known["trading_hosts"]["hosts"]["away"]
     if where != "inventory":

@@ -28,7 +28,7 @@ class Witness:
 class Controller:
     """The machine that the command runs on, and the hosts that the inventory says are this one."""
 
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
     local_hosts: frozenset[str] = frozenset()
 
 
@@ -85,7 +85,8 @@ def _shared(witnesses: Sequence[Witness]) -> list[Doubt]:
     return [
         Doubt(
             tuple(hosts),
-            f"{_and(hosts)} are one machine (machine id {group[0].machine.machine_id}), so only one of them was reached",
+            f"{_and(hosts)} are one machine (machine id {group[0].machine.machine_id}), "
+            "so only one of them was reached",
             "again once the inventory leads each of these names to a machine of its own",
         )
         for group in groups

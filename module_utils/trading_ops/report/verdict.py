@@ -108,7 +108,7 @@ class Run:
     record: str = ""
     inventory_option: str = ""
     is_lab: bool = False
-    controller: Controller = Controller()
+    controller: Controller = field(default_factory=Controller)
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,9 @@ def _refusal(known: KnownEstate, seen: KnownEstate, forget_hosts: Sequence[str])
     )
     text = ""
     if dropped:
-        text = f"{', '.join(dropped)} would no longer be stopped: the inventory has it no longer, and this host knows it"
+        text = (
+            f"{', '.join(dropped)} would no longer be stopped: the inventory has it no longer, and this host knows it"
+        )
     elif others:
         text = f"{', '.join(others)} is another machine than the one on record here: look where the inventory leads"
     elif not seen.hosts:
@@ -121,9 +123,7 @@ def _recorded(
 ) -> dict[str, Any]:
     diff = {"before": _lines(before), "after": _lines(after)}
     known = dict(after.machines)
-    return build_result(
-        outcome, summary, changed=changed, next_command=next_command, diff=diff, known_machines=known
-    )
+    return build_result(outcome, summary, changed=changed, next_command=next_command, diff=diff, known_machines=known)
 
 
 def _lines(estate: KnownEstate) -> str:

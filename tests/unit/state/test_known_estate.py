@@ -76,7 +76,10 @@ def test_machine_of_each_name_is_recorded_and_stays_where_it_was_not_seen(tmp_pa
 def test_record_of_before_has_no_machines_and_is_read(tmp_path):
     (tmp_path / "estate.json").write_text('{"trading_hosts": ["b", "a"]}')
     assert read_known_estate(tmp_path) == (KnownEstate(("a", "b"), {}), [])
-    assert (record(tmp_path, ["a", "b"], a=ONE)["changed"], read_known_estate(tmp_path)[0].machines) == (True, {"a": ONE})
+    assert (record(tmp_path, ["a", "b"], a=ONE)["changed"], read_known_estate(tmp_path)[0].machines) == (
+        True,
+        {"a": ONE},
+    )
 
 
 @pytest.mark.parametrize("machines", ["[]", '{"a": 7, "b": "$(id)", "c": ""}', "null"])
