@@ -124,6 +124,13 @@ def test_a_dry_run_says_it_too_and_a_running_bot_runs_under_either_name(make):
     assert (ended.code, "lab1 and lab2 are one machine" in ended.verdict) == (10, True)
 
 
+def test_a_dry_run_says_it_of_another_machine_and_of_this_one(make):
+    planned = [counted("echo 'planned: would stop x'", machine=IDS[letter], boot=BOOT_ID) for letter in "cf"]
+    ended = make(own="f", lab1=planned[0], lab2=planned[1], recorded={"lab1": (IDS["a"],)}).run("--check")
+    words = ("lab1: answers from another machine", "lab2: answers from the very machine that this runs on")
+    assert (ended.code, [word in ended.verdict for word in words]) == (10, [True, True])
+
+
 def test_a_bot_that_was_seen_running_still_is_under_either_name(make):
     answer = of("a", answer="echo 'running: bot-1; 0 stopped, latched (x)'; exit 11")
     ended = make(lab1=answer, lab2=answer).run()
