@@ -63,6 +63,14 @@ next_command:
   description: What to type next, empty where nothing is left to do.
   returned: always
   type: str
+machine:
+  description: Which machine answered (C(machine_id), C(boot_id)); the verdict holds two names apart by it.
+  returned: always
+  type: dict
+known_machines:
+  description: Machine id of each trading host by name, as host_setup recorded it on this host.
+  returned: always
+  type: dict
 bots:
   description: One entry per bot container, as M(kill_switch) returns them.
   returned: always

@@ -102,6 +102,14 @@ known_hosts:
   returned: when engaged
   type: list
   elements: str
+machine:
+  description: Which machine answered (C(machine_id), C(boot_id)); the verdict holds two names apart by it.
+  returned: always
+  type: dict
+known_machines:
+  description: Machine id of each trading host by name, as host_setup recorded it on this host.
+  returned: always
+  type: dict
 engine_trouble:
   description: Why the engine was of no use, empty where it was.
   returned: when engaged
@@ -122,6 +130,7 @@ from ansible.module_utils.trading_ops.guard.this_host import this_host
 from ansible.module_utils.trading_ops.stop.kill_switch import (
     ensure_halted,
     ensure_lifted,
+    identity,
     parse_stop_request,
 )
 
@@ -144,12 +153,15 @@ def main() -> None:
     params, now = module.params, utc_now()
     request, warnings = parse_stop_request(params, now)
     state_path = Path(params["state_path"])
+    host = this_host(params["docker_url"], state_path)
     if params["state"] == "engaged":
-        result = ensure_halted(this_host(params["docker_url"], state_path), request, now, module.check_mode)
+        result = ensure_halted(host, request, now, module.check_mode)
     else:
         result = ensure_lifted(
             state_path, request.incident_id if request.id_is_given else "", request.by, now, module.check_mode
         )
+        said, _ = identity(host)
+        result |= {key: said[key] for key in ("machine", "known_machines")}
     result["warnings"] = warnings + result.get("warnings", [])
     finish(module, result)
 

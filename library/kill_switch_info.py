@@ -45,6 +45,14 @@ bots:
   returned: always
   type: list
   elements: dict
+machine:
+  description: Which machine answered (C(machine_id), C(boot_id)); the verdict holds two names apart by it.
+  returned: always
+  type: dict
+known_machines:
+  description: Machine id of each trading host by name, as host_setup recorded it on this host.
+  returned: always
+  type: dict
 desired:
   description: What was last asked for, by service.
   returned: always

@@ -38,9 +38,20 @@ sys.path.insert(0, str(ROOT / "module_utils"))
 
 from trading_ops.core.clock import utc_now
 from trading_ops.core.ids import build_incident_id
+from trading_ops.host.machine import this_controller
 from trading_ops.incident.entry import read_origin
 from trading_ops.incident.notes import Notes, describe_play, has_changed, was_turned_down
-from trading_ops.report.verdict import STOP_PROOFS, BestEffortProof, Expected, Result, Run, Verdict, judge
+from trading_ops.report.identity import Controller
+from trading_ops.report.verdict import (
+    IDENTITY_PROOFS,
+    STOP_PROOFS,
+    BestEffortProof,
+    Expected,
+    Result,
+    Run,
+    Verdict,
+    judge,
+)
 
 INCIDENT_ID = "TRADING_CORE_INCIDENT_ID"
 INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"
@@ -86,6 +97,8 @@ class CallbackModule(CallbackBase):
         self._sources: list[Path] = []
         self._plays: list[Any] = []
         self._expected: list[Expected] = []
+        self._controller = this_controller()
+        self._local_hosts: set[str] = set()
         self._results: list[Result] = []
         self._best_effort_results: list[Result] = []
         self._best_effort_expected: list[BestEffortProof] = []
@@ -123,6 +136,8 @@ class CallbackModule(CallbackBase):
         for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
             for module in [proof] if isinstance(proof, str) else proof:
                 self._expected.append(Expected(host.name, module))
+                if module in IDENTITY_PROOFS and _is_local(play, host):
+                    self._local_hosts.add(host.name)
         if not self._best_effort_expected:
             self._expect_best_efforts(inventory)
 
@@ -283,6 +298,7 @@ class CallbackModule(CallbackBase):
             inventory_option="" if self._sources == [LAB] else " ".join(f"-i {source}" for source in self._sources),
             is_lab=self._sources == [LAB],
             record=self._record(),
+            controller=Controller(self._controller, frozenset(self._local_hosts)),
             retry_command=os.environ.get(COMMAND) or f"./runbook {self._procedure}",
         )
 
@@ -329,6 +345,19 @@ class CallbackModule(CallbackBase):
 def _host(result: Any) -> str:
     """Return the host that a result is about: where a task is delegated, the one it was delegated to."""
     return str(result._task.delegate_to or result._host.get_name())
+
+
+def _is_local(play: Any, host: Any) -> bool:
+    """Return whether the inventory says that a host is this machine; what -e says is this run's alone."""
+    manager = play.get_variable_manager()
+    given, manager._extra_vars = manager._extra_vars, {}
+    try:
+        connection = str(manager.get_vars(host=host, include_hostvars=False).get("ansible_connection", ""))
+    except Exception:
+        return False
+    finally:
+        manager._extra_vars = given
+    return connection.removeprefix("ansible.builtin.") == "local"
 
 
 def _now() -> float:

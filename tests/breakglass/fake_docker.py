@@ -47,6 +47,8 @@ def stop(item: dict[str, Any]) -> None:
 
 
 def act(verb: str, ids: list[str], world: dict[str, Any]) -> tuple[list[str], int]:
+    if verb == "info":
+        return [world.get("engine_id", "")], 0
     if verb == "ps":
         return [listed(item) for item in world["containers"]], 0
     by_id = {item["id"]: item for item in world["containers"]}

@@ -62,6 +62,35 @@ def test_silent_engine_and_dead_host_are_unknown_and_both_named(estate):
     assert json.loads((estate.parent / "state" / "halt.json").read_text())["reason"] == "test"
 
 
+def test_two_names_for_this_machine_are_unknown_and_both_named(estate):
+    known = json.loads(estate.read_text())
+    known["trading_hosts"]["hosts"]["away"] = known["trading_hosts"]["hosts"]["here"]
+    estate.write_text(json.dumps(known))
+    code, verdict, output = play("failsafe_stop", estate, "-e", "reason=test")
+    assert (code, "here and away are one machine" in verdict) == (10, True), output
+
+
+@pytest.mark.parametrize(
+    ("where", "words", "is_right"),
+    [
+        ("inventory", [], True),
+        ("words", ["-e", "ansible_connection=local"], False),
+        ("nowhere", ["-c", "local"], False),
+    ],
+)
+def test_this_machine_is_right_where_the_inventory_says_so_and_not_where_somebody_typed_it(
+    estate, where, words, is_right
+):
+    known = json.loads(estate.read_text())
+    del known["trading_hosts"]["hosts"]["away"]
+    if where != "inventory":
+        del known["trading_hosts"]["hosts"]["here"]["ansible_connection"]
+    estate.write_text(json.dumps(known))
+    code, verdict, output = play("failsafe_stop", estate, "-e", "reason=test", *words)
+    assert "here: " in verdict and "Nothing is known of the bots" in verdict, output
+    assert (code, "answers from the very machine that this runs on" in verdict) == (10, not is_right), output
+
+
 def test_nonsense_in_every_variable_of_the_stop_does_not_refuse_it(estate):
     nonsense = {
         "reason": ["x"],

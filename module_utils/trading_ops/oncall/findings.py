@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ..core.clock import format_utc
+from ..core.commands import checked_command
 from .alert_findings import judge_alerts
 from .host_findings import judge_hosts, judge_metric_errors
 from .seen import Finding, Seen, explain_missing
@@ -135,7 +136,8 @@ def _incidents(seen: Seen) -> Iterator[Finding]:
         yield Finding("2.8", "incidents", "unknown", text, "./runbook incident_info")
         return
     if seen.incidents["outcome"] != "proven":
-        yield Finding("2.8", "incidents", "unknown", seen.incidents["summary"], seen.incidents["next_command"])
+        fix = checked_command(seen.incidents["next_command"])
+        yield Finding("2.8", "incidents", "unknown", seen.incidents["summary"], fix)
     opened = [each for each in seen.incidents["incidents"] if each["state"] == "open"]
     for each in opened:
         owner = str(each["record"].get("owner", "")) or "nobody"

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ..core.commands import checked_command, checked_incident_ids
+from ..core.machine import Machine, parse_machine, parse_recorded
 from ..core.outcome import EXIT_CODES, GOOD, worst
+from .identity import Controller, Doubt, Witness, find_clones, find_doubts
 
 STOPS: Final = frozenset({"failsafe_stop", "bot_stop", "feed_stop", "incident"})
 HALTS: Final = frozenset({"failsafe_stop", "incident"})
@@ -15,6 +18,10 @@ HALTS: Final = frozenset({"failsafe_stop", "incident"})
 
 STOP_PROOFS: Final = frozenset({"kill_switch", "bot_stop"})
 """Modules whose result proves a stop. Where one is missing nobody knows what runs, which is worse than failed."""
+
+MACHINE_PROOF: Final = "machine_info"
+IDENTITY_PROOFS: Final = STOP_PROOFS | {"kill_switch_info", MACHINE_PROOF}
+"""Modules whose result says which machine it is from. Under a second name it proves nothing."""
 
 OPEN_ORDERS: Final = "open_orders_info"
 AT_THE_VENUE: Final = (
@@ -61,7 +68,10 @@ class BestEffortProof:
 
 @dataclass(frozen=True)
 class Result:
-    """What one module said on one host. `fields` is its whole result, `step` the play of a best-effort play."""
+    """What one module said on one host. `fields` is its whole result, `step` the play of a best-effort play.
+
+    `names_hosts` is True where the summary is of several hosts and names them itself.
+    """
 
     host: str
     proof: str
@@ -70,6 +80,7 @@ class Result:
     next_command: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     step: str = ""
+    names_hosts: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class Run:
     own; `best_effort_results` are those of best-effort plays, which the verdict may quote and never counts;
     `best_effort_expected` what those owe; `unreachable` are (host, ssh's words); `seconds` from the command's start,
     monotonic; `record` is the folder of the incident that the run belongs to.
+    `controller` is the machine that the run was started on.
     `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
 
@@ -96,6 +108,7 @@ class Run:
     record: str = ""
     inventory_option: str = ""
     is_lab: bool = False
+    controller: Controller = field(default_factory=Controller)
 
 
 @dataclass(frozen=True)
@@ -111,10 +124,11 @@ def judge(run: Run) -> Verdict:
     """Return the verdict: starts from what was expected and looks for it in what was proven, never the other way."""
     if not run.results and not run.unreachable:
         return _line(run, "invalid", _nothing(run), run.retry_command)
+    run = replace(run, results=tuple(map(_with_checked_command, run.results)))
     stray = [result for result in run.results if not _is_owed(result, run) and result.outcome not in GOOD]
     if stray and len(stray) == len(run.results) and {result.outcome for result in stray} == {"usage"}:
         return _line(run, "usage", _listed(_unique(stray)), f"{run.retry_command} (with the variable corrected)")
-    owed = [_of(item, run) for item in dict.fromkeys(run.expected)]
+    owed = _identified([_of(item, run) for item in dict.fromkeys(run.expected)], run)
     # A host that went away after its first proof may have gone in the middle of its next task.
     unknown = {result.host for result in owed if result.outcome == "unknown"}
     gone = [_missing(Expected(host, ""), run) for host, _ in run.unreachable if host not in unknown]
@@ -123,6 +137,57 @@ def judge(run: Run) -> Verdict:
         judged.append(_no_bot_found(run))
     outcome = worst(result.outcome for result in judged)
     return _line(run, outcome, _sentence(run, owed, judged), _next_command(run, outcome, judged))
+
+
+def _with_checked_command(result: Result) -> Result:
+    """Return a result with nothing in its next command that a host made up; what localhost says is the controller's."""
+    if result.host in {"", "localhost"} or not result.next_command:
+        return result
+    return replace(result, next_command=checked_command(result.next_command))
+
+
+def _identified(owed: Sequence[Result], run: Run) -> list[Result]:
+    """Return the proofs with no better an outcome than the machines bear out that they came from."""
+    if not any(item.proof in IDENTITY_PROOFS for item in run.expected):
+        return list(owed)
+    told = [result for result in owed if result.proof in IDENTITY_PROOFS and (result.fields or result.outcome in GOOD)]
+    witnesses = [
+        Witness(
+            result.host,
+            parse_machine(result.fields.get("machine")),
+            parse_recorded(result.fields.get("known_machines")),
+        )
+        for result in {result.host: result for result in told}.values()
+    ]
+    # host_setup is what records a machine: its first look is held against the others' alone, the record by its module.
+    is_setup = any(result.proof == MACHINE_PROOF for result in told)
+    records = [] if is_setup else [parse_recorded(result.fields.get("known_machines")) for result in run.results]
+    controller = replace(run.controller, machine=Machine()) if is_setup else run.controller
+    doubts = find_doubts(witnesses, records, controller)
+    doubted = {host for doubt in doubts for host in doubt.hosts}
+    clones = find_clones([each for each in witnesses if each.host not in doubted]) if is_setup else []
+    by_host = {host: (doubt, "unknown") for doubt in doubts for host in doubt.hosts}
+    by_host |= {host: (doubt, "failed") for doubt in clones for host in doubt.hosts}
+    proofs = {id(result) for result in told}
+    return [
+        _doubted(result, *by_host[result.host], run) if id(result) in proofs and result.host in by_host else result
+        for result in owed
+    ]
+
+
+def _doubted(result: Result, doubt: Doubt, outcome: str, run: Run) -> Result:
+    """Return a proof that is none; a bot that was seen running under either name still runs."""
+    after = doubt.fix
+    if outcome == "unknown":
+        after = (
+            f"{_again(run)} ({doubt.fix}; until then stop the bots of {' and '.join(doubt.hosts)} at their consoles, "
+            "see runbooks/Incident_Handling.md 4.1)"
+        )
+    if result.outcome in GOOD:
+        names_hosts = len(doubt.hosts) > 1
+        return replace(result, outcome=outcome, summary=doubt.text, next_command=after, names_hosts=names_hosts)
+    text = f"{doubt.text}; {result.summary}"
+    return replace(result, outcome=worst([result.outcome, outcome]), summary=text, next_command=after)
 
 
 def _is_owed(result: Result, run: Run) -> bool:
@@ -307,7 +372,11 @@ def _unique(results: Iterable[Result]) -> list[Result]:
 
 
 def _listed(results: Iterable[Result]) -> str:
-    return "; ".join(f"{result.host or 'all'}: {result.summary.rstrip('.')}" for result in results)
+    texts = [
+        result.summary if result.names_hosts else f"{result.host or 'all'}: {result.summary.rstrip('.')}"
+        for result in results
+    ]
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:
@@ -321,7 +390,8 @@ def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:
 
 def _again(run: Run) -> str:
     """Return the command to repeat; a halt that some hosts have already is joined, so that it stays one incident."""
-    ids = sorted(i for r in run.results if r.proof == "kill_switch" for i in _incident_ids(r))
+    told = sorted(i for r in run.results if r.proof == "kill_switch" for i in _incident_ids(r))
+    ids = checked_incident_ids(told)
     if run.procedure not in HALTS or run.dry_run or not ids or "incident_id" in run.retry_command:
         return run.retry_command
     return f"{run.retry_command} -e incident_id={ids[0]}"
@@ -346,7 +416,9 @@ def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:
         word = WORDS["planned"]
     ending = f" NEXT: {_same_estate(next_command, run.inventory_option)}" if next_command else ""
     estate = " in the LAB" if run.is_lab else ""
-    line = f"VERDICT {code} {run.procedure}{estate}: {word}: {sentence.rstrip('.')}.{ending}"
+    # What hosts say is part of the sentence, and a reader takes what follows NEXT for ours.
+    sentence = sentence.rstrip(".").replace("NEXT:", "next:")
+    line = f"VERDICT {code} {run.procedure}{estate}: {word}: {sentence}.{ending}"
     return Verdict(code, outcome, _printable(line))
 
 

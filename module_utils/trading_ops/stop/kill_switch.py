@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from ..core.bots import SCOPES, Bot, BotRules, in_scope, select_bots
 from ..core.ids import build_incident_id
+from ..core.machine import Machine
 from ..core.outcome import worst
 from ..core.result import build_result
 from ..host.cgroups import Cgroups
 from ..host.engine import Engine, EngineError
 from ..state import audit, lease
 from ..state import desired as desired_state
-from ..state.known_estate import read_known_hosts
+from ..state.known_estate import read_known_estate
 from ..state.latch import LATCH_FILE, Latch, LatchError, engage, lift, may_lift, plan_engage, read_latch
 from .by_engine import NOT_RUNNING, Stop, StoppedBot, last_finished
 from .fallback import StopReport, stop_with_fallback
@@ -51,7 +52,7 @@ class StopRequest:
 class TradingHost:
     """What a stop works on, handed in. `connect` may raise EngineError; `observe_guard` returns `state` and `summary`.
 
-    The guard's state is `active`, or says why it cannot be relied on.
+    The guard's state is `active`, or says why it cannot be relied on. `observe_machine` never raises.
     """
 
     connect: Callable[[], Engine]
@@ -59,6 +60,7 @@ class TradingHost:
     state_path: Path
     observe_guard: Callable[[], dict[str, str]]
     signalled_path: Path = SIGNALLED_PATH
+    observe_machine: Callable[[], Machine] = Machine
 
     @property
     def latch_path(self) -> Path:
@@ -112,15 +114,32 @@ def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bo
         if not dry_run:
             fields = {"incident_id": request.incident_id, "scope": latch.scope, "reason": request.reason}
             result["warnings"] += audit.record_quietly(host.state_path, "engaged", request.by, now, **fields)
-    known, warnings = read_known_hosts(host.state_path)
+    said, warnings = identity(host)
     result["warnings"] += warnings
-    return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard, "known_hosts": known}
+    return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard} | said
 
 
 def ensure_stopped(host: TradingHost, request: StopRequest, mode: str, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of a planned stop of the bots of `mode` (`paper`, `live` or `all`); no latch."""
     report, _ = _stop(host, request, lambda bot: mode in ("all", bot.mode), FirstWave(), dry_run)
-    return _stop_result(report, host.state_path, request, now, dry_run)
+    result = _stop_result(report, host.state_path, request, now, dry_run)
+    said, warnings = identity(host)
+    result["warnings"] += warnings
+    # Of a planned stop nobody asks for the hosts that an inventory lost.
+    return result | {key: said[key] for key in ("machine", "known_machines")}
+
+
+def identity(host: TradingHost) -> tuple[dict[str, Any], list[str]]:
+    """Return which machine this is and what is on record of the estate, and a warning where that is unreadable.
+
+    It is looked at after the bots have had their signal: nothing comes before that.
+    """
+    known, warnings = read_known_estate(host.state_path)
+    return {
+        "machine": asdict(host.observe_machine()),
+        "known_hosts": list(known.hosts),
+        "known_machines": dict(known.machines),
+    }, warnings
 
 
 def ensure_lifted(state_path: Path, incident_id: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
@@ -159,6 +178,7 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
     guard, held = host.observe_guard(), lease.observe(host.state_path, now)
     texts = [_halted_text(latch), error or ", ".join(parts) or "no bot running", guard["summary"]]
     texts += [held["summary"]] if held["held"] else []
+    said, _ = identity(host)
     return build_result(
         "unknown" if error else "proven",
         "; ".join(texts),
@@ -168,6 +188,8 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
         bots=[asdict(bot) | {"running": bot.state not in NOT_RUNNING} for bot in seen],
         desired=desired,
         trouble=[text for text in (error, desired_error) if text],
+        machine=said["machine"],
+        known_machines=said["known_machines"],
     )
 
 

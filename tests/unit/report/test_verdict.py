@@ -325,8 +325,9 @@ def test_dry_run_of_nothing_is_still_twelve():
     ],
 )
 def test_next_command_stays_in_the_estate_of_this_run(command, shown):
-    refused = Result("a", "compose_services", "refused", "no", command)
-    verdict = judge(run(refused, hosts="a", proof="compose_services", inventory_option="-i inventories/homelab"))
+    refused = Result("localhost", "compose_services", "refused", "no", command)
+    expected = (Expected("localhost", "compose_services"),)
+    verdict = judge(replace(run(refused, inventory_option="-i inventories/homelab"), expected=expected))
     assert verdict.line.endswith(f"NEXT: {shown}")
 
 

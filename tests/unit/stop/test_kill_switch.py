@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trading_ops.core.bots import BotRules
+from trading_ops.core.machine import Machine
 from trading_ops.state.latch import LatchError
 from trading_ops.stop.kill_switch import (
     ensure_halted,
@@ -312,6 +314,22 @@ def test_hosts_of_the_known_estate_are_told(tmp_path):
     result = halt(FakeEngine(bot("x")), tmp_path)
     assert (result["outcome"], result["known_hosts"]) == ("proven", [])
     assert any("estate.json" in warning for warning in result["warnings"])
+
+
+def test_every_proof_says_which_machine_it_is_from_and_what_is_on_record(tmp_path):
+    (tmp_path / "estate.json").write_text(json.dumps({"trading_hosts": ["a"], "machines": {"a": "1" * 32}}))
+    engine = FakeEngine(bot("x"))
+
+    def look() -> Machine:
+        assert not any(item.running for item in engine.by_id.values()), "nothing comes before the stop"
+        return Machine("2" * 32, "boot-of-it")
+
+    host = replace(trading_host(engine, tmp_path), observe_machine=look)
+    request, _ = parse_stop_request(RUN, NOW)
+    results = [ensure_halted(host, request, NOW, False), ensure_stopped(host, request, "all", NOW, False)]
+    for result in [*results, observe(host, request.rules, NOW)]:
+        assert result["machine"] == {"machine_id": "2" * 32, "boot_id": "boot-of-it"}
+        assert result["known_machines"] == {"a": "1" * 32}
 
 
 def test_bot_that_the_first_wave_stopped_counts_as_stopped_by_this_stop(tmp_path):
