@@ -20,6 +20,7 @@ from tests.project.repository import ROOT
 pytestmark = pytest.mark.timeout(900)
 
 WHAT_NEEDS_AN_ENGINE_OR_A_CHANNEL = ["4.2 Stop feed on data corruption", "4.3 Inform", "4.4 Collect evidence"]
+AFTER_THE_STOP_OF_NOBODY = ["4.2 Stop feed on data corruption", "4.4 Collect evidence", "4.5 Classify"]
 AFTER_THE_STOP = [*WHAT_NEEDS_AN_ENGINE_OR_A_CHANNEL, "4.5 Classify", "5.5 Bring"]
 
 
@@ -162,7 +163,7 @@ def test_where_no_trading_host_answers_people_are_told_and_all_that_needs_none_o
     assert "away: did not answer (" in sentence
     assert "gone: did not answer (" in sentence
     missed = verdict.partition("missed: ")[2]
-    assert [step for step in AFTER_THE_STOP if step in missed] == ["4.2 Stop feed on data corruption", "4.4 Collect evidence"]
+    assert [step for step in AFTER_THE_STOP if step in missed] == AFTER_THE_STOP_OF_NOBODY
     assert "nobody knows how good the data is" in missed  # by a Prometheus that is not there
     assert "here: did not" not in missed  # the evidence of the feed's host was taken
     for step in AFTER_THE_STOP:
