@@ -68,6 +68,10 @@ bots:
   returned: always
   type: list
   elements: dict
+mode:
+  description: The bots that were meant.
+  returned: always
+  type: str
 """
 
 from pathlib import Path
@@ -102,6 +106,7 @@ def main() -> None:
         now,
         module.check_mode,
     )
+    result["mode"] = params["mode"]
     result["warnings"] = warnings + result.get("warnings", [])
     finish(module, result)
 

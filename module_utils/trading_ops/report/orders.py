@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from ..core.outcome import GOOD
-
-if TYPE_CHECKING:
-    from .verdict import Result
 
 ASKING: Final = "open_orders_info"
 AT_THE_VENUE: Final = (
@@ -25,6 +22,22 @@ ASK_AGAIN: Final = "./runbook status (once they are cancelled at the venue: it a
 NOBODY: Final = "nobody was asked"
 NO_ENDPOINT: Final = "the estate names no endpoint, trading_core_open_orders_url"
 _SETTLED: Final = frozenset({"cancelled", "none"})
+
+
+class Answer(Protocol):
+    """What `open_orders_info` said on one host."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def outcome(self) -> str: ...
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def fields(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class Orders:
 
 
 def judge_orders(
-    hosts: Sequence[str], now: Sequence[Mapping[str, Any]], asked: Sequence[Result], venues: Mapping[str, str]
+    hosts: Sequence[str], now: Sequence[Mapping[str, Any]], asked: Sequence[Answer], venues: Mapping[str, str]
 ) -> Orders:
     """Return what is known of the orders of `hosts`, whose bots are proven stopped, `now` those that this stop ended.
 
@@ -62,13 +75,13 @@ def judge_orders(
     return Orders(text, count, bool(silent))
 
 
-def describe_answers(asked: Iterable[Result]) -> str:
+def describe_answers(asked: Iterable[Answer]) -> str:
     """Return what venues said in a run that stops nothing, empty where nobody was asked or no endpoint is named."""
     said = sorted({answer.summary.rstrip(".") for answer in asked if _is_configured(answer)})
     return f"orders: {'; '.join(said)}" if said else ""
 
 
-def _silence(host: str, asked: Sequence[Result], venues: Mapping[str, str]) -> str:
+def _silence(host: str, asked: Sequence[Answer], venues: Mapping[str, str]) -> str:
     """Return why the venue of a host is not known to have none open, empty where it said, or where there is none."""
     own = [answer for answer in asked if answer.host == host]
     if not own:
@@ -79,7 +92,7 @@ def _silence(host: str, asked: Sequence[Result], venues: Mapping[str, str]) -> s
     return unsaid[0].summary.rstrip(".") if unsaid else ""
 
 
-def _word(hosts: Sequence[str], now: Sequence[Mapping[str, Any]], asked: Sequence[Result]) -> str:
+def _word(hosts: Sequence[str], now: Sequence[Mapping[str, Any]], asked: Sequence[Answer]) -> str:
     said = {answer.host for answer in asked if _is_none(answer)}
     if hosts and said >= {*hosts}:
         return "none"
@@ -90,7 +103,7 @@ def _word(hosts: Sequence[str], now: Sequence[Mapping[str, Any]], asked: Sequenc
 
 
 def _parts(
-    now: Sequence[Mapping[str, Any]], asked: Sequence[Result], silent: Sequence[str], is_named: bool
+    now: Sequence[Mapping[str, Any]], asked: Sequence[Answer], silent: Sequence[str], is_named: bool
 ) -> list[str]:
     """Return who said so, each in a few words."""
     reported = Counter(str(bot.get("orders")) for bot in now)
@@ -109,15 +122,15 @@ def _parts(
     return parts
 
 
-def _is_configured(answer: Result) -> bool:
+def _is_configured(answer: Answer) -> bool:
     return bool(answer.fields.get("url"))
 
 
-def _is_none(answer: Result) -> bool:
+def _is_none(answer: Answer) -> bool:
     return answer.outcome in GOOD and answer.fields.get("orders") == "none" and answer.fields.get("count") in (0, None)
 
 
-def _count(answer: Result) -> int:
+def _count(answer: Answer) -> int:
     """Return how many orders are open by an answer; one that says open, and no number, is one at least."""
     count = answer.fields.get("count")
     known = count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
