@@ -250,7 +250,7 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
 
 
 def _tell_of_orders(desk: Desk, stop: Drive, act: Act, ran: Ran, is_overtaken: Callable[[], bool]) -> float:
-    """Tell the channel of orders that a proven stop left open, once an hour; return when it was last told, 0 for never."""
+    """Tell the channel of orders that a proven stop left open, once an hour; return when it was last told."""
     if ran.code != ORDERS_OPEN:
         return stop.orders_told_at
     if 0 <= desk.clock() - stop.orders_told_at < AGAIN_SECONDS:

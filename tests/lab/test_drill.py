@@ -33,7 +33,9 @@ def test_a_drill_leaves_nothing_that_the_next_command_is_red_for(drilled):
     looked = runbook("status")
     assert (looked.code, "-drill" in looked.verdict) == (0, False)
     # What is open now is of bots that trade.
-    assert not [order for order in venue("/orders/open")["orders"] if order["client"].endswith(("/stubborn", "/restless"))]
+    assert not [
+        order for order in venue("/orders/open")["orders"] if order["client"].endswith(("/stubborn", "/restless"))
+    ]
     wait_until(lambda: runbook("checks").code == 0, 900, "checks that pass after a drill")
     report = runbook("shift_start")
     assert "drill" not in report.verdict

@@ -145,7 +145,11 @@ def test_where_no_trading_host_answers_people_are_told_and_all_that_needs_none_o
     known = json.loads(estate.read_text())
     here = known["trading_hosts"]["hosts"]["here"]
     known["trading_hosts"]["hosts"] = {
-        name: {"ansible_host": "127.0.0.1", "ansible_port": 1, "trading_core_open_orders_url": "http://127.0.0.1:1/orders"}
+        name: {
+            "ansible_host": "127.0.0.1",
+            "ansible_port": 1,
+            "trading_core_open_orders_url": "http://127.0.0.1:1/orders",
+        }
         for name in ("away", "gone")
     }
     known["feed_hosts"]["hosts"]["here"] = here

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from ..checks.catalogue import Check
 from ..checks.rules import WATCHDOG, alert_name
-from ..core.outcome import EXIT_CODES
 from ..core.ids import build_incident_id
+from ..core.outcome import EXIT_CODES
 from ..core.strict_json import parse_json
 from ..incident.timeline import Entry
 

@@ -14,7 +14,7 @@ FIX: Final = "runbooks/Incident_Handling.md 4.1, By hand, at the venue"
 
 @dataclass(frozen=True)
 class VenueWord:
-    """What is known of one venue. `count` is None where it did not say; `is_nobodys`: they are open, and no bot runs."""
+    """What is known of one venue. `count` is None where it did not say; `is_nobodys`: some are open, no bot runs."""
 
     url: str
     count: int | None

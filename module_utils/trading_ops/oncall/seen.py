@@ -41,7 +41,8 @@ class Seen:
     hosts: every host of the estate; `unreachable` and `msg` are Ansible's words for one that did not answer.
     feed_hosts, feed_project: where services are expected that nobody may have recorded.
     checks, alerts: of each feed host. curves: of the last day. alert_path: whether alerts that act would be carried
-    out; None where the estate was not asked. venues: what they said of open orders. since: when the last shift began, ISO 8601 UTC.
+    out; None where the estate was not asked. venues: what they said of open orders. since: when the last shift began,
+    ISO 8601 UTC.
     """
 
     now: datetime

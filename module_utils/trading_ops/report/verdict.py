@@ -80,8 +80,8 @@ class Run:
     own; `best_effort_results` are those of best-effort plays, which the verdict may quote and never counts, but for
     open orders after a stop; `venues` is the endpoint for them that the estate names, by host; `first_wave` what the
     first wave said of a host, which is quoted and never counted;
-    `best_effort_expected` what best-effort plays owe; `unreachable` are (host, ssh's words); `seconds` from the command's start,
-    monotonic; `record` is the folder of the incident that the run belongs to.
+    `best_effort_expected` what best-effort plays owe; `unreachable` are (host, ssh's words); `seconds` from the
+    command's start, monotonic; `record` is the folder of the incident that the run belongs to.
     `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
 
@@ -320,7 +320,7 @@ def _left_some_running(stop: Result) -> bool:
 
 
 def _first_wave(run: Run, failing: Sequence[Result]) -> str:
-    """Return what the first wave said of the hosts that are not proven: it may have stopped them, and proves nothing."""
+    """Return what the first wave said of hosts that are not proven: it may have stopped them, and proves nothing."""
     said = {result.host: run.first_wave[result.host] for result in failing if result.host in run.first_wave}
     return "; ".join(f"the first wave said of {host}: {text.rstrip('.')}" for host, text in sorted(said.items()))
 

@@ -216,7 +216,11 @@ def test_orders_that_stay_open_are_told_once_an_hour_however_often_the_alert_com
         world.arrives("Gaps")
         assert carry_out(world.desk) == 0
         world.now += later
-    assert [name for name in world.procedures if name != "alert_notice"] == ["incident", "failsafe_stop", "incident_note"]
+    assert [name for name in world.procedures if name != "alert_notice"] == [
+        "incident",
+        "failsafe_stop",
+        "incident_note",
+    ]
     assert len(world.told()) == notices
 
 

@@ -37,7 +37,7 @@ def test_without_a_venue_unverified_is_said_and_settled():
     seen = judge_orders(["a"], [bot("UNVERIFIED")], [said(orders="UNVERIFIED", count=None, url="")], {})
     assert seen.is_settled
     assert seen.text.startswith(
-        "orders: UNVERIFIED (bots' own exit: 1 UNVERIFIED (x); nobody was asked at the venue: the estate names no endpoint"
+        "orders: UNVERIFIED (bots' own exit: 1 UNVERIFIED (x); nobody was asked at the venue: the estate names no "
     )
     assert "NOW at the venue" in seen.text
 

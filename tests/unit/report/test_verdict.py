@@ -226,8 +226,20 @@ def venue(host: str, orders: str, count: int = 0, url: str = "http://venue") -> 
         ("cancelled", [("a", "open", "many"), ("b", "none")], 14, "orders: 1 OPEN (", True),
         ("none", [], 0, "orders: none (bots' own exit: 4 none; nobody was asked at the venue)", False),
         ("gibberish", [], 0, "orders: UNVERIFIED (bots' own exit: ", True),
-        ("UNVERIFIED", [("a", "UNVERIFIED", 0, ""), ("b", "UNVERIFIED", 0, "")], 0, "orders: UNVERIFIED (bots' own", True),
-        ("cancelled", [("a", "UNVERIFIED", 0, ""), ("b", "UNVERIFIED", 0, "")], 0, "the estate names no endpoint", False),
+        (
+            "UNVERIFIED",
+            [("a", "UNVERIFIED", 0, ""), ("b", "UNVERIFIED", 0, "")],
+            0,
+            "orders: UNVERIFIED (bots' own",
+            True,
+        ),
+        (
+            "cancelled",
+            [("a", "UNVERIFIED", 0, ""), ("b", "UNVERIFIED", 0, "")],
+            0,
+            "the estate names no endpoint",
+            False,
+        ),
     ],
 )
 def test_open_orders_are_the_venues_word_and_else_the_bots(bots, venues, code, expected, manual):
@@ -248,7 +260,8 @@ NAMED = {"a": "http://venue", "b": "http://venue"}
         ([("a", "none"), ("b", "none")], 0),
         ([("a", "none")], 14),
         ([], 14),
-        ([("a", "none"), ("b", "UNVERIFIED", 0, "")], 14),  # a host that says nothing is named, where the estate names one
+        # A host that says there is no venue, where the estate names one.
+        ([("a", "none"), ("b", "UNVERIFIED", 0, "")], 14),
     ],
 )
 def test_a_venue_that_the_estate_names_has_to_answer_each_host(procedure, asked, code):

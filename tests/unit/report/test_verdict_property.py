@@ -66,7 +66,7 @@ def estates(draw: st.DrawFn) -> Run:
         expected=tuple(Expected(host, "kill_switch") for host in expected),
         results=tuple(results),
         best_effort_results=tuple(side),
-        venues={host: "http://venue" for host in named},
+        venues=dict.fromkeys(named, "http://venue"),
         unreachable=tuple((host, "timed out") for host in lost),
         retry_command="./runbook failsafe_stop",
     )
