@@ -72,7 +72,7 @@ def venue() -> Iterator[HTTPServer]:
     first_of(
         [
             ("http://127.0.0.1:1/orders", 14, "STOPPED, ORDERS UNVERIFIED: "),
-            ("", 0, "orders: cancelled (bots' own exit: 1 cancelled; nobody was asked at the venue: the estate names no"),
+            ("", 0, "orders: cancelled (bots' own exit: 1 cancelled; nobody was asked at the venue: the estate"),
             ("{{ vault_venue }}", 14, "here did not ask the venue, whose address cannot be read"),
             ("nonsense", 14, "STOPPED, ORDERS UNVERIFIED: "),
         ]
