@@ -76,6 +76,10 @@ bots:
   returned: always
   type: list
   elements: dict
+mode:
+  description: The bots that were meant.
+  returned: always
+  type: str
 """
 
 from pathlib import Path
@@ -110,6 +114,7 @@ def main() -> None:
         now,
         module.check_mode,
     )
+    result["mode"] = params["mode"]
     result["warnings"] = warnings + result.get("warnings", [])
     finish(module, result)
 

@@ -79,7 +79,8 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    module.exit_json(**decide(**module.params))
+    params = module.params
+    module.exit_json(**decide(params["is_said"], params["metrics"], params["stops"], params["scope"]))
 
 
 if __name__ == "__main__":

@@ -137,6 +137,27 @@ def test_reason_in_words_reaches_the_latch_as_it_was_typed(estate, form):
     assert json.loads((estate.parent / "state" / "halt.json").read_text())["reason"] == words
 
 
+def test_a_host_without_python_is_named_with_what_to_type_there_and_what_the_first_wave_said(estate, tmp_path):
+    known = json.loads(estate.read_text())
+    known["trading_hosts"]["hosts"]["here"]["ansible_python_interpreter"] = "/nonexistent/python3"
+    del known["trading_hosts"]["hosts"]["away"]
+    estate.write_text(json.dumps(known))
+    (tmp_path / "said").write_text("here|proven|1 stopped, latched (INC-1)\nother|proven|x\nnonsense\n")
+    code, verdict, output = play(
+        "failsafe_stop", estate, "-e", "reason=test", TRADING_CORE_FIRST_WAVE_FILE=str(tmp_path / "said")
+    )
+    assert code == 10, output
+    assert "the first wave said of here: proven: 1 stopped, latched (INC-1)" in verdict
+    assert "NEXT: sudo trading-halt (on here; runbooks/Incident_Handling.md 4.1, By hand, at the host)" in verdict
+
+
+def test_a_venue_that_the_estate_names_and_nobody_could_ask_is_no_matter_of_a_stop_that_is_not_proven(estate):
+    code, verdict, _ = play(
+        "failsafe_stop", estate, "-e", "reason=test", "-e", "trading_core_open_orders_url={{ vault_venue }}"
+    )
+    assert (code, "NOT PROVEN: UNKNOWN" in verdict) == (10, True)
+
+
 def test_dry_run_leaves_no_latch_and_says_so(estate):
     code, verdict, _ = play("failsafe_stop", estate, "--check")
     assert (code, "DRY RUN: nothing was changed" in verdict) == (10, True)  # the hosts could not be looked at

@@ -7,6 +7,7 @@ with the code of the kill switch.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import threading
@@ -206,8 +207,11 @@ class Guard:
 
 
 def beat(path: Path, package_digest: str, seconds: float) -> None:
-    """Leave a sign of life: `{"uptime", "digest"}`. Raises OSError."""
-    write_durably(path, json.dumps({"uptime": round(seconds, 2), "digest": package_digest}) + "\n")
+    """Leave a sign of life: `{"uptime", "digest"}`. Raises OSError.
+
+    Cut off, never rounded up: who reads it at once must not meet a moment that is still to come.
+    """
+    write_durably(path, json.dumps({"uptime": math.floor(seconds * 100) / 100, "digest": package_digest}) + "\n")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from ..core.clock import format_utc
 from ..core.commands import checked_command
 from .alert_findings import judge_alerts
 from .host_findings import judge_hosts, judge_metric_errors
+from .open_orders import FIX
 from .seen import Finding, Seen, explain_missing
 
 SECTIONS: Final = {
@@ -44,6 +45,10 @@ _ORDER: Final = ("fail", "unknown", "pass")
 def judge(seen: Seen) -> list[Finding]:
     """Return every point, by section, the bad ones first."""
     found = [*judge_hosts(seen), *judge_metric_errors(seen), *_checks(seen), *judge_alerts(seen), *_safety(seen)]
+    found += [
+        Finding("2.3", f"orders at {each.url}", each.outcome, each.text, "" if each.outcome == "pass" else FIX)
+        for each in seen.venues
+    ]
     places = list(SECTIONS)
     return sorted(found, key=lambda each: (places.index(each.section), _ORDER.index(each.outcome)))
 

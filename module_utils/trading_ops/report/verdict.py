@@ -11,6 +11,7 @@ from ..core.commands import checked_command, checked_incident_ids
 from ..core.machine import Machine, parse_machine, parse_recorded
 from ..core.outcome import EXIT_CODES, GOOD, worst
 from .identity import Controller, Doubt, Witness, find_clones, find_doubts
+from .orders import ASK_AGAIN, ASKING, Orders, describe_answers, judge_orders
 
 STOPS: Final = frozenset({"failsafe_stop", "bot_stop", "feed_stop", "incident"})
 HALTS: Final = frozenset({"failsafe_stop", "incident"})
@@ -23,11 +24,9 @@ MACHINE_PROOF: Final = "machine_info"
 IDENTITY_PROOFS: Final = STOP_PROOFS | {"kill_switch_info", MACHINE_PROOF}
 """Modules whose result says which machine it is from. Under a second name it proves nothing."""
 
-OPEN_ORDERS: Final = "open_orders_info"
-AT_THE_VENUE: Final = (
-    "NOW at the venue: disable the bots' API key, cancel all open orders "
-    "(runbooks/Incident_Handling.md 4.1, By hand, at the venue)"
-)
+ORDERS_OPEN: Final = "orders_open"
+"""Stopped, and not flat: the one outcome that no module may say, since only the verdict knows both halves of it."""
+
 NO_LONGER_RUNNING: Final = frozenset({"already stopped", "never started", "stopped", "killed", "gone"})
 
 
@@ -39,6 +38,7 @@ WORDS: Final[dict[str, str]] = {
     "running": "NOT PROVEN: A BOT IS STILL RUNNING",
     "unknown": "NOT PROVEN: UNKNOWN",
     "unlatched": "STOPPED, NOT LATCHED",
+    "orders_open": "STOPPED, ORDERS OPEN",
     "refused": "REFUSED",
     "locked": "LOCKED",
     "usage": "WRONG USAGE",
@@ -88,9 +88,11 @@ class Run:
     """All that a verdict is judged from.
 
     `results` holds what our modules said and, with an empty `proof`, tasks that failed without an outcome of their
-    own; `best_effort_results` are those of best-effort plays, which the verdict may quote and never counts;
-    `best_effort_expected` what those owe; `unreachable` are (host, ssh's words); `seconds` from the command's start,
-    monotonic; `record` is the folder of the incident that the run belongs to.
+    own; `best_effort_results` are those of best-effort plays, which the verdict may quote and never counts, but for
+    open orders after a stop; `venues` is the endpoint for them that the estate names, by host; `first_wave` what the
+    first wave said of a host, which is quoted and never counted;
+    `best_effort_expected` what best-effort plays owe; `unreachable` are (host, ssh's words); `seconds` from the
+    command's start, monotonic; `record` is the folder of the incident that the run belongs to.
     `controller` is the machine that the run was started on.
     `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
@@ -104,6 +106,8 @@ class Run:
     best_effort_results: tuple[Result, ...] = ()
     best_effort_expected: tuple[BestEffortProof, ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()
+    venues: Mapping[str, str] = field(default_factory=dict)
+    first_wave: Mapping[str, str] = field(default_factory=dict)
     retry_command: str = ""
     record: str = ""
     inventory_option: str = ""
@@ -113,15 +117,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Exit code, outcome word and the one line that says it."""
+    """Exit code, outcome word, the one line that says it, and of that what people are told: without time and NEXT."""
 
     exit_code: int
     outcome: str
     line: str
+    said: str = ""
 
 
 def judge(run: Run) -> Verdict:
     """Return the verdict: starts from what was expected and looks for it in what was proven, never the other way."""
+    run = replace(run, results=tuple(map(_in_its_own_words, run.results)))
     if not run.results and not run.unreachable:
         return _line(run, "invalid", _nothing(run), run.retry_command)
     run = replace(run, results=tuple(map(_with_checked_command, run.results)))
@@ -135,8 +141,34 @@ def judge(run: Run) -> Verdict:
     judged = owed + stray + gone + _left_out(run)
     if all(map(_is_stop, owed)) and _all_good(owed) and not _bots(owed):
         judged.append(_no_bot_found(run))
+    if not (orders := _orders(run, owed)).is_settled:
+        judged.append(Result("", ASKING, ORDERS_OPEN, orders.text, ASK_AGAIN))
     outcome = worst(result.outcome for result in judged)
-    return _line(run, outcome, _sentence(run, owed, judged), _next_command(run, outcome, judged))
+    word = "STOPPED, ORDERS UNVERIFIED" if outcome == ORDERS_OPEN and not orders.count else ""
+    return _line(run, outcome, _sentence(run, owed, judged, orders.text), _next_command(run, outcome, judged), word)
+
+
+def _in_its_own_words(result: Result) -> Result:
+    """Return a result without a word that is the verdict's alone."""
+    return replace(result, outcome="unknown") if result.outcome == ORDERS_OPEN else result
+
+
+def _orders(run: Run, owed: Sequence[Result]) -> Orders:
+    """Return what is known of open orders; nothing in a dry run, and where the stop itself is not proven all over.
+
+    Then it is no matter of the exit code, and the words are of what is known.
+    """
+    stops = [result for result in owed if _is_stop(result) and result.outcome in GOOD]
+    if run.dry_run or not stops:
+        return Orders("")
+    asked = [result for result in run.best_effort_results if result.proof == ASKING]
+    now = [bot for bot in _bots(stops) if bot.get("how") not in {"already stopped", "never started"}]
+    hosts = list(dict.fromkeys(result.host for result in stops))
+    seen = judge_orders(hosts, now, asked, run.venues)
+    if seen.count and any(map(_left_some_running, stops)):
+        seen = replace(seen, text=f"{seen.text}; orders of bots that were left running are among them")
+    is_proven = all(result.outcome in GOOD for result in owed if result.proof in STOP_PROOFS)
+    return seen if is_proven and run.procedure in STOPS else Orders(seen.text)
 
 
 def _with_checked_command(result: Result) -> Result:
@@ -237,13 +269,20 @@ def _left_out(run: Run) -> list[Result]:
 
 def _missing(item: Expected, run: Run) -> Result:
     """Return what the absence of a proof means. Absence is never a pass."""
-    outcome = "unknown" if item.proof in STOP_PROOFS else "failed"
+    broken = [result.summary for result in run.results if result.host == item.host and result.outcome not in GOOD]
+    # A look that was left out is as little known as a stop that was.
+    outcome = "unknown" if item.proof in STOP_PROOFS or (_only_looks(run) and not broken) else "failed"
     for host, summary in run.unreachable:
         if host == item.host:
             return Result(host, item.proof, "unknown", f"did not answer ({summary})", _until_back(run, host))
-    broken = [result.summary for result in run.results if result.host == item.host and result.outcome not in GOOD]
     text = broken[0] if broken else "no result; it was left out or the run ended before it"
-    return Result(item.host, item.proof, outcome, text)
+    by_shell = broken and item.proof == "kill_switch" and run.procedure in HALTS
+    return Result(item.host, item.proof, outcome, text, _at_the_host(item.host) if by_shell else "")
+
+
+def _at_the_host(host: str) -> str:
+    """Return what stops a host that answers, and on which the module could not run: without Python, say."""
+    return f"sudo trading-halt (on {host}; runbooks/Incident_Handling.md 4.1, By hand, at the host)"
 
 
 def _until_back(run: Run, host: str) -> str:
@@ -274,23 +313,28 @@ def _nothing(run: Run) -> str:
     return f"no task ran for {hosts} (check --limit, --tags, --skip-tags, --start-at-task)"
 
 
-def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result]) -> str:
+def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result], orders: str) -> str:
     good = [result for result in owed if result.outcome in GOOD]
     hosts = len({result.host for result in owed})
     parts = []
     if any(map(_is_stop, owed)):
-        parts.append(_stop_words(run, good, hosts))
+        parts.append("; ".join(filter(None, [_stop_words(run, good, hosts), orders])))
     others = [r for r in run.results if r.outcome in GOOD and _is_owed(r, run) and not _is_stop(r)]
     # What was only looked at on the way is not what the run was for, and a gate that closed and opened again is open.
     for_more = not _only_looks(run)
     others = [result for result in others if not (for_more and result.proof.endswith("_info"))]
     others = list({(result.host, result.proof): result for result in others}.values())
-    failing = [result for result in judged if result.outcome not in GOOD]
+    failing = [result for result in judged if result.outcome not in {*GOOD, ORDERS_OPEN}]
     parts += [_listed(_unique(found)) for found in (others, failing) if found]
+    parts += [text for text in (_first_wave(run, failing), _at_the_venue(run)) if text]
     if run.best_effort_expected:
         parts += [text for text in (_missed(run), run.record and f"record: {run.record}") if text]
-    parts.append(f"{run.seconds:.1f} s, inventory {run.inventory}")
+    parts.append(_took(run))
     return "; ".join(parts)
+
+
+def _took(run: Run) -> str:
+    return f"{run.seconds:.1f} s, inventory {run.inventory}"
 
 
 def _missed(run: Run) -> str:
@@ -327,40 +371,34 @@ def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
     if without := sorted(r.host for r in stops if r.fields.get("engine_trouble")):
         text += f", without the engine on {', '.join(without)}"
     ended = max((str(r.fields["last_stopped_at"]) for r in stops if r.fields.get("last_stopped_at")), default="")
+    if modes := Counter(str(bot.get("mode")) for bot in bots if bot.get("mode") in {"paper", "live"}):
+        text += f", modes: {', '.join(f'{modes[mode]} {mode}' for mode in sorted(modes))}"
     if ended and not run.dry_run:
         text += f", last bot ended {ended}"
-    return text if run.dry_run else "; ".join(filter(None, [text, _orders(run, stops, now)]))
+    return text
 
 
-def _orders(run: Run, stops: Sequence[Result], now: Sequence[Mapping[str, Any]]) -> str:
-    """Return what is known of open orders: from the venue where it answered, else from the way the bots ended."""
-    venues = {result.host: result for result in run.best_effort_results if result.proof == OPEN_ORDERS}
-    open_at = {str(seen.fields.get("url")): int(seen.fields.get("count") or 0) for seen in venues.values()}
-    reported = Counter(str(bot.get("orders")) for bot in now)
-    if not now and not venues:
+def _left_some_running(stop: Result) -> bool:
+    """Return whether a stop was for one mode only."""
+    scope = (stop.fields.get("latch") or {}).get("scope") or stop.fields.get("mode") or "all"
+    return scope != "all"
+
+
+def _first_wave(run: Run, failing: Sequence[Result]) -> str:
+    """Return what the first wave said of hosts that are not proven: it may have stopped them, and proves nothing."""
+    said = {result.host: run.first_wave[result.host] for result in failing if result.host in run.first_wave}
+    return "; ".join(f"the first wave said of {host}: {text.rstrip('.')}" for host, text in sorted(said.items()))
+
+
+def _at_the_venue(run: Run) -> str:
+    """Return what venues said in a run that stops nothing."""
+    if run.procedure in STOPS:
         return ""
-    if sum(open_at.values()):
-        word = f"{sum(open_at.values())} OPEN"
-    elif all(_is_none(venues.get(result.host)) for result in stops):
-        word = "none"
-    elif now and not reported.keys() - {"cancelled", "none"}:
-        word = "cancelled" if reported["cancelled"] else "none"
-    else:
-        word = "UNVERIFIED"
-    bots = ", ".join(f"{reported[how]} {how}" for how in sorted(reported, key=str.lower))
-    unverified = sorted(str(bot.get("name")) for bot in now if bot.get("orders") == "UNVERIFIED")
-    parts = [f"bots: {bots}" + (f" ({', '.join(unverified)})" if unverified else "")] if now else []
-    parts += sorted({f"venue: {seen.summary.rstrip('.')}" for seen in venues.values()})
-    text = f"orders: {word} ({'; '.join(parts)})"
-    return text if word in {"cancelled", "none"} else f"{text} - {AT_THE_VENUE}"
+    return describe_answers(result for result in run.best_effort_results if result.proof == ASKING)
 
 
 def _only_looks(run: Run) -> bool:
     return all(item.proof.endswith("_info") for item in run.expected)
-
-
-def _is_none(asked: Result | None) -> bool:
-    return asked is not None and asked.outcome in GOOD and asked.fields.get("orders") == "none"
 
 
 def _bots(results: Iterable[Result]) -> list[Mapping[str, Any]]:
@@ -401,9 +439,9 @@ def _incident_ids(result: Result) -> list[str]:
     return [str(name) for name in (result.fields.get("latch") or {}).get("incident_ids", [])]
 
 
-def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:
+def _line(run: Run, outcome: str, sentence: str, next_command: str, word: str = "") -> Verdict:
     code = EXIT_CODES[outcome]
-    word = WORDS[outcome]
+    word = word or WORDS[outcome]
     if outcome == "invalid" and run.procedure in STOPS:
         word = "NOTHING WAS STOPPED"
     if outcome == "proven" and _only_looks(run):
@@ -419,7 +457,8 @@ def _line(run: Run, outcome: str, sentence: str, next_command: str) -> Verdict:
     # What hosts say is part of the sentence, and a reader takes what follows NEXT for ours.
     sentence = sentence.rstrip(".").replace("NEXT:", "next:")
     line = f"VERDICT {code} {run.procedure}{estate}: {word}: {sentence}.{ending}"
-    return Verdict(code, outcome, _printable(line))
+    took = f"; {_took(run)}"
+    return Verdict(code, outcome, _printable(line), _printable(f"{word}: {sentence.removesuffix(took)}"))
 
 
 def _printable(text: str) -> str:

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from trading_ops.guard.installed import digest, judge_guard, parse_heartbeat
 from trading_ops.guard.service import Guard, Settings, Tools, beat, follow_forever, parse_settings
 from trading_ops.host.engine import Engine, EngineError
 from trading_ops.state.latch import Latch, format_latch
 
 from tests.unit.fakes import FakeCgroups, FakeEngine, bot, trading_host
 
+SOURCES = {"a.py": "A = 1\n"}
 STARTED = "2026-11-21T01:00:00.000000001Z"  # every container of a FakeEngine
 HALTED_BEFORE, HALTED_AFTER = "2026-11-21T00:30:00.000Z", "2026-11-21T01:30:00.000Z"
 
@@ -201,9 +203,18 @@ def test_settings_are_read_as_blank_separated_patterns():
     assert (settings.grace_seconds, settings.docker_url) == (5, "tcp://127.0.0.1:2375")
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.009, 12.345, 12.3499, 99999.999, 3721261.0051])
+def test_sign_of_life_is_never_of_a_moment_to_come(tmp_path, seconds):
+    """Rounded up by milliseconds it was in the future for who read it at once, and refused a start as stale."""
+    beat(tmp_path / "guard.json", digest(SOURCES), seconds)
+    alive = parse_heartbeat((tmp_path / "guard.json").read_text())
+    assert 0 <= seconds - alive.uptime < 0.011
+    assert judge_guard(SOURCES, SOURCES, alive, seconds)["state"] == "active"
+
+
 def test_sign_of_life_can_be_read_back(tmp_path):
     beat(tmp_path / "guard.json", "abc", 12.345)
-    assert json.loads((tmp_path / "guard.json").read_text()) == {"uptime": 12.35, "digest": "abc"}
+    assert json.loads((tmp_path / "guard.json").read_text()) == {"uptime": 12.34, "digest": "abc"}
 
 
 def test_events_that_end_or_fail_are_followed_again(monkeypatch):
