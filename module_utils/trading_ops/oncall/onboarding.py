@@ -11,6 +11,7 @@ from ..core.bots import (
     CANCELS_ORDERS_LABEL,
     MODE_LABEL,
     MODES,
+    NOT_RUNNING,
     PROJECT_LABEL,
     RESTORE_TEST_LABEL,
     SERVICE_LABEL,
@@ -21,7 +22,7 @@ from ..core.bots import (
 from ..core.result import build_result
 from ..host.engine import Engine, EngineError
 from ..host.http import HttpError
-from ..stop.by_engine import NOT_RUNNING, restart_policy
+from ..stop.by_engine import restart_policy
 
 LEVELS: Final = frozenset({"mismatch", "note"})
 MODE_VARIABLE: Final = "TRADING_MODE"
