@@ -15,7 +15,7 @@ RESTORE_TEST_LABEL: Final = "trading-core.restore-test"
 CANCELS_ORDERS_LABEL: Final = "trading-core.cancels-orders"
 
 RESTORE_TEST_PROJECT: Final = re.compile(r"restoretest-[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-"""Names of throw-away projects. What is exempted from a stop, or removed, has to carry such a name and the label too."""
+"""Names of throw-away projects. What a stop leaves alone, or a test removes, carries such a name and the label too."""
 
 MODES: Final = frozenset({"paper", "live"})
 SCOPES: Final = frozenset({"all", "live"})

@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 FRAMEWORKS: Final = ("freqtrade", "hummingbot", "jesse", "nautilus", "octobot", "passivbot")
-"""Words of image names: hummingbot-api, nautilus_trader and ft_userdata-freqtrade hold one as well. The same words stand
-in breakglass/trading-halt; a test compares them."""
+"""Words of image names: hummingbot-api, nautilus_trader and ft_userdata-freqtrade hold one as well. The same words
+stand in breakglass/trading-halt; a test compares them."""
 
 IMAGE_LABELS: Final = ("org.opencontainers.image.title", "org.opencontainers.image.source")
 """Labels of an image, which its containers inherit whatever tag or id they were made from."""

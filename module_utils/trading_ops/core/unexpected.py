@@ -43,6 +43,12 @@ class Unexpected:
     state: str
     why: str
     cancels_orders: bool = False
+    is_by_image_alone: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return how the estate names it where it is no bot although its image is of a framework."""
+        return f"{self.project}/{self.service or self.name}/{self.image}"
 
     def sentence(self) -> str:
         """Return it in words."""
@@ -149,13 +155,13 @@ def _add(
     found = _unexpected(summary, seen)
     if why := _why(summary, seen, known):
         return replace(beyond, unexpected=(*beyond.unexpected, replace(found, why=why)))
-    names = (found.service or found.name, f"{found.project}/{found.service or found.name}/{found.image}")
     if framework := _framework(seen):
-        if names[1] in rules.others:
-            return replace(beyond, exempted=(*beyond.exempted, f"{found.name} ({names[1]})"))
-        why = f"its image {found.image} is of {framework}"
-        return replace(beyond, unexpected=(*beyond.unexpected, replace(found, why=why)))
-    return beyond if set(names) & set(rules.others) else replace(beyond, unnamed=(*beyond.unnamed, found.name))
+        if found.key in rules.others:
+            return replace(beyond, exempted=(*beyond.exempted, f"{found.name} ({found.key})"))
+        found = replace(found, why=f"its image {found.image} is of {framework}", is_by_image_alone=True)
+        return replace(beyond, unexpected=(*beyond.unexpected, found))
+    is_named = {found.service or found.name, found.key} & set(rules.others)
+    return beyond if is_named else replace(beyond, unnamed=(*beyond.unnamed, found.name))
 
 
 def _why(summary: Mapping[str, Any], seen: Mapping[str, Any], known: Mapping[Any, str]) -> str:

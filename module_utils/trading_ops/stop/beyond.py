@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -35,17 +36,23 @@ def look_beyond(connect: Callable[[], Engine], cgroups: Cgroups, rules: BotRules
         return Beyond(), f"What else runs here is not known: {reason} {error}"
 
 
-def describe_beyond(source: Describes, rules: BotRules, cache: dict[str, Mapping[str, Any]] | None = None) -> Beyond:
+def describe_beyond(
+    source: Describes,
+    rules: BotRules,
+    cache: dict[str, Mapping[str, Any]] | None = None,
+    within_seconds: float = LOOK_SECONDS,
+) -> Beyond:
     """Return what runs beside the bots. Raises EngineError or CgroupError where the containers cannot be listed.
 
     With a `cache`, descriptions by id, a container is described once: command, image, labels and environment of one
-    never change.
+    never change. What is not described when the time is over is named as such.
     """
+    end = time.monotonic() + within_seconds
     listed = source.containers()
     known = {} if cache is None else cache
     gone = set()
     for container_id in wanted_ids(listed, rules):
-        if container_id in known:
+        if container_id in known or time.monotonic() > end:
             continue
         try:
             seen = source.inspect(container_id)

@@ -47,7 +47,7 @@ def test_a_kill_is_never_refused_for_its_input(params, warned):
     assert request.scope == "all"
     assert 0 <= request.grace_seconds <= 20
     assert request.rules.services == ("bot",)
-    assert request.rules.projects == ("trading-*",)
+    assert request.rules.projects == ("trading-*", "trading")
     assert request.incident_id.startswith("INC-20261121-013000-")
 
 
