@@ -63,13 +63,12 @@ findings:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import BOT_ARGUMENTS, ENGINE_ARGUMENTS, STATE_ARGUMENTS
-from ansible.module_utils.trading_ops.core.clock import utc_now
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard.installed import observe_guard
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.http import MAX_BYTES, Endpoint, HttpError, http_ask
 from ansible.module_utils.trading_ops.oncall.onboarding import Estate, observe_onboarding
-from ansible.module_utils.trading_ops.stop.kill_switch import parse_stop_request
+from ansible.module_utils.trading_ops.stop.kill_switch import parse_bot_rules
 
 HTTP_SECONDS = 5
 
@@ -88,11 +87,11 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
-    request, warnings = parse_stop_request(params, utc_now())
+    rules, warnings = parse_bot_rules(params)
     for warning in warnings:
         module.warn(warning)
     estate = Estate(
-        rules=request.rules,
+        rules=rules,
         project_prefix=params["project_prefix"],
         state_path=params["state_path"],
         is_feed_host=params["is_feed_host"],

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from ..core.bots import MODES, Bot, BotRules, select_bots
 from ..core.clock import uptime, utc_now
-from ..core.unexpected import Beyond
 from ..core.durable import write_durably
+from ..core.unexpected import Beyond
 from ..host.cgroups import CgroupError
 from ..host.engine import ContainerGone, Engine, EngineError, docker_engine, follow_starts
 from ..state import audit

@@ -80,8 +80,7 @@ def parse_stop_request(params: Mapping[str, Any], now: str) -> tuple[StopRequest
     A kill is never refused for its input: what is missing or makes no sense falls back to the safe default.
     `now` is the host's time, ISO 8601 UTC.
     """
-    warnings: list[str] = []
-    defaults = BotRules()
+    rules, warnings = parse_bot_rules(params)
     reason = _text(params.get("reason")) or NOT_GIVEN
     given_id = _text(params.get("incident_id"))
     scope = _text(params.get("scope")) or "all"
@@ -95,15 +94,23 @@ def parse_stop_request(params: Mapping[str, Any], now: str) -> tuple[StopRequest
         by=_text(params.get("by")) or NOT_GIVEN,
         scope=scope,
         grace_seconds=_grace(params.get("grace_period_seconds"), warnings),
-        rules=BotRules(
-            services=_patterns(params, "bot_services", defaults.services, warnings),
-            projects=_patterns(params, "bot_projects", defaults.projects, warnings),
-            images=_patterns(params, "bot_images", defaults.images, warnings),
-            others=_others(params.get("other_services"), warnings),
-            stop_unexpected=is_true(params.get("stop_unexpected")),
-        ),
+        rules=rules,
     )
     return request, warnings
+
+
+def parse_bot_rules(params: Mapping[str, Any]) -> tuple[BotRules, list[str]]:
+    """Return what `params` say of bots, and a warning for each value that makes no sense: then the default counts."""
+    warnings: list[str] = []
+    defaults = BotRules()
+    rules = BotRules(
+        services=_patterns(params, "bot_services", defaults.services, warnings),
+        projects=_patterns(params, "bot_projects", defaults.projects, warnings),
+        images=_patterns(params, "bot_images", defaults.images, warnings),
+        others=_others(params.get("other_services"), warnings),
+        stop_unexpected=is_true(params.get("stop_unexpected")),
+    )
+    return rules, warnings
 
 
 def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bool) -> dict[str, Any]:
@@ -191,10 +198,11 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
 
 def _bot_line(bot: Bot, described: Mapping[str, Any] | None) -> str:
     """Return a bot as the look shows it: which one, in which mode and why, as it is, and by what it was found."""
-    why = "" if bot.mode_label in MODES else f" ({f'label {bot.mode_label!r}' if bot.mode_label else 'no label'}: counts as live)"
+    label = f"label {bot.mode_label!r}" if bot.mode_label else "no label"
+    why = "by its label" if bot.mode_label in MODES else f"{label}: counts as live"
     place = f"{bot.project}/{bot.service}" if bot.service else "no Compose project"
     policy = restart_policy(dict(described)) if described else "unknown"
-    return f"bot {bot.name}: {place}, {bot.mode}{why}, {bot.state}, restart policy {policy}, found by {bot.found_by}"
+    return f"bot {bot.name}: {place}, {bot.mode} ({why}), {bot.state}, restart policy {policy}, found by {bot.found_by}"
 
 
 def _latch(path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[Latch | None, bool, str]:

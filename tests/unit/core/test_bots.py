@@ -54,7 +54,12 @@ def test_restore_test_bot_never_counts():
 
 @pytest.mark.parametrize(
     "project",
-    ["trading-live", "trading-restoretest-20261121-013000-0a1b2c", "restoretest-20261121-013000-0a1b2c-x", "restoretest"],
+    [
+        "trading-live",
+        "trading-restoretest-20261121-013000-0a1b2c",
+        "restoretest-20261121-013000-0a1b2c-x",
+        "restoretest",
+    ],
 )
 def test_the_label_of_a_restore_test_alone_exempts_no_bot(project):
     rules = BotRules(projects=("*",))

@@ -248,6 +248,7 @@ def test_unexpected_bot_is_stopped_while_halted_where_the_estate_says_so(tmp_pat
     (container,) = world.engine.by_id.values()
     assert (container.running, container.restart_policy) == (True, "always")
     world.halt(HALTED_BEFORE)
+    world.now = "2026-11-21T01:31:00.000Z"  # the stop itself had its time
     world.run_once()
     assert (container.running, container.restart_policy) == (False, "no")
     assert [entry["event"] for entry in world.audit()] == ["unexpected bot seen", "stopped while halted"]
