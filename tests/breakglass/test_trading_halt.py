@@ -166,6 +166,8 @@ def test_dry_run_changes_nothing(make):
 
 # ---- which containers are bots: one table for Python and shell
 
+RESTORE_TEST_PROJECT = {"com.docker.compose.project": "restoretest-20261121-013000-0a1b2c"}
+
 TABLE = [
     container("paper"),
     container("live", mode="live"),
@@ -173,6 +175,9 @@ TABLE = [
     container("odd-mode", mode="Paper"),
     container("quoted-mode", mode='paper"'),
     container("restore", labels={"trading-core.restore-test": "true"}),
+    container("restore-test", labels={"trading-core.restore-test": "true"} | RESTORE_TEST_PROJECT),
+    container("restore-project", labels=RESTORE_TEST_PROJECT),
+    container("no-name", labels={"com.docker.compose.project": "trading"}),
     container("restore-word", labels={"trading-core.restore-test": "True"}),
     container("database", labels={"com.docker.compose.service": "db"}),
     container("other-project", labels={"com.docker.compose.project": "discord"}),
