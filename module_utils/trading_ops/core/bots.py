@@ -91,6 +91,11 @@ def is_restore_test(labels: Mapping[str, Any]) -> bool:
     return labels.get(RESTORE_TEST_LABEL) == "true" and bool(RESTORE_TEST_PROJECT.fullmatch(project))
 
 
+def bears_restore_test_label(labels: Mapping[str, Any]) -> bool:
+    """Return whether something says that it is a restore test's, whatever project it is in."""
+    return str(labels.get(RESTORE_TEST_LABEL) or "").lower() not in {"", "false"}
+
+
 def _as_bot(summary: Mapping[str, Any], rules: BotRules) -> Bot | None:
     labels = summary.get("Labels") or {}
     if is_restore_test(labels):

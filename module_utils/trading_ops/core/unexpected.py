@@ -20,6 +20,7 @@ from .bots import (
     SERVICE_LABEL,
     Bot,
     BotRules,
+    bears_restore_test_label,
     is_restore_test,
     select_bots,
 )
@@ -169,7 +170,7 @@ def _why(summary: Mapping[str, Any], seen: Mapping[str, Any], known: Mapping[Any
     labels = _labels(summary) | _labels(seen["Config"])
     if MODE_LABEL in labels:
         return f"it carries the label {MODE_LABEL}"
-    if _bears_label(labels):
+    if bears_restore_test_label(labels):
         return f"it bears the label {RESTORE_TEST_LABEL} and is no restore test's"
     variables = seen["Config"].get("Env")
     if any(str(item).partition("=")[0] == MODE_VARIABLE for item in variables or ()):
@@ -213,11 +214,7 @@ def _may_be_a_bot(summary: Mapping[str, Any]) -> bool:
 
 
 def _mislabelled(listed: Iterable[Mapping[str, Any]], ids: set[str]) -> list[str]:
-    return sorted(_name(item) for item in listed if str(item["Id"]) in ids and _bears_label(_labels(item)))
-
-
-def _bears_label(labels: Mapping[str, Any]) -> bool:
-    return str(labels.get(RESTORE_TEST_LABEL) or "").lower() not in {"", "false"}
+    return sorted(_name(item) for item in listed if str(item["Id"]) in ids and bears_restore_test_label(_labels(item)))
 
 
 def _labels(holder: Mapping[str, Any]) -> dict[str, Any]:
