@@ -589,3 +589,27 @@ def test_halt_now_asks_for_no_environment(make):
 def test_it_is_named_where_one_looks_for_it():
     shown = subprocess.run([str(ROOT / "runbook"), "help"], capture_output=True, text=True, check=True, env=os.environ)
     assert "./runbook halt-now" in shown.stdout
+
+
+# ---- unexpected bots
+
+UNEXPECTED = "echo 'unexpected: unexpected bot x (no project/no service): why; 2 stopped, latched (INC-1)'; exit 10"
+
+
+def test_unexpected_bot_is_named_and_the_verdict_is_10_with_the_count_of_what_was_stopped(make):
+    laptop = make(a=counted(UNEXPECTED, unexpected=1, others=0), b=PROVEN)
+    ended = laptop.run()
+    assert ended.code == 10
+    assert ended.verdict.startswith("VERDICT 10 halt-now: NOT PROVEN: UNKNOWN: 4 bots proven stopped on 2 of 2 hosts")
+    assert "a: unexpected bot x (no project/no service): why" in ended.verdict
+    assert f"NEXT: ./runbook host_setup -i {laptop.inventory} --check" in ended.verdict
+
+
+def test_dry_run_that_saw_an_unexpected_bot_is_10_and_changed_nothing(make):
+    ended = make(a=UNEXPECTED, b="echo 'planned: would stop a'").run("--check")
+    assert (ended.code, "DRY RUN: nothing was changed; a real run would end with 10" in ended.verdict) == (10, True)
+
+
+def test_host_that_could_not_be_looked_at_weighs_more_than_an_unexpected_bot(make):
+    ended = make(a=counted(UNEXPECTED), b="exit 1").run()
+    assert (ended.code, "b: did not answer" in ended.verdict, "unexpected bot x" in ended.verdict) == (10, True, True)

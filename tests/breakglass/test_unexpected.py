@@ -77,6 +77,8 @@ TABLE = [
     other("odder", labels=compose("bot\nprometheus", "*"), image="*"),
 ]
 
+TABLE.sort(key=lambda item: item["name"])  # in this order Python names them
+
 RULES = [
     BotRules(),
     BotRules(others=()),

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trading_ops.core.bots import OTHER_SERVICES
 
 from tests.project.repository import ROOT
 

@@ -269,7 +269,7 @@ def check_mode(project: Project, services: Mapping[str, Service], named: Sequenc
         service = services.get(name)
         if service and service.is_labelled_as_restore_test:
             raise ComposeError(
-                f"{name} bears the label {RESTORE_TEST_LABEL}, which only a restore test's bot may. Nothing was started.",
+                f"{name} bears the label {RESTORE_TEST_LABEL}, which is for restore tests alone. Nothing was started.",
                 "refused",
                 format_command(project, config_argv(project)),
             )

@@ -28,8 +28,10 @@ def look_beyond(connect: Callable[[], Engine], cgroups: Cgroups, rules: BotRules
     """Return what runs beside the bots, and why that is not known (empty: it is). Never raises."""
     try:
         return bounded(lambda: describe_beyond(connect(), rules), LOOK_SECONDS), ""
-    except Exception as error:  # whatever a host's answers lead to: the stop has been, and its proof stands
+    except (EngineError, TimeoutError) as error:
         reason = str(error)
+    except Exception as error:  # whatever an odd answer leads to: the stop has been, and its proof stands
+        return Beyond(), f"What else runs here is not known: the engine's answer was not understood: {error!r}"
     try:
         return bounded(lambda: describe_beyond(cgroups, rules), LOOK_SECONDS), ""
     except Exception as error:
@@ -62,6 +64,8 @@ def describe_beyond(
             gone.add(container_id)
         else:
             known[container_id] = seen
+    if gone:  # only where a second list agrees
+        gone -= {str(item["Id"]) for item in source.containers()}
     present = [item for item in listed if str(item["Id"]) not in gone]
     for container_id in known.keys() - {str(item["Id"]) for item in present}:
         del known[container_id]

@@ -1,4 +1,4 @@
-"""What is named beside the bots, what can be exempted, and what can never be. The table of looks is in tests/breakglass."""
+"""What is named beside the bots, what can be exempted, and what cannot. The table of signs is in tests/breakglass."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from trading_ops.core.unexpected import Beyond, find_beyond, wanted_ids
 from tests.unit.fakes import FakeContainer, FakeEngine, bot
 
 COMMAND = ("python", "-m", "trading_lab.bot")
+DEFAULT = BotRules()
 FREQTRADE = "freqtradeorg/freqtrade:stable"
 
 
-def beyond(*containers: FakeContainer, rules: BotRules = BotRules(), images: dict[str, str] | None = None) -> Beyond:
+def beyond(*containers: FakeContainer, rules: BotRules = DEFAULT, images: dict[str, str] | None = None) -> Beyond:
     engine = FakeEngine(*containers)
     engine.images = images or {}
     described = {item.id: seen for item in containers if (seen := engine.inspect(item.id))}
@@ -61,7 +62,7 @@ def test_each_sign_of_a_bot_is_said_and_the_state_is_any_that_runs():
 @pytest.mark.parametrize(
     "container",
     [
-        FakeContainer("gui", {}, "trading-core-lab/bot:1", command=("python", "-m", "trading_lab.gui")),
+        FakeContainer("web", {}, "trading-core-lab/bot:1", command=("python", "-m", "trading_lab.gui")),
         FakeContainer("feed", {}, "trading-core-lab/bot:1"),
         FakeContainer("other-image", {}, "other:1", command=COMMAND),
     ],

@@ -132,7 +132,8 @@ def test_image_of_a_framework_is_named_with_both_ways_to_make_it_known():
     (found,) = seen["findings"]
     assert (seen["outcome"], found["level"]) == ("failed", "mismatch")
     assert found["fix"] == (
-        'add "freqtrade" to trading_core_bot_services and "ft_userdata" to trading_core_bot_projects; where it is no bot, '
+        'add "freqtrade" to trading_core_bot_services and "ft_userdata" to trading_core_bot_projects; '
+        "where it is no bot, "
         '"ft_userdata/freqtrade/freqtradeorg/freqtrade:stable" to trading_core_other_services in the inventory'
     )
 

@@ -48,6 +48,8 @@ def test_container_that_vanished_hides_nothing_and_one_that_cannot_be_described_
     asked = engine.inspect
     gone = next(item.id for item in engine.by_id.values() if item.name == "gone")
     engine.inspect = lambda name: None if name == gone else asked(name)
+    assert "gone runs and could not be looked at" in describe_beyond(engine, BotRules()).doubts  # it is still listed
+    engine.inspect = lambda name: engine.by_id.pop(name) and None if name == gone else asked(name)
     assert describe_beyond(engine, BotRules()).doubts == [
         "unexpected bot stray (no project/no service): it has TRADING_MODE in its environment"
     ]
