@@ -78,8 +78,13 @@ def evaluate_bots(
     by_id = {str(item["Id"]): item for item in described}
     bots = select_bots(summaries, estate.rules)
     found = [each for bot in bots if bot.id in by_id for each in _of_bot(bot, by_id[bot.id], estate, is_guarded)]
-    beyond = find_beyond([item for item in summaries if str(item["Id"]) in by_id], by_id, estate.rules)
-    return found + [_of_unexpected(item) for item in beyond.unexpected] + list(_of_others(beyond, estate, bool(bots)))
+    listed = [item for item in summaries if str(item["Id"]) in by_id]
+    beyond = find_beyond(listed, by_id, estate.rules)
+    # What looks like our bot is named in any state: it may run tomorrow.
+    ever = find_beyond([{**item, "State": "running"} for item in listed], by_id, estate.rules).unexpected
+    running = {each.id for each in beyond.unexpected}
+    strays = [each for each in ever if each.id in running or not each.is_by_image_alone]
+    return found + list(map(_of_unexpected, strays)) + list(_of_others(beyond, estate, bool(bots)))
 
 
 def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch: Callable[[], str]) -> list[Finding]:
@@ -142,8 +147,8 @@ def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool)
     label, variable = _label(seen, MODE_LABEL), _environment(seen).get(MODE_VARIABLE, "")
     if label not in MODES:
         text = f"label {MODE_LABEL} is {label!r}" if label else f"label {MODE_LABEL} is missing, so it counts as live"
-        said = f"{variable}, as its {MODE_VARIABLE} says" if variable in MODES else "paper or live, which it is"
-        fix = f"label {MODE_LABEL} in the service: {said}; then start it again"
+        wanted = variable if variable in MODES else "paper or live, which it is"
+        fix = f"labels: {{{MODE_LABEL}: {wanted}}} in the service, then start it again"
         found.append(_mismatch(bot.name, text, "paper or live", fix))
     elif variable != label:
         text = f"label {MODE_LABEL} says {label}, its environment {MODE_VARIABLE}={variable or '(nothing)'}"

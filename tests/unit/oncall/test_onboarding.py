@@ -153,6 +153,17 @@ def test_no_service_of_the_estate_hides_a_container_that_says_its_mode():
     assert len(mismatches(report(engine))) == 1
 
 
+def test_what_looks_like_our_bot_is_named_in_any_state_and_an_old_backtest_is_not():
+    engine = Describing(
+        bot("a"),
+        service("trader", status="created"),
+        service("old", "x", "freqtradeorg/freqtrade:stable", status="exited"),
+    )
+    engine.more["trading-paper-trader-1"] = {"env": ["TRADING_MODE=live"]}
+    (found,) = mismatches(report(engine))
+    assert found.startswith("trading-paper-trader-1: it has TRADING_MODE in its environment")
+
+
 def test_restore_test_is_no_lost_bot():
     labels = {"trading-core.restore-test": "true", "com.docker.compose.project": "restoretest-20261121-013000-0a1b2c"}
     engine = Describing(bot("a"), FakeContainer("r", labels))
@@ -179,7 +190,7 @@ def test_mode_of_a_bot_is_never_guessed():
     engine = Describing(bot("a", mode=None, project="trading-live"))
     engine.more["a"] = {"env": []}
     (found,) = report(engine)["findings"]
-    assert found["fix"] == "label trading-core.mode in the service: paper or live, which it is; then start it again"
+    assert found["fix"] == "labels: {trading-core.mode: paper or live, which it is} in the service, then start it again"
 
 
 def test_feed_that_the_owners_own_command_started_is_found():
