@@ -60,7 +60,7 @@ def test_one_line_counts_for_halt_now_what_the_last_one_says_to_people(make, she
         "orders: 1 cancelled, 2 UNVERIFIED (b e)"
     )
     numbers = {"stopped": "2", "killed": "1", "already": "1", "gone": "1", "cancelled": "1", "unverified": "2"}
-    assert said.counted == {**numbers, "latched": ID, "orders_of": "b e"}
+    assert said.counted == {**numbers, "latched": ID, "orders_of": "b e", "unexpected": "0", "others": "0"}
 
 
 def test_a_dry_run_counts_nothing(make):
@@ -134,7 +134,9 @@ def test_container_that_is_listed_and_not_described_is_unknown(make):
 
 
 def test_no_bot_is_said_so(make):
-    said = make(container("db", labels={"com.docker.compose.service": "db"})).halt("--incident-id", ID)
+    said = make(container("db", mode=None, labels={"com.docker.compose.service": "timescaledb"})).halt(
+        "--incident-id", ID
+    )
     assert said.line == f"proven: 0 stopped, no bot container found, latched ({ID})"
 
 
