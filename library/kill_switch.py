@@ -13,6 +13,8 @@ description:
     Each gets the restart policy C(no), then SIGTERM, then SIGKILL at the end of the grace period, all at the same time.
   - Where the engine is dead or hung the same happens through the kernel's control groups, and is proven there.
   - V(released) lifts the latch for one of its incident ids. It starts nothing.
+  - What looks like a bot and no rule matches is named, and stopped too where O(stop_unexpected) says so; the outcome is
+    then V(unknown) at best. So it is where the rules match nothing and other containers run.
   - Nothing here can create, start, pull or delete a container.
   - A kill is never refused for its input. Values that make no sense fall back to the default and are warned about,
     which is why the tunables have the type C(raw).
@@ -93,6 +95,25 @@ bots:
   returned: when engaged
   type: list
   elements: dict
+unexpected:
+  description: Running containers that look like a bot and that no rule matches, each with C(name) and C(why).
+  returned: when engaged
+  type: list
+  elements: dict
+exempted:
+  description: Containers of a trading framework that the estate says are no bots.
+  returned: when engaged
+  type: list
+  elements: str
+others:
+  description: C(count) and C(names) of the other running containers that the estate does not name.
+  returned: when engaged
+  type: dict
+doubts:
+  description: What of it keeps the result from being proven, in words.
+  returned: when engaged
+  type: list
+  elements: str
 guard:
   description: Whether a guard of this version watches the host (C(state), C(summary)).
   returned: when engaged

@@ -437,7 +437,8 @@ FOREIGN = (
     "ANSIBLE_INVENTORY_ENABLED ANSIBLE_SSH_ARGS ANSIBLE_SSH_EXECUTABLE ANSIBLE_SSH_COMMON_ARGS ANSIBLE_REMOTE_USER "
     "ANSIBLE_REMOTE_PORT ANSIBLE_REMOTE_TEMP ANSIBLE_BECOME ANSIBLE_BECOME_METHOD ANSIBLE_BECOME_USER "
     "ANSIBLE_BECOME_ASK_PASS ANSIBLE_ASK_PASS ANSIBLE_ASK_VAULT_PASS ANSIBLE_VAULT_PASSWORD_FILE "
-    "ANSIBLE_VAULT_IDENTITY ANSIBLE_PRIVATE_KEY_FILE ANSIBLE_PYTHON_INTERPRETER ANSIBLE_INTERPRETER_PYTHON ANSIBLE_HOST_KEY_CHECKING "
+    "ANSIBLE_VAULT_IDENTITY ANSIBLE_PRIVATE_KEY_FILE ANSIBLE_PYTHON_INTERPRETER ANSIBLE_INTERPRETER_PYTHON "
+    "ANSIBLE_HOST_KEY_CHECKING "
     "ANSIBLE_TIMEOUT ANSIBLE_TASK_TIMEOUT ANSIBLE_FORKS ANSIBLE_POLL_INTERVAL ANSIBLE_MAX_DIFF_SIZE ANSIBLE_NO_LOG "
     "ANSIBLE_ANY_ERRORS_FATAL ANSIBLE_MAX_FAIL_PERCENTAGE ANSIBLE_CHECK_MODE ANSIBLE_DIFF_ALWAYS ANSIBLE_DEBUG "
     "ANSIBLE_VERBOSITY ANSIBLE_FILTER_PLUGINS ANSIBLE_ACTION_PLUGINS ANSIBLE_MODULE_UTILS ANSIBLE_HOME "
@@ -594,3 +595,27 @@ def test_halt_now_asks_for_no_environment(make):
 def test_it_is_named_where_one_looks_for_it():
     shown = subprocess.run([str(ROOT / "runbook"), "help"], capture_output=True, text=True, check=True, env=os.environ)
     assert "./runbook halt-now" in shown.stdout
+
+
+# ---- unexpected bots
+
+UNEXPECTED = "echo 'unexpected: unexpected bot x (no project/no service): why; 2 stopped, latched (INC-1)'; exit 10"
+
+
+def test_unexpected_bot_is_named_and_the_verdict_is_10_with_the_count_of_what_was_stopped(make):
+    laptop = make(a=counted(UNEXPECTED, unexpected=1, others=0), b=PROVEN)
+    ended = laptop.run()
+    assert ended.code == 10
+    assert ended.verdict.startswith("VERDICT 10 halt-now: NOT PROVEN: UNKNOWN: 4 bots proven stopped on 2 of 2 hosts")
+    assert "a: unexpected bot x (no project/no service): why" in ended.verdict
+    assert f"NEXT: ./runbook host_setup -i {laptop.inventory} --check" in ended.verdict
+
+
+def test_dry_run_that_saw_an_unexpected_bot_is_10_and_changed_nothing(make):
+    ended = make(a=UNEXPECTED, b="echo 'planned: would stop a'").run("--check")
+    assert (ended.code, "DRY RUN: nothing was changed; a real run would end with 10" in ended.verdict) == (10, True)
+
+
+def test_host_that_could_not_be_looked_at_weighs_more_than_an_unexpected_bot(make):
+    ended = make(a=counted(UNEXPECTED), b="exit 1").run()
+    assert (ended.code, "b: did not answer" in ended.verdict, "unexpected bot x" in ended.verdict) == (10, True, True)

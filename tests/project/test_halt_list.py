@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trading_ops.core.bots import OTHER_SERVICES
 
 from tests.project.repository import ROOT
 
@@ -79,7 +80,9 @@ def test_rules_of_the_estate_are_on_the_list(write):
     for host in listed(write(ROOT / "inventories" / "lab")).values():
         options = dict(zip(host["option"][::2], host["option"][1::2], strict=True))
         assert options["--images"] == "trading-core-lab/bot:*"
-        assert options["--projects"] == "trading-*"
+        assert options["--projects"] == "trading-* trading"
+        assert options["--other-services"].split() == list(OTHER_SERVICES)
+        assert options["--stop-unexpected"] == "false"
         assert options["--grace-seconds"] == "10"
         assert options["--state-path"] == "/var/lib/trading-core"
 

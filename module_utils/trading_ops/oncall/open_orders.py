@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ..core.bots import PROJECT_LABEL, SERVICE_LABEL, BotRules, select_bots
-from ..stop.by_engine import NOT_RUNNING
+from ..core.bots import NOT_RUNNING, PROJECT_LABEL, SERVICE_LABEL, BotRules, select_bots
 
 FIX: Final = "runbooks/Incident_Handling.md 4.1, By hand, at the venue"
 
@@ -56,7 +55,7 @@ def venue_words(params: Mapping[str, Any]) -> Iterator[VenueWord]:
 def _a_bot_runs(params: Mapping[str, Any]) -> bool:
     given = {name: params.get(f"bot_{name}") for name in ("services", "projects", "images")}
     lists = {name: tuple(map(str, value)) for name, value in given.items() if isinstance(value, list) and value}
-    rules = BotRules(**lists)
+    rules = replace(BotRules(), **lists)
     seen = [
         {
             "Id": each["name"],

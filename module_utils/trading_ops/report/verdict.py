@@ -27,6 +27,10 @@ IDENTITY_PROOFS: Final = STOP_PROOFS | {"kill_switch_info", MACHINE_PROOF}
 ORDERS_OPEN: Final = "orders_open"
 """Stopped, and not flat: the one outcome that no module may say, since only the verdict knows both halves of it."""
 
+LOOK: Final = "status"
+NAME_BOTS: Final = "./runbook host_setup --check"
+"""Says for each unexpected bot which line of the inventory makes it a known one."""
+
 NO_LONGER_RUNNING: Final = frozenset({"already stopped", "never started", "stopped", "killed", "gone"})
 
 
@@ -138,7 +142,7 @@ def judge(run: Run) -> Verdict:
     # A host that went away after its first proof may have gone in the middle of its next task.
     unknown = {result.host for result in owed if result.outcome == "unknown"}
     gone = [_missing(Expected(host, ""), run) for host, _ in run.unreachable if host not in unknown]
-    judged = owed + stray + gone + _left_out(run)
+    judged = owed + stray + gone + _left_out(run) + _unexpected(run, owed)
     if all(map(_is_stop, owed)) and _all_good(owed) and not _bots(owed):
         judged.append(_no_bot_found(run))
     if not (orders := _orders(run, owed)).is_settled:
@@ -265,6 +269,17 @@ def _left_out(run: Run) -> list[Result]:
     text = "host_setup recorded it as a trading host and this inventory does not name it: nobody stopped its bots"
     way = "runbooks/Incident_Handling.md 4.1, By hand, at the host; then put it back into the inventory"
     return [Result(name, "", "unknown", text, way) for name in sorted(known - {item.host for item in run.expected})]
+
+
+def _unexpected(run: Run, owed: Sequence[Result]) -> list[Result]:
+    """Return what a good stop or look at bots saw and cannot answer for: what looks like a bot and no rule matches."""
+    looks = {"kill_switch_info"} if run.procedure == LOOK else set()
+    found = []
+    for result in owed:
+        doubts = [str(text) for text in result.fields.get("doubts") or ()]
+        if doubts and result.outcome in GOOD and (_is_stop(result) or result.proof in looks):
+            found.append(Result(result.host, "", "unknown", "; ".join(doubts), NAME_BOTS))
+    return found
 
 
 def _missing(item: Expected, run: Run) -> Result:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..core.bots import BotRules
+from ..core.bots import BotRules, is_true
 from ..core.machine import parse_id
 
 FIRST_LINE: Final = "halt-list 1"
@@ -88,6 +88,8 @@ STOP_VARIABLES: Final = (
     "trading_core_bot_services",
     "trading_core_bot_projects",
     "trading_core_bot_images",
+    "trading_core_other_services",
+    "trading_core_stop_unexpected",
     "trading_core_grace_period_seconds",
     "trading_core_state_path",
     "trading_core_docker_url",
@@ -102,6 +104,8 @@ def trading_halt_options(variables: Mapping[str, Any]) -> tuple[str, ...]:
         "--services": _words(variables.get("trading_core_bot_services")) or " ".join(rules.services),
         "--projects": _words(variables.get("trading_core_bot_projects")) or " ".join(rules.projects),
         "--images": _words(variables.get("trading_core_bot_images")),
+        "--other-services": _words(variables.get("trading_core_other_services", list(rules.others))),
+        "--stop-unexpected": "true" if is_true(variables.get("trading_core_stop_unexpected")) else "false",
         "--grace-seconds": _words(variables.get("trading_core_grace_period_seconds")),
         "--state-path": str(variables.get("trading_core_state_path") or ""),
         "--docker-url": str(variables.get("trading_core_docker_url") or ""),

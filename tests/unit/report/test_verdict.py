@@ -564,3 +564,39 @@ def test_a_best_effort_neither_betters_nor_fails_the_stop_of_an_incident():
 
 def test_an_incident_in_which_nothing_ran_has_stopped_nothing():
     assert "NOTHING WAS STOPPED" in judge(replace(incident(), results=())).line
+
+
+# ---- unexpected bots
+
+DOUBT = "unexpected bot x (no project/no service): it has TRADING_MODE in its environment"
+
+
+@pytest.mark.parametrize("outcome", ["proven", "planned"])
+def test_stop_that_saw_an_unexpected_bot_is_at_best_10(outcome):
+    seen = stopped("a", outcome)
+    seen = replace(seen, fields={**seen.fields, "doubts": [DOUBT]})
+    verdict = judge(replace(run(seen, stopped("b", outcome)), dry_run=outcome == "planned"))
+    assert (verdict.exit_code, verdict.outcome, f"a: {DOUBT}" in verdict.line) == (10, "unknown", True)
+    assert verdict.line.endswith("NEXT: ./runbook host_setup --check")
+
+
+def test_bot_that_runs_weighs_more_than_an_unexpected_one():
+    seen = stopped("a")
+    seen = replace(seen, fields={**seen.fields, "doubts": [DOUBT]})
+    assert judge(run(seen, stopped("b", "running"))).exit_code == 11
+
+
+@pytest.mark.parametrize(("procedure", "code"), [("status", 10), ("deploy", 0)])
+def test_status_with_an_unexpected_bot_is_10_and_other_looks_judge_for_themselves(procedure, code):
+    look = Result(
+        "a", "kill_switch_info", "proven", "not halted; no bot running", fields={"doubts": [DOUBT], "bots": []}
+    )
+    verdict = judge(replace(run(look, hosts="a", proof="kill_switch_info"), procedure=procedure))
+    assert (verdict.exit_code, DOUBT in verdict.line) == (code, code == 10)
+
+
+def test_no_bot_while_others_run_is_never_0_in_a_dry_run():
+    doubt = "no bot found, and 2 other containers run: nas, tv"
+    seen = Result("a", "kill_switch", "planned", "said", fields={"bots": [], "latch": LATCH, "doubts": [doubt]})
+    verdict = judge(replace(run(seen, hosts="a"), dry_run=True))
+    assert (verdict.exit_code, doubt in verdict.line) == (10, True)

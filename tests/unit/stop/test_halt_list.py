@@ -1,4 +1,5 @@
 import pytest
+from trading_ops.core.bots import OTHER_SERVICES
 from trading_ops.stop.halt_list import (
     FIRST_LINE,
     STOP_VARIABLES,
@@ -79,7 +80,12 @@ def test_ssh_goes_where_the_inventory_says():
     ("variables", "option", "value"),
     [
         ({}, "--services", "bot"),
-        ({}, "--projects", "trading-*"),
+        ({}, "--projects", "trading-* trading"),
+        ({}, "--other-services", " ".join(OTHER_SERVICES)),
+        ({"trading_core_other_services": []}, "--other-services", ""),
+        ({"trading_core_other_services": ["gui", "a/b/c:1"]}, "--other-services", "gui a/b/c:1"),
+        ({}, "--stop-unexpected", "false"),
+        ({"trading_core_stop_unexpected": True}, "--stop-unexpected", "true"),
         ({}, "--images", ""),
         ({"trading_core_bot_services": ["a", "b"]}, "--services", "a b"),
         ({"trading_core_bot_services": []}, "--services", "bot"),
