@@ -192,6 +192,7 @@ def test_nobody_is_asked_at_the_venue_and_that_is_said(make, shell):
     assert (ended.code, "; nobody was asked at the venue" in ended.verdict) == (0, True)
 
 
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_host_with_an_older_trading_halt_is_stopped_and_its_bots_and_orders_are_not_made_up(make, shell):
     ended = make(a=PROVEN, b=OLDER).run(shell=shell)
     assert ended.code == 0
