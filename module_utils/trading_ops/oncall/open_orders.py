@@ -55,7 +55,7 @@ def venue_words(params: Mapping[str, Any]) -> Iterator[VenueWord]:
 def _a_bot_runs(params: Mapping[str, Any]) -> bool:
     given = {name: params.get(f"bot_{name}") for name in ("services", "projects", "images")}
     lists = {name: tuple(map(str, value)) for name, value in given.items() if isinstance(value, list) and value}
-    rules = replace(BotRules(), **lists)
+    rules = BotRules(**{name: lists.get(name, getattr(BotRules(), name)) for name in given})
     seen = [
         {
             "Id": each["name"],
