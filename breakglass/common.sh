@@ -3,56 +3,6 @@
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Sets stop_inventory, stop_reason, stop_by, stop_scope, stop_incident_id, stop_grace, stop_check and stop_words (the words
-# that are no option). stop_unclear is the first option that is not understood exactly: only without it may a shell act on
-# the rest.
-parse_stop_options() {
-    stop_inventory=${TRADING_CORE_INVENTORY:-$root/inventories/lab}
-    stop_reason='' stop_by='' stop_scope='' stop_incident_id='' stop_grace='' stop_check='' stop_words='' stop_unclear=''
-    stop_inventories=0
-    while [ $# -gt 0 ]; do
-        option=$1
-        shift
-        case $option in
-        -i | --inventory | --inventory-file | -e | --extra-vars)
-            [ $# -gt 0 ] || { unclear "$option" && return; }
-            value=$1
-            shift
-            ;;
-        --inventory=* | --inventory-file=* | --extra-vars=*) value=${option#*=} ;;
-        -i?* | -e?*) value=${option#-?} ;;
-        *) value= ;;
-        esac
-        case $option in
-        -i* | --inventory | --inventory=* | --inventory-file | --inventory-file=*)
-            stop_inventory=$value
-            stop_inventories=$((stop_inventories + 1))
-            [ "$stop_inventories" = 1 ] || unclear "a second -i"
-            ;;
-        -e* | --extra-vars | --extra-vars=*) stop_variable "$value" ;;
-        -v | -vv | -vvv | -vvvv) ;;
-        -C | --check) stop_check=yes ;;
-        -*) unclear "$option" ;;
-        *) stop_words="$stop_words${stop_words:+ }$option" ;;
-        esac
-    done
-}
-
-stop_variable() { # key=value
-    case $1 in
-    reason=*) stop_reason=${1#*=} ;;
-    by=*) stop_by=${1#*=} ;;
-    scope=*[!A-Za-z0-9._-]* | incident_id=*[!A-Za-z0-9._-]* | grace_period_seconds=*[!A-Za-z0-9._-]*) unclear "-e $1" ;;
-    scope=*) stop_scope=${1#*=} ;;
-    incident_id=*) stop_incident_id=${1#*=} ;;
-    grace_period_seconds=*) stop_grace=${1#*=} ;;
-    data_corruption=* | stop_prometheus=*) ;; # what an incident does after the stop
-    *) unclear "-e $1" ;;
-    esac
-}
-
-unclear() { stop_unclear=${stop_unclear:-$1}; }
-
 absolute() { # path
     case $1 in /*) printf '%s\n' "${1%/}" ;; *) printf '%s/%s\n' "$(pwd -P)" "${1%/}" ;; esac
 }
@@ -70,11 +20,40 @@ inventory_fingerprint() { # inventory
     {
         find -L "$(absolute "$1")" -type f -exec cksum {} + | sort
         cat "$root/roles/estate/defaults/main.yml" "$root/ansible.cfg" | cksum
-        env | grep -E '^(HOME|USER|TRADING_CORE_LAB_HOME|ANSIBLE_[A-Z_]*)=' | grep -v '^ANSIBLE_CONFIG=' | sort
+        env | grep -E '^(HOME|USER|TRADING_CORE_LAB_HOME)=' | sort
     } 2>/dev/null | cksum | tr ' ' '-'
 }
 
 operator() {
     name=$(git config user.name 2>/dev/null || true)
     printf '%s@%s\n' "${name:-$(id -un)}" "$(uname -n)"
+}
+
+# Becomes a command in an environment of our own: what Ansible, Python and the locale read is set here or absent, whatever
+# stands in the operator's shell, a unit or a job. Kept is what says who and where one is, and how the network is reached.
+in_own_environment() { # command and its words
+    left_out=
+    for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p' | sort -u); do
+        case $name in
+        HOME | USER | LOGNAME | SHELL | PATH | TERM | COLORTERM | NO_COLOR | TZ | TMPDIR | XDG_* | SSH_AUTH_SOCK | CI | \
+            http_proxy | https_proxy | ftp_proxy | all_proxy | no_proxy | \
+            HTTP_PROXY | HTTPS_PROXY | FTP_PROXY | ALL_PROXY | NO_PROXY | \
+            SSL_CERT_FILE | SSL_CERT_DIR | REQUESTS_CA_BUNDLE | CURL_CA_BUNDLE | TRADING_CORE_*)
+            eval "set -- \"$name=\${$name-}\" \"\$@\""
+            ;;
+        ANSIBLE_CONFIG) ;;
+        ANSIBLE_*) left_out="$left_out${left_out:+, }$name" ;;
+        esac
+    done
+    [ -z "$left_out" ] || say "runbook: Ansible does not see $left_out of this shell (a vault's password: TRADING_CORE_VAULT_PASSWORD_FILE)."
+    # A password file that is not there would end the run, and a stop needs none.
+    if [ -n "${TRADING_CORE_VAULT_PASSWORD_FILE:-}" ]; then
+        if [ -r "$TRADING_CORE_VAULT_PASSWORD_FILE" ]; then
+            set -- "ANSIBLE_VAULT_PASSWORD_FILE=$TRADING_CORE_VAULT_PASSWORD_FILE" "$@"
+        else
+            say "runbook: TRADING_CORE_VAULT_PASSWORD_FILE cannot be read and is left out: $TRADING_CORE_VAULT_PASSWORD_FILE"
+        fi
+    fi
+    [ -z "${TRADING_CORE_ANSIBLE_HOME:-}" ] || set -- "ANSIBLE_HOME=$TRADING_CORE_ANSIBLE_HOME" "$@"
+    exec env -i LC_ALL=C.UTF-8 ANSIBLE_CONFIG="$root/ansible.cfg" "$@"
 }

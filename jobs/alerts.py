@@ -26,7 +26,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "module_utils")]
 
 from trading_ops.alerts import actions as alert_actions  # noqa: E402
-from trading_ops.alerts.actions import BY, MOST_TRIES, Act, AlertRequest, Drive, RequestError  # noqa: E402
+from trading_ops.alerts.actions import (  # noqa: E402
+    AGAIN_SECONDS,
+    BY,
+    MOST_TRIES,
+    ORDERS_OPEN,
+    PROVEN_STOPS,
+    Act,
+    AlertRequest,
+    Drive,
+    RequestError,
+)
 from trading_ops.alerts.alertmanager import AlertmanagerError, Silence, connect  # noqa: E402
 from trading_ops.alerts.path import HEARTBEAT_FILE, read_heartbeat  # noqa: E402
 from trading_ops.alerts.settings import (  # noqa: E402
@@ -218,10 +228,13 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
     if not ran.is_whole and is_overtaken():
         _keep(path, asdict(replace(stop, tries=0)))
         return False
-    is_done = ran.code == 0 or stop.tries >= MOST_TRIES
-    is_opened = stop.is_opened or (ran.is_whole and (ran.code == 0 or _is_synced(desk, stop)))
-    _keep(path, asdict(replace(stop, is_opened=is_opened, tries=0 if is_done else stop.tries)))
-    if ran.code != 0:
+    is_proven = ran.code in PROVEN_STOPS
+    is_done = is_proven or stop.tries >= MOST_TRIES
+    is_opened = stop.is_opened or (ran.is_whole and (is_proven or _is_synced(desk, stop)))
+    told_at = _tell_of_orders(desk, stop, act, ran, is_overtaken)
+    kept = replace(stop, is_opened=is_opened, tries=0 if is_done else stop.tries, orders_told_at=told_at)
+    _keep(path, asdict(kept))
+    if not is_proven:
         _notify(
             desk,
             f"AUTOMATIC STOP NOT PROVEN ({act.reason}, try {stop.tries} of {MOST_TRIES}): {ran.verdict}",
@@ -234,6 +247,16 @@ def _stop(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:
         if stop.tries > 1:
             _notify(desk, f"Automatic stop proven ({act.reason}, try {stop.tries} of {MOST_TRIES}).", is_overtaken)
     return is_done
+
+
+def _tell_of_orders(desk: Desk, stop: Drive, act: Act, ran: Ran, is_overtaken: Callable[[], bool]) -> float:
+    """Tell the channel of orders that a proven stop left open, once an hour; return when it was last told."""
+    if ran.code != ORDERS_OPEN:
+        return stop.orders_told_at
+    if 0 <= desk.clock() - stop.orders_told_at < AGAIN_SECONDS:
+        return stop.orders_told_at
+    text = f"AUTOMATIC STOP PROVEN, ORDERS OPEN OR UNVERIFIED ({act.reason}): {ran.verdict}"
+    return desk.clock() if _notify(desk, text, is_overtaken) else stop.orders_told_at
 
 
 def _pause(desk: Desk, act: Act, is_overtaken: Callable[[], bool]) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ VENUE_URL = "http://172.29.77.20:8900"
 TRADING_HOSTS = ("lab1", "lab2")
 FAULT_BOTS = (faults.STUBBORN, faults.RESTLESS)
 LIVE = ("bot_start", "-e", "mode=live", "-e", "confirm_live=trading-live")
+STUBBORN_CLIENT = f"trading-{faults.STUBBORN.mode}/{faults.STUBBORN.name}"
+REASON = "drill"
 ORDERS_LIMIT_SECONDS = 60
 KPI_LIMIT_SECONDS = 180
 QUIET_SECONDS = 5
@@ -61,10 +64,23 @@ def runbook(*arguments: str, expect: tuple[int, ...] = (0,)) -> str:
     return shown[-1] if shown else ""
 
 
-def venue(path: str) -> Any:
-    """Return what the mock venue answers."""
-    with urllib.request.urlopen(VENUE_URL + path, timeout=10) as answer:
+def venue(path: str, body: dict[str, Any] | None = None) -> Any:
+    """Return what the mock venue answers; with a body it is posted."""
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(VENUE_URL + path, content, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return json.load(answer)
+
+
+def open_orders() -> dict[str, int]:
+    """Return how many orders of each client are open at the venue."""
+    return dict(Counter(str(order["client"]) for order in venue("/orders/open")["orders"]))
+
+
+def cancel_orders(client: str) -> None:
+    """Cancel all orders of a client, as a person would at the venue."""
+    cancelled = venue("/orders/cancel-all", {"client": client})["cancelled"]
+    print(f"    venue: {len(cancelled)} orders of {client} cancelled")
 
 
 def orders_since(moment: str) -> list[dict[str, Any]]:
@@ -90,13 +106,29 @@ def await_orders(count: int) -> int:
 
 
 def clear_leftovers() -> None:
-    """Remove fault bots and lift halts that an earlier drill or test left, by the ids they show."""
-    for fault_bot in FAULT_BOTS:
-        faults.remove(fault_bot)
-    for incident_id in sorted(filter(None, map(held_incident, TRADING_HOSTS))):
+    """Remove fault bots, their orders and halts that an earlier drill or test left, by the ids they show."""
+    remove_fault_bots()
+    for incident_id in sorted({*filter(None, map(held_incident, TRADING_HOSTS))}):
         runbook("halt_release", "-e", f"incident_id={incident_id}", expect=(0, 13))
+        if incident_id.endswith(f"-{REASON}"):
+            close_incident(incident_id)
     if held := [host for host in TRADING_HOSTS if held_incident(host)]:
         raise DrillFailed(f"{', '.join(held)} are still halted")
+
+
+def remove_fault_bots() -> None:
+    """Take the misbehaving bots away, and what they have left at the venue."""
+    for fault_bot in FAULT_BOTS:
+        faults.remove(fault_bot)
+        cancel_orders(f"trading-{fault_bot.mode}/{fault_bot.name}")
+
+
+def close_incident(incident_id: str) -> None:
+    """Close a drill's own incident: it was a rehearsal, and nobody has to look for its cause."""
+    named = ("-e", f"incident_id={incident_id}")
+    known = ("-e", "category=E", "-e", "severity=minor", "-e", "reason=a drill in the lab")
+    runbook("incident_classify", *named, *known)
+    runbook("incident_close", *named, "-e", "cause=a drill in the lab", "-e", "actions=drill: none, it was a rehearsal")
 
 
 def held_incident(host: str) -> str:
@@ -131,10 +163,22 @@ def start_fault_bots() -> None:
         faults.start(fault_bot)
 
 
+def rest_an_order() -> None:
+    """Let an order of the bot that ignores SIGTERM rest far from the price: it will be killed, and cannot cancel it.
+
+    Its own are replaced every second, and it may die in between.
+    """
+    resting = {"side": "buy", "kind": "limit", "quantity": 0.01, "price": 1}
+    venue("/orders", {"client": STUBBORN_CLIENT, "symbol": "BTCUSDT", **resting})
+    print(f"    venue: an order of {STUBBORN_CLIENT} rests far from the price")
+
+
 def stop() -> tuple[str, str, float]:
     """Return the incident's id, when the last bot ended, and the seconds from the command to the last order."""
+    rest_an_order()
     begun = now()
-    verdict = runbook("failsafe_stop", "-e", "reason=drill")
+    # Not flat: the bot that ignores SIGTERM is killed with an order open.
+    verdict = runbook("failsafe_stop", "-e", f"reason={REASON}", expect=(14,))
     if "4 bots proven stopped on 2 of 2 hosts (4 of them now), latched on 2" not in verdict:
         raise DrillFailed(f"four bots on two hosts were to be stopped now: {verdict}")
     incident, ended = re.search(r"INC-\S+?(?=[,)])", verdict), re.search(r"last bot ended (\S+Z)", verdict)
@@ -151,6 +195,19 @@ def stop() -> tuple[str, str, float]:
     return incident.group(), ended.group(1), seconds
 
 
+def clear_what_is_open() -> str:
+    """Show whose orders the stop left open and why, cancel them, and return that in words."""
+    left = open_orders()
+    if {*left} != {STUBBORN_CLIENT}:
+        raise DrillFailed(f"orders of {STUBBORN_CLIENT} alone were to be open, seen: {left or 'none'}")
+    said = f"{left[STUBBORN_CLIENT]} of {STUBBORN_CLIENT}, which ignores SIGTERM and was killed before it could cancel"
+    print(f"    venue: {said}")
+    cancel_orders(STUBBORN_CLIENT)
+    if left := open_orders():
+        raise DrillFailed(f"nothing was to be open any more, seen: {left}")
+    return said
+
+
 def check_fault_bots() -> None:
     """Ask the hosts' engines how the deaf bot ended, and whether the other one would come back."""
     for fault_bot, shown, expected in (
@@ -165,8 +222,10 @@ def check_fault_bots() -> None:
             raise DrillFailed(f"{name}: {shown} is {seen}, not {expected}")
 
 
-def play(drill: Drill) -> tuple[str, float]:
-    """Go through all steps; return when the last bot ended, and how long after the command the last order came."""
+def play(drill: Drill) -> tuple[str, float, str]:
+    """Go through all steps; return when the last bot ended, how long after the command the last order came, and whose
+    orders were left open.
+    """
     drill.step("Build and start the lab", lab_up)
     drill.step("Clear what an earlier drill left", clear_leftovers)
     drill.step("Set up the hosts, with their guard", lambda: runbook("host_setup"))
@@ -179,18 +238,23 @@ def play(drill: Drill) -> tuple[str, float]:
     drill.step("Wait until all four trade", lambda: await_orders(4))
     incident, ended, last_order = drill.step("Fail-safe stop", stop)
     drill.step("Look at the two that misbehave", check_fault_bots)
+    left = drill.step("See whose orders are open, and cancel them at the venue", clear_what_is_open)
     drill.step("A start is refused", lambda: runbook("bot_start", "-e", "mode=paper", expect=(13,)))
+    # What is left of a rehearsal would be red in the next report, or refuse the next deploy.
+    drill.step("Remove the two that misbehave", remove_fault_bots)
     drill.step("Lift the halt", lambda: runbook("halt_release", "-e", f"incident_id={incident}"))
+    drill.step("Close the incident", lambda: close_incident(incident))
     drill.step("Start paper again", start_paper)
-    drill.step("Trading again", lambda: await_orders(1))
-    return ended, last_order
+    drill.step("Start live again", start_live)
+    drill.step("Trading again", lambda: await_orders(2))
+    return ended, last_order, left
 
 
 def main() -> int:
     drill = Drill()
     begun = time.monotonic()
     try:
-        ended, last_order = play(drill)
+        ended, last_order, left = play(drill)
     except (DrillFailed, subprocess.SubprocessError, OSError, KeyError, ValueError) as error:
         print(f"\n{getattr(error, 'stderr', '') or ''}\nVERDICT 1 drill: FAILED: {error}. NEXT: ./runbook lab status")
         return 1
@@ -198,7 +262,7 @@ def main() -> int:
     for title, seconds in drill.measured:
         print(f"  {seconds:7.1f}  {title}")
     print(
-        "\nThe lab is still running, the paper bot trades in it. Look around:\n"
+        "\nThe lab is still running, a paper and a live bot trade in it. Look around:\n"
         "  ./runbook status\n"
         "  ./runbook lab status\n"
         "  Prometheus http://172.29.77.11:9090   the bot's page http://172.29.77.11:8080   the venue "
@@ -207,8 +271,8 @@ def main() -> int:
     )
     print(
         f"\nVERDICT 0 drill: PROVEN: 4 bots on 2 hosts stopped, the last ended {ended}; last order at the "
-        f"venue {last_order:.2f} s after the command, none later; start refused while halted, trading again after "
-        f"the halt was lifted; {time.monotonic() - begun:.0f} s in all."
+        f"venue {last_order:.2f} s after the command, none later; left open and cancelled: {left}; start refused while "
+        f"halted, trading again after the halt was lifted; {time.monotonic() - begun:.0f} s in all."
     )
     return 0
 

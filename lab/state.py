@@ -98,7 +98,10 @@ def ssh_argv(home: Path, name: str, command: str) -> list[str]:
 
 
 def host_files(home: Path, name: str, operates: bool = False) -> bytes:
-    """Return a tar for the host's root: its key, who may log in, and what an operator has, where it is one as well."""
+    """Return a tar for the host's root: its key, who may log in, and what an operator has, where it is one as well.
+
+    And its machine id, which the image has none of: two names for one machine must not look like two hosts.
+    """
     contents = {
         _HOST_KEY: (0o600, _host_key(home, name).read_bytes()),
         "authorized_keys": (0o644, (home / "id_ed25519.pub").read_bytes()),
@@ -117,7 +120,15 @@ def host_files(home: Path, name: str, operates: bool = False) -> bytes:
             member = tarfile.TarInfo(f"{HOST_FILES}/{file_name}")
             member.mode, member.size = mode, len(content)
             tar.addfile(member, io.BytesIO(content))
+        machine = tarfile.TarInfo("etc/machine-id")
+        machine.mode, machine.size = 0o444, 33
+        tar.addfile(machine, io.BytesIO(f"{machine_id(name)}\n".encode()))
     return buffer.getvalue()
+
+
+def machine_id(name: str) -> str:
+    """Return a lab host's own machine id: the same each time that the host is made."""
+    return hashlib.sha256(f"trading-core-lab {name}".encode()).hexdigest()[:32]
 
 
 def digest(content: bytes) -> str:

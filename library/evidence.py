@@ -45,7 +45,7 @@ options:
     description: Compose project names of bots, with wildcards.
     type: list
     elements: str
-    default: ["trading-*"]
+    default: ["trading-*", trading]
   bot_images:
     description: References of bot images, with wildcards.
     type: list
@@ -168,7 +168,7 @@ ARGUMENT_SPEC = {
     "bot_tail_lines": {"type": "int", "default": 500},
     "since": {"type": "str", "default": ""},
     "bot_services": {"type": "list", "elements": "str", "default": ["bot"]},
-    "bot_projects": {"type": "list", "elements": "str", "default": ["trading-*"]},
+    "bot_projects": {"type": "list", "elements": "str", "default": ["trading-*", "trading"]},
     "bot_images": {"type": "list", "elements": "str", "default": []},
     "compose_files": {"type": "dict", "default": {}},
     "secret_paths": {"type": "list", "elements": "str", "default": [], "no_log": False},

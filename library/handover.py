@@ -29,6 +29,12 @@ options:
     description: What M(alert_history_info) returned, by feed host.
     type: dict
     required: true
+  orders:
+    description:
+      - What M(open_orders_info) returned, by trading host. Orders that are open while no bot runs are not good; an
+        address that was asked and did not say is unknown.
+    type: dict
+    default: {}
   incidents:
     description: What M(incident_info) returned on the control host.
     type: dict
@@ -53,6 +59,7 @@ options:
     description: Folder of all handovers.
     type: path
     required: true
+extends_documentation_fragment: bots
 attributes:
   check_mode:
     support: full
@@ -106,6 +113,7 @@ record:
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import BOT_ARGUMENTS
 from ansible.module_utils.trading_ops.oncall.handover import write_handover
 
 ARGUMENT_SPEC = {
@@ -113,12 +121,14 @@ ARGUMENT_SPEC = {
     "checks": {"type": "dict", "required": True},
     "alerts": {"type": "dict", "required": True},
     "history": {"type": "dict", "required": True},
+    "orders": {"type": "dict", "default": {}},
     "incidents": {"type": "dict", "default": {}},
     "shift": {"type": "dict", "default": {}},
     "since": {"type": "str", "default": ""},
     "by": {"type": "str", "default": "not given"},
     "estate": {"type": "str", "default": ""},
     "reports_path": {"type": "path", "required": True},
+    **BOT_ARGUMENTS,
 }
 
 

@@ -34,7 +34,7 @@ options:
   controller_epoch:
     description: The controller's clock when the task was sent.
     type: float
-extends_documentation_fragment: [host_state, engine, only_reads]
+extends_documentation_fragment: [host_state, engine, bots, only_reads]
 """
 
 EXAMPLES = r"""
@@ -69,6 +69,25 @@ containers:
   returned: always
   type: list
   elements: dict
+unexpected:
+  description: Running containers that look like a bot and that no rule matches, each with C(name) and C(why).
+  returned: always
+  type: list
+  elements: dict
+exempted:
+  description: Containers of a trading framework that the estate says are no bots.
+  returned: always
+  type: list
+  elements: str
+others:
+  description: C(count) and C(names) of the other running containers that the estate does not name.
+  returned: always
+  type: dict
+doubts:
+  description: What of it keeps a look from being proven, in words.
+  returned: always
+  type: list
+  elements: str
 errors:
   description:
     - C(recent) and C(before_per_hour) errors in the log of each container of a Compose project, by C(name) and
@@ -138,7 +157,7 @@ controller_epoch:
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
+from ansible.module_utils.trading_ops.core.arguments import BOT_ARGUMENTS, ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import uptime
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.programs import LocalPrograms
@@ -150,6 +169,7 @@ ARGUMENT_SPEC = {
     "documentation_path": {"type": "str", "default": ""},
     "docker_root_path": {"type": "path", "default": "/var/lib/docker"},
     "controller_epoch": {"type": "float"},
+    **BOT_ARGUMENTS,
     **STATE_ARGUMENTS,
     **ENGINE_ARGUMENTS,
 }

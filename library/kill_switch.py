@@ -13,6 +13,8 @@ description:
     Each gets the restart policy C(no), then SIGTERM, then SIGKILL at the end of the grace period, all at the same time.
   - Where the engine is dead or hung the same happens through the kernel's control groups, and is proven there.
   - V(released) lifts the latch for one of its incident ids. It starts nothing.
+  - What looks like a bot and no rule matches is named, and stopped too where O(stop_unexpected) says so; the outcome is
+    then V(unknown) at best. So it is where the rules match nothing and other containers run.
   - Nothing here can create, start, pull or delete a container.
   - A kill is never refused for its input. Values that make no sense fall back to the default and are warned about,
     which is why the tunables have the type C(raw).
@@ -93,6 +95,25 @@ bots:
   returned: when engaged
   type: list
   elements: dict
+unexpected:
+  description: Running containers that look like a bot and that no rule matches, each with C(name) and C(why).
+  returned: when engaged
+  type: list
+  elements: dict
+exempted:
+  description: Containers of a trading framework that the estate says are no bots.
+  returned: when engaged
+  type: list
+  elements: str
+others:
+  description: C(count) and C(names) of the other running containers that the estate does not name.
+  returned: when engaged
+  type: dict
+doubts:
+  description: What of it keeps the result from being proven, in words.
+  returned: when engaged
+  type: list
+  elements: str
 guard:
   description: Whether a guard of this version watches the host (C(state), C(summary)).
   returned: when engaged
@@ -102,6 +123,14 @@ known_hosts:
   returned: when engaged
   type: list
   elements: str
+machine:
+  description: Which machine answered (C(machine_id), C(boot_id)); the verdict holds two names apart by it.
+  returned: always
+  type: dict
+known_machines:
+  description: Machine id of each trading host by name, as host_setup recorded it on this host.
+  returned: always
+  type: dict
 engine_trouble:
   description: Why the engine was of no use, empty where it was.
   returned: when engaged
@@ -122,6 +151,7 @@ from ansible.module_utils.trading_ops.guard.this_host import this_host
 from ansible.module_utils.trading_ops.stop.kill_switch import (
     ensure_halted,
     ensure_lifted,
+    identity,
     parse_stop_request,
 )
 
@@ -144,12 +174,15 @@ def main() -> None:
     params, now = module.params, utc_now()
     request, warnings = parse_stop_request(params, now)
     state_path = Path(params["state_path"])
+    host = this_host(params["docker_url"], state_path)
     if params["state"] == "engaged":
-        result = ensure_halted(this_host(params["docker_url"], state_path), request, now, module.check_mode)
+        result = ensure_halted(host, request, now, module.check_mode)
     else:
         result = ensure_lifted(
             state_path, request.incident_id if request.id_is_given else "", request.by, now, module.check_mode
         )
+        said, _ = identity(host)
+        result |= {key: said[key] for key in ("machine", "known_machines")}
     result["warnings"] = warnings + result.get("warnings", [])
     finish(module, result)
 

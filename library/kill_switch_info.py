@@ -45,6 +45,38 @@ bots:
   returned: always
   type: list
   elements: dict
+machine:
+  description: Which machine answered (C(machine_id), C(boot_id)); the verdict holds two names apart by it.
+  returned: always
+  type: dict
+known_machines:
+  description: Machine id of each trading host by name, as host_setup recorded it on this host.
+  returned: always
+  type: dict
+unexpected:
+  description: Running containers that look like a bot and that no rule matches, each with C(name) and C(why).
+  returned: always
+  type: list
+  elements: dict
+exempted:
+  description: Containers of a trading framework that the estate says are no bots.
+  returned: always
+  type: list
+  elements: str
+others:
+  description: C(count) and C(names) of the other running containers that the estate does not name.
+  returned: always
+  type: dict
+doubts:
+  description: What of it keeps the result from being proven, in words.
+  returned: always
+  type: list
+  elements: str
+lines:
+  description: One line per bot for people, then the doubts.
+  returned: always
+  type: list
+  elements: str
 desired:
   description: What was last asked for, by service.
   returned: always

@@ -9,15 +9,19 @@ module: known_estate
 short_description: Record on a host which trading hosts there are
 description:
   - A stop compares this record with its inventory, so that a host which silently left the inventory is noticed.
-  - Refused where a recorded host would be dropped that O(forget_hosts) does not name.
+  - Refused where a recorded host would be dropped, or be another machine, that O(forget_hosts) does not name.
 options:
   trading_hosts:
     description: The inventory's trading hosts.
     type: list
     elements: str
     required: true
+  machines:
+    description: Machine id by trading host, as far as known; one that is not given stays on record as it was.
+    type: dict
+    default: {}
   forget_hosts:
-    description: Hosts that are dropped on purpose.
+    description: Hosts that are dropped on purpose, or that are another machine on purpose.
     type: list
     elements: str
     default: []
@@ -55,6 +59,10 @@ next_command:
   description: What to type next, empty where nothing is left to do.
   returned: always
   type: str
+known_machines:
+  description: Machine id by trading host, as it then is on record.
+  returned: always
+  type: dict
 """
 
 from pathlib import Path
@@ -62,11 +70,13 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.clock import utc_now
+from ansible.module_utils.trading_ops.core.machine import parse_recorded
 from ansible.module_utils.trading_ops.core.result import finish
-from ansible.module_utils.trading_ops.state.known_estate import ensure_recorded
+from ansible.module_utils.trading_ops.state.known_estate import KnownEstate, ensure_recorded
 
 ARGUMENT_SPEC = {
     "trading_hosts": {"type": "list", "elements": "str", "required": True},
+    "machines": {"type": "dict", "default": {}},
     "forget_hosts": {"type": "list", "elements": "str", "default": []},
     "by": {"type": "str", "default": "not given"},
     **STATE_ARGUMENTS,
@@ -78,7 +88,7 @@ def main() -> None:
     params = module.params
     result = ensure_recorded(
         Path(params["state_path"]),
-        params["trading_hosts"],
+        KnownEstate(tuple(params["trading_hosts"]), parse_recorded(params["machines"])),
         params["forget_hosts"],
         params["by"],
         utc_now(),

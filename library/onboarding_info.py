@@ -12,33 +12,18 @@ description:
     seen, what is expected and the line that fixes it. Notes are told, and are no reason to fail.
   - Fails with RV(outcome) V(failed) on a mismatch, V(unknown) where the engine does not answer. Changes nothing.
 options:
-  bot_services:
-    description: Compose service names of bots, with wildcards.
-    type: list
-    elements: str
-    default: [bot]
-  bot_projects:
-    description: Compose project names of bots, with wildcards.
-    type: list
-    elements: str
-    default: ["trading-*"]
-  bot_images:
-    description: Image references, with wildcards, that make a container without labels a bot.
-    type: list
-    elements: str
-    default: []
   project_prefix:
     description: Compose project of a bot, before its mode.
     type: str
     default: trading-
-  base_services:
-    description: Services beside the bots by mode, which are known to be no bots.
-    type: dict
-    default: {}
   is_feed_host:
     description: Whether feed and observability stack are to be looked at.
     type: bool
     default: false
+  is_trading_host:
+    description: Whether bots are expected here.
+    type: bool
+    default: true
   feed_project_name:
     description: Compose project of the feed stack.
     type: str
@@ -47,7 +32,7 @@ options:
     description: Where the feed's metrics are, seen from the host.
     type: str
     default: http://127.0.0.1:8000/metrics
-extends_documentation_fragment: [host_state, engine, only_reads]
+extends_documentation_fragment: [host_state, engine, bots, only_reads]
 """
 
 EXAMPLES = r"""
@@ -77,25 +62,23 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trading_ops.core.arguments import ENGINE_ARGUMENTS, STATE_ARGUMENTS
-from ansible.module_utils.trading_ops.core.bots import BotRules
+from ansible.module_utils.trading_ops.core.arguments import BOT_ARGUMENTS, ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard.installed import observe_guard
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 from ansible.module_utils.trading_ops.host.http import MAX_BYTES, Endpoint, HttpError, http_ask
 from ansible.module_utils.trading_ops.oncall.onboarding import Estate, observe_onboarding
+from ansible.module_utils.trading_ops.stop.kill_switch import parse_bot_rules
 
 HTTP_SECONDS = 5
 
 ARGUMENT_SPEC = {
-    "bot_services": {"type": "list", "elements": "str", "default": ["bot"]},
-    "bot_projects": {"type": "list", "elements": "str", "default": ["trading-*"]},
-    "bot_images": {"type": "list", "elements": "str", "default": []},
     "project_prefix": {"type": "str", "default": "trading-"},
-    "base_services": {"type": "dict", "default": {}},
     "is_feed_host": {"type": "bool", "default": False},
+    "is_trading_host": {"type": "bool", "default": True},
     "feed_project_name": {"type": "str", "default": "ai_trading_core"},
     "feed_metrics_url": {"type": "str", "default": "http://127.0.0.1:8000/metrics"},
+    **BOT_ARGUMENTS,
     **STATE_ARGUMENTS,
     **ENGINE_ARGUMENTS,
 }
@@ -104,12 +87,15 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = module.params
+    rules, warnings = parse_bot_rules(params)
+    for warning in warnings:
+        module.warn(warning)
     estate = Estate(
-        rules=BotRules(tuple(params["bot_services"]), tuple(params["bot_projects"]), tuple(params["bot_images"])),
+        rules=rules,
         project_prefix=params["project_prefix"],
-        other_services=tuple(name for names in params["base_services"].values() for name in names),
         state_path=params["state_path"],
         is_feed_host=params["is_feed_host"],
+        is_trading_host=params["is_trading_host"],
         feed_project=params["feed_project_name"],
     )
 

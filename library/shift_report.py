@@ -38,6 +38,12 @@ options:
     description: RV(metric_checks_info#module:curves) of the first feed host.
     type: dict
     default: {}
+  orders:
+    description:
+      - What M(open_orders_info) returned, by trading host. Orders that are open while no bot runs are not good; an
+        address that was asked and did not say is unknown.
+    type: dict
+    default: {}
   incidents:
     description: What M(incident_info) returned on the control host.
     type: dict
@@ -80,6 +86,7 @@ options:
     description: Folder of all such reports.
     type: path
     required: true
+extends_documentation_fragment: bots
 attributes:
   check_mode:
     support: full
@@ -132,6 +139,7 @@ record:
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trading_ops.core.arguments import BOT_ARGUMENTS
 from ansible.module_utils.trading_ops.oncall.plots import draw_curves
 from ansible.module_utils.trading_ops.oncall.report import write_report
 
@@ -142,6 +150,7 @@ ARGUMENT_SPEC = {
     "checks": {"type": "dict", "required": True},
     "alerts": {"type": "dict", "required": True},
     "curves": {"type": "dict", "default": {}},
+    "orders": {"type": "dict", "default": {}},
     "incidents": {"type": "dict", "default": {}},
     "shift": {"type": "dict", "default": {}},
     "alert_path": {"type": "dict"},
@@ -152,6 +161,7 @@ ARGUMENT_SPEC = {
     "by": {"type": "str", "default": "not given"},
     "estate": {"type": "str", "default": ""},
     "reports_path": {"type": "path", "required": True},
+    **BOT_ARGUMENTS,
 }
 
 

@@ -19,6 +19,7 @@ description:
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,15 @@ ESTATE_DEFAULTS = ROOT / "roles" / "estate" / "defaults" / "main.yml"
 
 sys.path.insert(0, str(ROOT / "module_utils"))
 
-from trading_ops.stop.halt_list import STOP_VARIABLES, HaltHost, format_halt_list, ssh_argv, trading_halt_options
+from trading_ops.core.machine import parse_recorded
+from trading_ops.stop.halt_list import (
+    STOP_VARIABLES,
+    HaltHost,
+    format_halt_list,
+    parse_machine_ids,
+    ssh_argv,
+    trading_halt_options,
+)
 
 HALT_LIST = "TRADING_CORE_HALT_LIST"
 FINGERPRINT = "TRADING_CORE_HALT_FINGERPRINT"
@@ -49,9 +58,21 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._variables: Any = None
         self._loader: Any = None
+        self._recorded: dict[str, set[str]] = {}
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._variables, self._loader = play.get_variable_manager(), play.get_loader()
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._see(result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._see(result)
+
+    def _see(self, result: Any) -> None:
+        """Keep which machine each name is on record as; what hosts record otherwise is kept beside it."""
+        for name, machine_id in parse_recorded(result._result.get("known_machines")).items():
+            self._recorded.setdefault(name, set()).add(machine_id)
 
     # At the end, because nothing may come before a stop.
     def v2_playbook_on_stats(self, stats: Any) -> None:
@@ -75,8 +96,19 @@ class CallbackModule(CallbackBase):
             ]
         finally:
             manager._extra_vars = given
+        known = self._machine_ids(path)
+        hosts = [replace(host, machine_ids=known.get(host.name, ())) for host in hosts]
         sources = " ".join(str(source) for source in inventory._sources)
         _replace(path, format_halt_list(os.environ.get(FINGERPRINT, ""), sources, hosts))
+
+    def _machine_ids(self, path: Path) -> dict[str, tuple[str, ...]]:
+        """Return the record that this run saw, else that of the list as it was: few runs look at a record."""
+        if self._recorded:
+            return {name: tuple(sorted(found)) for name, found in self._recorded.items()}
+        try:
+            return parse_machine_ids(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
 
     def _host(self, name: str, read_variables: Any) -> HaltHost:
         try:

@@ -5,8 +5,9 @@
 It stands beside the playbooks, where ansible-playbook loads it from any directory, with or without ansible.cfg.
 A play names in its variable `must_prove` the module whose result it owes from each of its hosts. What is owed is read
 from the whole inventory, so that --limit, --tags, --skip-tags and --start-at-task cannot make it less. A play that has
-`best_effort: true` comes after the proof, and can neither fail nor better it; a `must_prove` that it names and does
-not give is reported as missing.
+`best_effort: true` comes after the proof, and can neither fail nor better it, but for the open orders that a stop
+asks for; a `must_prove` that it names and does not give is reported as missing. Where not all hosts of a play owe its
+proof, `must_prove_on` is the pattern of those that do.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,17 +32,32 @@ from typing import Any
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
+from ansible.template import Templar
 
 ROOT = Path(__file__).resolve().parents[2]
+ESTATE_DEFAULTS = ROOT / "roles" / "estate" / "defaults" / "main.yml"
 LAB = ROOT / "inventories" / "lab"  # what ./runbook takes where no estate is named
 
 sys.path.insert(0, str(ROOT / "module_utils"))
 
 from trading_ops.core.clock import utc_now
 from trading_ops.core.ids import build_incident_id
+from trading_ops.core.shown_urls import show_url
+from trading_ops.host.machine import this_controller
 from trading_ops.incident.entry import read_origin
 from trading_ops.incident.notes import Notes, describe_play, has_changed, was_turned_down
-from trading_ops.report.verdict import STOP_PROOFS, BestEffortProof, Expected, Result, Run, Verdict, judge
+from trading_ops.report.identity import Controller
+from trading_ops.report.verdict import (
+    IDENTITY_PROOFS,
+    STOP_PROOFS,
+    STOPS,
+    BestEffortProof,
+    Expected,
+    Result,
+    Run,
+    Verdict,
+    judge,
+)
 
 INCIDENT_ID = "TRADING_CORE_INCIDENT_ID"
 INCIDENTS_PATH = "TRADING_CORE_INCIDENTS_PATH"
@@ -55,6 +72,12 @@ STARTED_AT = "TRADING_CORE_STARTED_AT"
 VERDICT_FILE = "TRADING_CORE_VERDICT_FILE"
 COMMAND = "TRADING_CORE_COMMAND"
 OPERATOR = "TRADING_CORE_OPERATOR"
+FIRST_WAVE = "TRADING_CORE_FIRST_WAVE_FILE"
+FIRST_WAVE_BYTES = 100_000
+STOP_SAID = "TRADING_CORE_STOP_SAID"
+"""What people are told of the stop: workers inherit the environment, and the message is made in one."""
+
+VENUE_URL = "trading_core_open_orders_url"
 
 NEXT = " NEXT: "
 """In the message of a failed assertion: what follows is the next command to type."""
@@ -84,8 +107,12 @@ class CallbackModule(CallbackBase):
         self._began = _started_at()
         self._procedure = ""
         self._sources: list[Path] = []
+        self._venues: dict[str, str] | None = None
+        self._last_play: Any = None
         self._plays: list[Any] = []
         self._expected: list[Expected] = []
+        self._controller = this_controller()
+        self._local_hosts: set[str] = set()
         self._results: list[Result] = []
         self._best_effort_results: list[Result] = []
         self._best_effort_expected: list[BestEffortProof] = []
@@ -111,18 +138,23 @@ class CallbackModule(CallbackBase):
         inventory = play.get_variable_manager()._inventory
         self._sources = [Path(str(source)) for source in inventory._sources]
         self._end_note()
+        self._last_play = play
         self._is_best_effort = play.vars.get("best_effort") is True
         self._step = play.get_name()
         self._begin_note(play)
         if self._is_best_effort:
+            self._hand_on_what_is_proven()
             return
         proof = play.vars.get("must_prove")
         if not proof:
             self._results.append(Result("", "", "failed", f"play {play.get_name()!r} names no proof"))
             return
-        for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
+        owing = play.vars.get("must_prove_on") or play.hosts
+        for host in inventory.get_hosts(owing, ignore_limits=True, ignore_restrictions=True):
             for module in [proof] if isinstance(proof, str) else proof:
                 self._expected.append(Expected(host.name, module))
+                if module in IDENTITY_PROOFS and _is_local(play, host):
+                    self._local_hosts.add(host.name)
         if not self._best_effort_expected:
             self._expect_best_efforts(inventory)
 
@@ -132,6 +164,19 @@ class CallbackModule(CallbackBase):
             if play.vars.get("best_effort") is True and (owed := play.vars.get("must_prove")):
                 for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True):
                     self._best_effort_expected.append(BestEffortProof(play.get_name(), host.name, owed))
+
+    def _hand_on_what_is_proven(self) -> None:
+        """Let the plays after a stop say in one sentence how it ended, and which orders are open."""
+        if self._procedure in STOPS:
+            os.environ[STOP_SAID] = judge(replace(self._run(), best_effort_expected=(), record="")).said
+
+    def _read_venues(self) -> dict[str, str]:
+        """Return the endpoint for open orders that the estate names, by the host that owes a stop."""
+        if self._venues is None:
+            owing = {item.host for item in self._expected if item.proof in STOP_PROOFS}
+            is_asked = self._procedure in STOPS and owing and self._last_play is not None
+            self._venues = _venues_of(self._last_play, owing) if is_asked else {}
+        return self._venues
 
     def _name_incident(self) -> None:
         """Say early which incident this is, and let all hosts and plays name it so."""
@@ -256,6 +301,7 @@ class CallbackModule(CallbackBase):
             results=tuple(self._results[places.results :]),
             best_effort_results=tuple(self._best_effort_results[places.best_effort_results :]),
             unreachable=tuple(self._unreachable[places.unreachable :]),
+            venues={},  # a play of its own asks nobody for another
         )
 
     def _record(self) -> str:
@@ -280,9 +326,12 @@ class CallbackModule(CallbackBase):
             best_effort_results=tuple(self._best_effort_results),
             best_effort_expected=tuple(self._best_effort_expected),
             unreachable=tuple(self._unreachable),
+            venues=self._read_venues(),
+            first_wave=_first_wave_said(),
             inventory_option="" if self._sources == [LAB] else " ".join(f"-i {source}" for source in self._sources),
             is_lab=self._sources == [LAB],
             record=self._record(),
+            controller=Controller(self._controller, frozenset(self._local_hosts)),
             retry_command=os.environ.get(COMMAND) or f"./runbook {self._procedure}",
         )
 
@@ -326,9 +375,49 @@ class CallbackModule(CallbackBase):
         self._display.display("    " + "".join(char if char.isprintable() else " " for char in text))
 
 
+def _venues_of(play: Any, names: Collection[str]) -> dict[str, str]:
+    """Return what the estate names as the endpoint for open orders, by host; what cannot be read counts as named."""
+    manager, loader = play.get_variable_manager(), play.get_loader()
+    found = {}
+    for name in names:
+        try:
+            defaults = loader.load_from_file(str(ESTATE_DEFAULTS), trusted_as_template=True)
+            known = defaults | manager.get_vars(host=manager._inventory.get_host(name))
+            url = str(Templar(loader=loader, variables=known).template(known[VENUE_URL]) or "")
+        except Exception as error:
+            found[name] = f"the venue, whose address cannot be read ({_one_line(error)[:100]})"
+            continue
+        if url:
+            found[name] = show_url(url) or "an address that is none"
+    return found
+
+
+def _first_wave_said() -> dict[str, str]:
+    """Return what the first wave has said of each host so far, where there is one."""
+    try:
+        text = Path(os.environ[FIRST_WAVE]).read_bytes()[:FIRST_WAVE_BYTES].decode("utf-8", "replace")
+    except (KeyError, OSError):
+        return {}
+    lines = [line.split("|", 2) for line in text.splitlines()]
+    return {line[0]: f"{line[1]}: {line[2][:200]}" for line in lines if len(line) == 3}
+
+
 def _host(result: Any) -> str:
     """Return the host that a result is about: where a task is delegated, the one it was delegated to."""
     return str(result._task.delegate_to or result._host.get_name())
+
+
+def _is_local(play: Any, host: Any) -> bool:
+    """Return whether the inventory says that a host is this machine; what -e says is this run's alone."""
+    manager = play.get_variable_manager()
+    given, manager._extra_vars = manager._extra_vars, {}
+    try:
+        connection = str(manager.get_vars(host=host, include_hostvars=False).get("ansible_connection", ""))
+    except Exception:
+        return False
+    finally:
+        manager._extra_vars = given
+    return connection.removeprefix("ansible.builtin.") == "local"
 
 
 def _now() -> float:

@@ -38,6 +38,21 @@ def described(item: dict[str, Any]) -> str:
     return " ".join([item["id"], item["status"], *flags, pid, f"policy:{item['policy']}", str(item["exit"]), cancels])
 
 
+def described_more(item: dict[str, Any]) -> str:
+    """Return what look_beyond() asks of a container: its template is told from the others by a word in it."""
+    labels = item["labels"]
+    keys = ("service", "project")
+    values = [f"/{item['name']}", item["image"], *(labels.get(f"com.docker.compose.{key}", "") for key in keys)]
+    values += [labels.get(f"trading-core.{key}", "") for key in ("mode", "restore-test")]
+    looks = "label " if "trading-core.mode" in labels else ""
+    looks += "".join("variable " for text in item.get("env", []) if text.partition("=")[0] == "TRADING_MODE")
+    path, *arguments = item.get("command") or [""]
+    program = " ".join(map(quoted, [item.get("image_id", "sha256:1"), path, *arguments]))
+    titles = [item["image"], *(labels.get(f"org.opencontainers.image.{key}", "") for key in ("title", "source"))]
+    words = [item["id"], *map(quoted, values), f"looks:{looks}", program, *(quoted(text).lower() for text in titles)]
+    return "\t".join(words)
+
+
 def stop(item: dict[str, Any]) -> None:
     if item.get("immortal") or item["status"] not in {"running", "paused", "restarting"}:
         return
@@ -46,14 +61,16 @@ def stop(item: dict[str, Any]) -> None:
         item["status"] = "running"
 
 
-def act(verb: str, ids: list[str], world: dict[str, Any]) -> tuple[list[str], int]:
+def act(verb: str, ids: list[str], world: dict[str, Any], is_beyond: bool = False) -> tuple[list[str], int]:
+    if verb == "info":
+        return [world.get("engine_id", "")], 0
     if verb == "ps":
         return [listed(item) for item in world["containers"]], 0
     by_id = {item["id"]: item for item in world["containers"]}
     found = [by_id[name] for name in ids if name in by_id]
     code = 0 if len(found) == len(ids) else 1
     if verb == "inspect":
-        return [described(item) for item in found], code
+        return [(described_more if is_beyond else described)(item) for item in found], code
     for item in found:
         if verb == "update" and item.get("update_fails_once"):
             item["update_fails_once"], code = False, 1
@@ -79,7 +96,11 @@ def main() -> int:
         world = json.load(file)
         world["calls"].append(arguments)
         hangs = verb in world.get("hangs", [])
-        lines, code = ([], 1) if hangs or verb in world.get("fails", []) else act(verb, ids, world)
+        lines, code = (
+            ([], 1)
+            if hangs or verb in world.get("fails", [])
+            else act(verb, ids, world, any("looks:" in word for word in rest))
+        )
         file.seek(0)
         file.truncate()
         json.dump(world, file)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
+import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,23 +98,36 @@ class Laptop:
         return path
 
     def run(self, *arguments: str, shell: str = "sh") -> Ended:
-        return self._run(*shell.split(), str(self.root / "breakglass" / "halt-now"), *arguments)
+        argv = [*shell.split(), str(self.root / "breakglass" / "halt-now")]
+        at = len(argv) + ("--first-wave" in arguments[:1])
+        return self._run(*argv, *arguments, at=at)
 
-    def runbook(self, *arguments: str) -> Ended:
-        return self._run(str(self.root / "runbook"), *arguments)
+    def runbook(self, *arguments: str, timeout: float = 60) -> Ended:
+        return self._run(str(self.root / "runbook"), *arguments, at=2, timeout=timeout)
 
-    def _run(self, *argv: str) -> Ended:
+    def _run(self, *argv: str, at: int, timeout: float = 60) -> Ended:
         done = subprocess.run(
-            [*argv, "-i", str(self.inventory)],
+            [*argv[:at], "-i", str(self.inventory), *argv[at:]],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            errors="surrogateescape",
+            timeout=timeout,
             check=False,
         )
         print(done.stdout, done.stderr, sep="\n")
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    def break_ansible(self, code: int, before: str = "") -> None:
+        """Put an Ansible in its place that leaves its environment and ends before any play."""
+        tools = self.root / ".venv" / "bin"
+        tools.mkdir(parents=True)
+        leaves = f"import json, os; json.dump(dict(os.environ), open('{self.folder}/environment.json', 'w'))"
+        texts = {"python": "", "ansible-playbook": f'{sys.executable} -c "{leaves}"\n{before}\nexit {code}\n'}
+        for name, text in texts.items():
+            (tools / name).write_text(f"#!/bin/sh\n{text}")
+            (tools / name).chmod(0o755)
 
     def sent(self, host: str) -> str:
         return (self.folder / f"sent-{host}").read_text()
@@ -167,6 +184,12 @@ def test_numbers_of_all_hosts_are_added_and_each_incident_and_bot_is_named(make,
     assert ended.verdict.count(INCIDENT) == 1
     assert "; orders: 1 cancelled, 3 UNVERIFIED - look at the venue for open orders of" in ended.verdict
     assert all(name in ended.verdict for name in ("INC-1, INC-2", "bot-1", "bot-2 bot-3"))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_nobody_is_asked_at_the_venue_and_that_is_said(make, shell):
+    ended = make(a=PROVEN).run(shell=shell)
+    assert (ended.code, "; nobody was asked at the venue" in ended.verdict) == (0, True)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -317,24 +340,22 @@ def test_local_host_needs_no_ssh(make, tmp_path):
 
 # ---- the first wave of failsafe_stop
 
-UNCLEAR = [
+LESS_THAN_ALL = [
     ["--check"],
     ["--limit", "a"],
+    ["-la"],
     ["--tags", "x"],
-    ["-e", '{"reason": "x"}'],
+    ["--start-at-task=x"],
     ["-e", "@vars.yml"],
-    ["-e", "scope=live reason=x"],
-    ["-e", "grace_period_seconds={{ x }}"],
-    ["-e", "trading_core_bot_services=x"],
+    ["-e", '{"scope": "live"}'],
     ["-i", "other"],
-    ["-u", "root"],
     ["--list-tasks"],
-    ["words"],
+    ["--dry-run"],
 ]
 
 
-@pytest.mark.parametrize("options", UNCLEAR, ids=" ".join)
-def test_first_wave_leaves_to_ansible_what_it_does_not_read_exactly(make, options):
+@pytest.mark.parametrize("options", LESS_THAN_ALL, ids=" ".join)
+def test_first_wave_leaves_to_ansible_what_asks_for_less_than_every_host_and_bot(make, options):
     laptop = make(a=PROVEN)
     ended = laptop.run("--first-wave", *options)
     assert ended.code == 64
@@ -343,19 +364,25 @@ def test_first_wave_leaves_to_ansible_what_it_does_not_read_exactly(make, option
     assert not (laptop.folder / "sent-a").exists()
 
 
-UNDERSTOOD = [
+ALL_OF_THEM = [
     [],
     ["-v"],
     ["-vvv"],
     ["-e", "reason=bars look wrong"],
     ["--extra-vars=reason=a=b {{ x }}", "-e", "by=Åse"],
     ["-e", "scope=live", "-egrace_period_seconds=5"],
+    ["-e", "scope=live reason=x"],
     ["-e", "incident_id=INC-20261121-013000-x"],
+    ["-e", '{"reason": "x"}'],
+    ["-e", "grace_period_seconds={{ x }}"],
+    ["-e", "trading_core_bot_services=x"],
+    ["-u", "root"],
+    ["words"],
 ]
 
 
-@pytest.mark.parametrize("options", UNDERSTOOD, ids=" ".join)
-def test_first_wave_starts_for_options_that_it_reads_exactly(make, options):
+@pytest.mark.parametrize("options", ALL_OF_THEM, ids=" ".join)
+def test_first_wave_starts_whatever_else_is_typed(make, options):
     ended = make(a=PROVEN).run("--first-wave", *options)
     assert ended.code == 0
     assert "    a: proven" in ended.said
@@ -390,6 +417,159 @@ def test_where_ansible_cannot_run_the_verdict_is_the_first_waves(make):
     assert "Ansible did not run" in ended.said
     refused = laptop.runbook("failsafe_stop", "--limit", "a")
     assert (refused.code, "NOTHING WAS STOPPED" in refused.verdict) == (12, True)
+    assert f"NEXT: ./runbook halt-now -i {laptop.inventory}" in refused.verdict
+
+
+def test_where_ansible_cannot_run_the_last_known_list_stops_and_says_how_old_it_is(make):
+    laptop = make(a=PROVEN)
+    (laptop.inventory / "group_vars.yml").write_text("x: 1\n")
+    laptop.break_ansible(code=1)
+    ended = laptop.runbook("failsafe_stop", "bars", "look", "wrong")
+    assert (ended.code, "bars look wrong" in laptop.sent("a")) == (0, True)
+    assert re.search(r"the HOST LIST IS OLDER than the inventory \(of 20\d\d-.*Z\)", ended.verdict)
+    assert "Ansible did not run: ansible-playbook ended with 1 before any play" in ended.verdict
+
+
+# ---- whatever stands in the shell, whatever is typed
+
+FOREIGN = (
+    "ANSIBLE_STDOUT_CALLBACK ANSIBLE_STRATEGY ANSIBLE_TRANSPORT ANSIBLE_RUN_TAGS ANSIBLE_SKIP_TAGS ANSIBLE_LIBRARY "
+    "ANSIBLE_ROLES_PATH ANSIBLE_COLLECTIONS_PATH ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_INVENTORY "
+    "ANSIBLE_INVENTORY_ENABLED ANSIBLE_SSH_ARGS ANSIBLE_SSH_EXECUTABLE ANSIBLE_SSH_COMMON_ARGS ANSIBLE_REMOTE_USER "
+    "ANSIBLE_REMOTE_PORT ANSIBLE_REMOTE_TEMP ANSIBLE_BECOME ANSIBLE_BECOME_METHOD ANSIBLE_BECOME_USER "
+    "ANSIBLE_BECOME_ASK_PASS ANSIBLE_ASK_PASS ANSIBLE_ASK_VAULT_PASS ANSIBLE_VAULT_PASSWORD_FILE "
+    "ANSIBLE_VAULT_IDENTITY ANSIBLE_PRIVATE_KEY_FILE ANSIBLE_PYTHON_INTERPRETER ANSIBLE_INTERPRETER_PYTHON "
+    "ANSIBLE_HOST_KEY_CHECKING "
+    "ANSIBLE_TIMEOUT ANSIBLE_TASK_TIMEOUT ANSIBLE_FORKS ANSIBLE_POLL_INTERVAL ANSIBLE_MAX_DIFF_SIZE ANSIBLE_NO_LOG "
+    "ANSIBLE_ANY_ERRORS_FATAL ANSIBLE_MAX_FAIL_PERCENTAGE ANSIBLE_CHECK_MODE ANSIBLE_DIFF_ALWAYS ANSIBLE_DEBUG "
+    "ANSIBLE_VERBOSITY ANSIBLE_FILTER_PLUGINS ANSIBLE_ACTION_PLUGINS ANSIBLE_MODULE_UTILS ANSIBLE_HOME "
+    "ANSIBLE_LOCAL_TEMP ANSIBLE_EXECUTABLE ANSIBLE_PIPELINING ANSIBLE_JINJA2_NATIVE ANSIBLE_DUPLICATE_YAML_DICT_KEY "
+    "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONOPTIMIZE PYTHONINSPECT PYTHONUTF8 PYTHONIOENCODING "
+    "LANG LC_ALL LC_CTYPE LANGUAGE LD_LIBRARY_PATH LOCPATH BASH_ENV ENV PERL5OPT"
+).split()
+
+
+def test_ansible_sees_an_environment_of_our_own(make):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    kept = {"SSH_AUTH_SOCK": "/s", "HTTPS_PROXY": "http://p", "no_proxy": "x", "TZ": "UTC", "TRADING_CORE_X": "a b\nc"}
+    laptop.environment |= dict.fromkeys(FOREIGN, "junk") | kept
+    assert laptop.runbook("failsafe_stop", "-e", "reason=x").code == 0
+    seen = json.loads((laptop.folder / "environment.json").read_text())
+    assert len(FOREIGN) >= 60
+    assert {name: seen[name] for name in FOREIGN if name in seen} == {"LC_ALL": "C.UTF-8"}
+    assert {name: seen.get(name) for name in kept} == kept
+    assert seen["ANSIBLE_CONFIG"] == str(laptop.root / "ansible.cfg")
+    assert "ANSIBLE_VAULT_PASSWORD_FILE" in (said := laptop.runbook("status").said)
+    assert "TRADING_CORE_VAULT_PASSWORD_FILE" in said
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_vaults_password_file_is_named_by_our_own_variable_and_never_holds_up_a_stop(make, is_there):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    path = laptop.folder / "password"
+    laptop.environment["TRADING_CORE_VAULT_PASSWORD_FILE"] = str(path)
+    if is_there:
+        path.write_text("x\n")
+    ended = laptop.runbook("failsafe_stop", "-e", "reason=x")
+    seen = json.loads((laptop.folder / "environment.json").read_text())
+    assert (ended.code, seen.get("ANSIBLE_VAULT_PASSWORD_FILE")) == (0, str(path) if is_there else None)
+    assert ("cannot be read and is left out" in ended.said) is not is_there
+
+
+TYPED = [
+    ("bars look wrong", "bars look wrong"),
+    ("reason=bars", "bars"),
+    ("--reason", ""),
+    ("--reason x", "x"),
+    ("--reason=x --nosuch --who=me", "x"),
+    ("-e", ""),
+    ("-e reason=x -f 0 -u nobody -c local --private-key /nosuch -T soon", "x"),
+    ("--scope lvie x", "x"),
+    ("--mode", ""),
+    ("--incident --", ""),
+    ("--vault-password-file /nosuch x", "x"),
+    ('-e {"a x', "x"),
+    ("x 08 09 -z -Q", "x 08 09"),
+    ("ø\udce6\udcff x", "ø x"),
+    ("x\x1b[2J\u0085\u202e", "x[2J\u202e"),
+    ("-e grace_period_seconds=08 x", "x"),
+    ("-e grace_period_seconds=99999999999999999999 x", "x"),
+    ("-e grace_period_seconds=$(reboot) x", "x"),
+]
+
+
+@pytest.mark.parametrize(("typed", "reason"), TYPED, ids=[repr(row[0]) for row in TYPED])
+@pytest.mark.parametrize("command", ["failsafe_stop", "halt-now"])
+def test_whatever_is_typed_every_host_is_reached_and_the_words_are_the_reason(make, command, typed, reason):
+    laptop = make(a=PROVEN, b=PROVEN)
+    laptop.break_ansible(code=4)
+    ended = laptop.runbook(command, *typed.split(" "))
+    assert (ended.code, ended.verdict[:10]) == (0, "VERDICT 0 "), ended.said
+    for host in ("a", "b"):
+        (sent,) = re.findall(r"'--reason' '?([^']*)", laptop.sent(host).replace("--reason '", "'--reason' '")) or [""]
+        assert sent == reason
+
+
+@pytest.mark.parametrize("words", [["wrong"] * 90_000, ["wrong " * 20_000] * 9], ids=["many", "long"])
+def test_a_megabyte_of_words_is_cut_and_stops(make, words):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    ended = laptop.runbook("failsafe_stop", *words)
+    assert ended.code == 0
+    assert "wrong wrong" in laptop.sent("a")
+    assert len(laptop.sent("a")) < 4000
+
+
+@pytest.mark.parametrize("command", ["failsafe_stop", "incident", "bot_stop", "feed_stop", "halt-now"])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["why", "--help"], ["-e", "reason=x", "--version"], ["-h"], ["--reason", "--help"]]
+)
+def test_what_asks_for_help_never_acts_and_says_how_to_stop(make, command, words):
+    laptop = make(a=PROVEN)
+    ended = laptop.runbook(command, *words)
+    assert ended.code == 0
+    assert "NOTHING WAS STOPPED" in ended.lines
+    assert "./runbook failsafe_stop" in ended.lines
+    assert not (laptop.folder / "sent-a").exists()
+    assert not (laptop.root / ".venv").exists()
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], ["why", "--check"], ["-n"], ["-e", "reason=x", "-n"], ["-C", "why"]])
+def test_a_dry_run_by_any_of_its_names_halts_no_host(make, words):
+    laptop = make(a="echo 'planned: would stop x'")
+    ended = laptop.runbook("halt-now", *words)
+    assert (ended.code, "DRY RUN: nothing was changed" in ended.verdict) == (0, True)
+    assert "--check" in laptop.sent("a")
+
+
+def test_a_sentence_that_says_no_is_a_reason(make):
+    laptop = make(a=PROVEN)
+    assert laptop.runbook("halt-now", "say", "-n", "and", "-h").code == 0
+    assert "say -n and" in laptop.sent("a")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_stop_ends_with_a_verdict_and_the_first_waves_word(make, number):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=0, before="echo '{}' >\"$TRADING_CORE_VERDICT_FILE\"; echo waits; exec sleep 30")
+    begun = subprocess.Popen(
+        [str(laptop.root / "runbook"), "failsafe_stop", "-i", str(laptop.inventory), "why"],
+        env=laptop.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert begun.stdout.readline() == "waits\n"
+    begun.send_signal(number)
+    lines, _ = begun.communicate(timeout=20)
+    assert begun.returncode == 10
+    last = lines.rstrip().rsplit("\n", 1)[-1]
+    assert last.startswith(f"VERDICT 10 failsafe_stop: NOT PROVEN: interrupted ({signal.Signals(number).name})")
+    assert "the first wave: VERDICT 0 halt-now" in last
+    assert LATCHED in last
+    assert last.endswith(f"NEXT: ./runbook failsafe_stop -i {laptop.inventory} why")
 
 
 @pytest.mark.parametrize(("takes", "goes_ahead"), [("0.5", True), ("6", False)])
@@ -428,3 +608,27 @@ def test_halt_now_asks_for_no_environment(make):
 def test_it_is_named_where_one_looks_for_it():
     shown = subprocess.run([str(ROOT / "runbook"), "help"], capture_output=True, text=True, check=True, env=os.environ)
     assert "./runbook halt-now" in shown.stdout
+
+
+# ---- unexpected bots
+
+UNEXPECTED = "echo 'unexpected: unexpected bot x (no project/no service): why; 2 stopped, latched (INC-1)'; exit 10"
+
+
+def test_unexpected_bot_is_named_and_the_verdict_is_10_with_the_count_of_what_was_stopped(make):
+    laptop = make(a=counted(UNEXPECTED, unexpected=1, others=0), b=PROVEN)
+    ended = laptop.run()
+    assert ended.code == 10
+    assert ended.verdict.startswith("VERDICT 10 halt-now: NOT PROVEN: UNKNOWN: 4 bots proven stopped on 2 of 2 hosts")
+    assert "a: unexpected bot x (no project/no service): why" in ended.verdict
+    assert f"NEXT: ./runbook host_setup -i {laptop.inventory} --check" in ended.verdict
+
+
+def test_dry_run_that_saw_an_unexpected_bot_is_10_and_changed_nothing(make):
+    ended = make(a=UNEXPECTED, b="echo 'planned: would stop a'").run("--check")
+    assert (ended.code, "DRY RUN: nothing was changed; a real run would end with 10" in ended.verdict) == (10, True)
+
+
+def test_host_that_could_not_be_looked_at_weighs_more_than_an_unexpected_bot(make):
+    ended = make(a=counted(UNEXPECTED), b="exit 1").run()
+    assert (ended.code, "b: did not answer" in ended.verdict, "unexpected bot x" in ended.verdict) == (10, True, True)

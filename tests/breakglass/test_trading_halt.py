@@ -60,7 +60,7 @@ def test_one_line_counts_for_halt_now_what_the_last_one_says_to_people(make, she
         "orders: 1 cancelled, 2 UNVERIFIED (b e)"
     )
     numbers = {"stopped": "2", "killed": "1", "already": "1", "gone": "1", "cancelled": "1", "unverified": "2"}
-    assert said.counted == {**numbers, "latched": ID, "orders_of": "b e"}
+    assert said.counted == {**numbers, "latched": ID, "orders_of": "b e", "unexpected": "0", "others": "0"}
 
 
 def test_a_dry_run_counts_nothing(make):
@@ -134,7 +134,9 @@ def test_container_that_is_listed_and_not_described_is_unknown(make):
 
 
 def test_no_bot_is_said_so(make):
-    said = make(container("db", labels={"com.docker.compose.service": "db"})).halt("--incident-id", ID)
+    said = make(container("db", mode=None, labels={"com.docker.compose.service": "timescaledb"})).halt(
+        "--incident-id", ID
+    )
     assert said.line == f"proven: 0 stopped, no bot container found, latched ({ID})"
 
 
@@ -166,6 +168,8 @@ def test_dry_run_changes_nothing(make):
 
 # ---- which containers are bots: one table for Python and shell
 
+RESTORE_TEST_PROJECT = {"com.docker.compose.project": "restoretest-20261121-013000-0a1b2c"}
+
 TABLE = [
     container("paper"),
     container("live", mode="live"),
@@ -173,6 +177,9 @@ TABLE = [
     container("odd-mode", mode="Paper"),
     container("quoted-mode", mode='paper"'),
     container("restore", labels={"trading-core.restore-test": "true"}),
+    container("restore-test", labels={"trading-core.restore-test": "true"} | RESTORE_TEST_PROJECT),
+    container("restore-project", labels=RESTORE_TEST_PROJECT),
+    container("no-name", labels={"com.docker.compose.project": "trading"}),
     container("restore-word", labels={"trading-core.restore-test": "True"}),
     container("database", labels={"com.docker.compose.service": "db"}),
     container("other-project", labels={"com.docker.compose.project": "discord"}),

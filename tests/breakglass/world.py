@@ -14,6 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 TRADING_HALT = ROOT / "breakglass" / "trading-halt"
+MACHINE_ID, BOOT_ID = "1" * 32, "a8401e2a-d6b9-4ec6-a763-db764318381a"
 _numbers = itertools.count(1)
 
 
@@ -24,6 +25,7 @@ class Said:
     code: int
     line: str
     counted: dict[str, str]
+    machine: dict[str, str]
     warnings: str
     seconds: float
 
@@ -59,7 +61,17 @@ class Host:
         (self._bin / "id").chmod(0o755)
         (self._bin / "python3").symlink_to(sys.executable)
         (self.system / "run").mkdir(parents=True)
+        self.identify(MACHINE_ID, BOOT_ID)
         self.world_file.write_text(json.dumps({"containers": list(containers), "calls": [], **engine}))
+
+    def identify(self, machine_id: str | None, boot_id: str | None) -> None:
+        """Write the files that say which machine this is, None for none."""
+        names = {"etc/machine-id": machine_id, "proc/sys/kernel/random/boot_id": boot_id}
+        for path, text in ((self.system / name, text) for name, text in names.items()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            if text is not None:
+                path.write_text(f"{text}\n")
 
     def halt(self, *options: str, shell: str = "sh") -> Said:
         """Run trading-halt as ssh does: the script on standard input."""
@@ -79,7 +91,8 @@ class Host:
         word, *fields = machine[0].split("\t") if machine else ["counted:"]
         assert word == "counted:"
         counted = dict(field.split("=", 1) for field in fields)
-        return Said(done.returncode, line, counted, done.stderr, time.monotonic() - begun)
+        told = {key: counted.pop(key) for key in ("machine", "boot") if key in counted}
+        return Said(done.returncode, line, counted, told, done.stderr, time.monotonic() - begun)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -38,6 +38,11 @@ class Run:
         return lines[-1] if lines else ""
 
     @property
+    def is_proven_stop(self) -> bool:
+        """Whether a stop is proven, with or without orders left open: where bots were killed or left running."""
+        return self.code == 0 or (self.code == 14 and ": STOPPED, ORDERS " in self.verdict)
+
+    @property
     def incident_id(self) -> str:
         found = re.search(r"INC-\d{8}-\d{6}-[a-z0-9-]+", self.verdict)
         assert found, f"no incident id in: {self.verdict}"

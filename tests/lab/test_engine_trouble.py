@@ -69,7 +69,7 @@ def test_bots_are_stopped_without_their_engine_and_what_returns_with_it_is_stopp
     begun = now()
     stopped = runbook("failsafe_stop", "-e", "reason=engine trouble")
     assert [container_id for container_id in ids if processes(container_id)] == []
-    assert stopped.code == 0, stopped.verdict
+    assert stopped.is_proven_stop, stopped.verdict
     assert f"without the engine on {HOST}" in stopped.verdict
 
     bring_back()
@@ -78,7 +78,7 @@ def test_bots_are_stopped_without_their_engine_and_what_returns_with_it_is_stopp
     wait_until(lambda: not processes(returning), RETURNED_SECONDS, "the bot that came back with the engine is gone")
     print(f"the returned bot was gone {time.monotonic() - back:.1f} s after the engine was told to return")
     assert "stopped while halted" in on(HOST, "tail -n 5 /var/lib/trading-core/audit.jsonl")
-    assert runbook("failsafe_stop", "-e", "reason=engine trouble").code == 0
+    assert runbook("failsafe_stop", "-e", "reason=engine trouble").is_proven_stop
 
     limit = datetime.fromisoformat(begun) + timedelta(seconds=LAST_ORDER_SECONDS)
     assert [order for order in orders(begun) if datetime.fromisoformat(order["time"]) > limit] == []

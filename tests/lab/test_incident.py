@@ -94,8 +94,9 @@ def test_gaps_stop_bots_then_feed_then_the_team_is_told_and_all_of_it_is_on_reco
         e["at"] for e in entries if e["step"] == "4.2 Stop feed on data corruption" and e["kind"] == "step"
     )
     (message,) = messages("ops", begun)
-    told, incident_id, head = message.splitlines()
+    told, incident_id, sentence, head = message.splitlines()
     assert (told, incident_id) == (TEXT, run.incident_id)
+    assert sentence.startswith("PROVEN: 2 bots proven stopped on 2 of 2 hosts") and "orders: none" in sentence
     # The head is the digest of a whole line, which the line after it carries.
     assert head.removeprefix("Timeline head: ") in {entry["previous"] for entry in entries}
     (category,) = [entry for entry in entries if entry["kind"] == "category"]
@@ -149,7 +150,8 @@ def test_a_host_that_is_frozen_is_named_and_everything_else_is_done_for_the_othe
     assert (run.code, "lab2: did not answer" in run.verdict) == (10, True)
     assert "the feed stays up, since nothing proves that the bots are down on lab2" in run.verdict
     assert re.search(r"missed: .*4\.4 Collect evidence \(lab2: did not answer", run.verdict)
-    assert messages("ops", "2026")[-1].splitlines()[0] == TEXT
+    told, _, sentence, *_ = messages("ops", "2026")[-1].splitlines()
+    assert (told, "lab2: did not answer" in sentence) == (TEXT, True)
     assert list((record(run) / "evidence" / "lab1").rglob("manifest.json"))
 
 

@@ -1,4 +1,4 @@
-"""After the stop the venue is asked which orders are open; neither its word nor its silence delays or fails a stop."""
+"""After the stop the venue is asked which orders are open; neither its word nor its silence delays a stop: 14."""
 
 from __future__ import annotations
 
@@ -33,10 +33,21 @@ def test_orders_of_a_killed_bot_are_counted_as_open_with_the_step_at_the_venue(s
     stopped = runbook("failsafe_stop", "-e", "reason=test")
     left = len(venue("/orders/open")["orders"])
     assert left >= 1
-    assert stopped.code == 0, "open orders are said, and do not change what was proven"
+    assert stopped.code == 14, stopped.verdict
+    assert "STOPPED, ORDERS OPEN: " in stopped.verdict
     assert f"orders: {left} OPEN" in stopped.verdict
     assert "NOW at the venue" in stopped.verdict
     assert running_bots() == []
+    # They stay open until somebody cancels them, and every look says so, with its own code.
+    seen = runbook("status")
+    assert (seen.code, f"orders: {left} open order" in seen.verdict) == (0, True)
+    assert runbook("failsafe_stop", "-e", "reason=test").code == 14
+    released = runbook("halt_release", "-e", f"incident_id={stopped.incident_id}")
+    assert (released.code, f"orders: {left} open order" in released.verdict) == (0, True)
+    planned = runbook("bot_stop", "-e", "mode=all")
+    assert (planned.code, f"orders: {left} OPEN" in planned.verdict) == (14, True)
+    flatten()
+    assert runbook("bot_stop", "-e", "mode=all").code == 0
 
 
 @pytest.fixture
@@ -66,7 +77,8 @@ def test_silent_venue_is_unverified_and_costs_the_stop_nothing(silent_venue):
     for _ in range(2):
         unasked, unasked_seconds = stop_with_silent_venue(silent_venue, "-e", "trading_core_open_orders_url=")
         asked, asked_seconds = stop_with_silent_venue(silent_venue)
-        assert asked.code == unasked.code == 0
+        assert (asked.code, unasked.code) == (14, 0)
+        assert "STOPPED, ORDERS UNVERIFIED: " in asked.verdict
         assert "orders: UNVERIFIED" in asked.verdict
         assert "no whole answer within 3 s" in asked.verdict
         assert "NOW at the venue" in asked.verdict
@@ -80,17 +92,17 @@ def test_silent_venue_is_unverified_and_costs_the_stop_nothing(silent_venue):
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
-    ("variables", "why"),
+    ("variables", "code", "why"),
     [
-        ("trading_core_open_orders_url=", "the estate names no endpoint"),
-        ("trading_core_open_orders_url=http://172.29.77.20:8900/health", "has no 'orders'"),
-        ("trading_core_open_orders_url=http://172.29.77.20:1/", "refused"),
-        ("trading_core_open_orders_validate_certs=nonsense", "bots: 2 cancelled"),
+        ("trading_core_open_orders_url=", 0, "the estate names no endpoint"),
+        ("trading_core_open_orders_url=http://172.29.77.20:8900/health", 14, "has no 'orders'"),
+        ("trading_core_open_orders_url=http://172.29.77.20:1/", 14, "refused"),
+        ("trading_core_open_orders_validate_certs=nonsense", 14, "bots: 2 cancelled"),
     ],
 )
-def test_an_endpoint_that_is_none_or_wrong_never_fails_the_stop(trading, variables, why):
+def test_an_endpoint_that_is_wrong_is_fourteen_and_one_that_is_none_is_said(trading, variables, code, why):
     flatten()
     stopped = runbook("failsafe_stop", "-e", "reason=test", "-e", variables)
-    assert (stopped.code, why in stopped.verdict) == (0, True)
+    assert (stopped.code, why in stopped.verdict) == (code, True), stopped.verdict
     assert re.search(r"orders: (cancelled|UNVERIFIED) ", stopped.verdict)
     assert running_bots() == []

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import faults
+from tests.lab.conftest import flatten
 from tests.lab.estate import ROOT, TRADING_HOSTS, bots, docker, latch, on, runbook, running_bots, wait_until
 from tests.tiers import first_of
 
@@ -36,10 +37,10 @@ def test_ten_stops_at_once_leave_one_incident_and_no_bot(trading, tmp_path):
     ended = [(stop.communicate(timeout=120)[0], stop.returncode) for stop in stops]
     print("\n".join(output.splitlines()[-1] for output, _ in ended))
     # Ten at once can be more than this machine's cores bear: a host may then be unknown to one of them, never stopped.
-    assert {code for _, code in ended} <= {0, 10}
+    assert {code for _, code in ended} <= {0, 10, 14}
     assert running_bots() == []
     after = runbook("failsafe_stop", "-e", "reason=after them")
-    assert (after.code, after.output.count("changed=0")) == (0, 2), after.verdict
+    assert (after.is_proven_stop, after.output.count("changed=0")) == (True, 2), after.verdict
     held = [latch(host)["incident_ids"] for host in TRADING_HOSTS]
     assert held[0] == held[1] == [after.incident_id]
 
@@ -50,6 +51,7 @@ def stubborn(trading: None) -> Iterator[None]:
     faults.start(faults.STUBBORN)
     yield
     faults.remove(faults.STUBBORN)
+    flatten()
 
 
 def test_controller_killed_in_the_middle_leaves_a_latch_and_the_next_run_finishes(stubborn, tmp_path):
@@ -58,7 +60,7 @@ def test_controller_killed_in_the_middle_leaves_a_latch_and_the_next_run_finishe
     os.killpg(stop.pid, signal.SIGKILL)
     stop.communicate(timeout=20)
     finished = runbook("failsafe_stop", "-e", "reason=killed")
-    assert finished.code == 0, finished.verdict
+    assert finished.is_proven_stop, finished.verdict
     assert running_bots() == []
 
 
@@ -74,7 +76,7 @@ def test_unplugged_host_is_named_and_the_others_stop(trading):
     assert "lab2: did not answer" in stopped.verdict
     assert f"-e incident_id={stopped.incident_id}" in stopped.verdict
     joined = runbook("failsafe_stop", "-e", "reason=unplugged", "-e", f"incident_id={stopped.incident_id}")
-    assert joined.code == 0
+    assert joined.is_proven_stop, joined.verdict
     assert [latch(host)["incident_ids"] for host in TRADING_HOSTS] == [[stopped.incident_id]] * 2
 
 
@@ -86,7 +88,7 @@ def test_our_grace_period_wins_over_an_endless_one(trading, patience):
     on("lab2", f"docker run -d --stop-timeout={patience} {labels} --entrypoint sh {image} -c {script}")
     begun = time.monotonic()
     stopped = runbook("failsafe_stop", "-e", "reason=patient", "-e", "grace_period_seconds=2")
-    assert stopped.code == 0, stopped.verdict
+    assert stopped.is_proven_stop, stopped.verdict
     assert time.monotonic() - begun < 30
     assert running_bots() == []
     assert "1 UNVERIFIED" in stopped.verdict

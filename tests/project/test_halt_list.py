@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trading_ops.core.bots import OTHER_SERVICES
 
 from tests.project.repository import ROOT
 
@@ -78,7 +80,9 @@ def test_rules_of_the_estate_are_on_the_list(write):
     for host in listed(write(ROOT / "inventories" / "lab")).values():
         options = dict(zip(host["option"][::2], host["option"][1::2], strict=True))
         assert options["--images"] == "trading-core-lab/bot:*"
-        assert options["--projects"] == "trading-*"
+        assert options["--projects"] == "trading-* trading"
+        assert options["--other-services"].split() == list(OTHER_SERVICES)
+        assert options["--stop-unexpected"] == "false"
         assert options["--grace-seconds"] == "10"
         assert options["--state-path"] == "/var/lib/trading-core"
 
@@ -125,3 +129,22 @@ def test_raw_ansible_writes_no_list(tmp_path):
         check=False,
     )
     assert list(tmp_path.rglob("hosts-*")) == []
+
+
+def test_machines_on_record_come_from_the_run_that_saw_them_and_stay_on_the_list(write, tmp_path):
+    one, two = "1" * 32, "2" * 32
+    estate = {"trading_hosts": ["here"], "machines": {"here": one, "gone": two}}
+    (tmp_path / "estate.json").write_text(json.dumps(estate))
+    here = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "trading_core_state_path": str(tmp_path),
+        "trading_core_docker_url": f"unix://{tmp_path}/no.sock",
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"trading_hosts": {"hosts": {"here": here, "new": here}}}))
+    assert all("machine" not in host for host in listed(write(inventory)).values())
+    # The options come after `--tags nosuch`, and Ansible adds tags up.
+    seen = listed(write(inventory, "--tags", "all"))
+    assert (seen["here"]["machine"], seen["here"]["connection"], "machine" in seen["new"]) == ([one], ["local"], False)
+    assert listed(write(inventory))["here"]["machine"] == [one]

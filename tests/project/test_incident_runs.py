@@ -7,6 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from tests.project.repository import ROOT
 pytestmark = pytest.mark.timeout(900)
 
 WHAT_NEEDS_AN_ENGINE_OR_A_CHANNEL = ["4.2 Stop feed on data corruption", "4.3 Inform", "4.4 Collect evidence"]
+AFTER_THE_STOP_OF_NOBODY = ["4.2 Stop feed on data corruption", "4.4 Collect evidence", "4.5 Classify"]
 AFTER_THE_STOP = [*WHAT_NEEDS_AN_ENGINE_OR_A_CHANNEL, "4.5 Classify", "5.5 Bring"]
 
 
@@ -110,3 +114,61 @@ def test_an_empty_scope_has_stopped_nothing(estate):
     estate.write_text("{}")
     code, verdict, _ = run(estate, *RUNBOOK)
     assert (code, "NOTHING WAS STOPPED" in verdict) == (12, True)
+
+
+@pytest.fixture
+def channel() -> Iterator[HTTPServer]:
+    """A service that takes what Apprise sends, and keeps it in `messages`."""
+
+    class Service(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.messages.append(json.loads(body)["message"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Service)
+    server.messages = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "is_raw", [pytest.param(False, id="runbook"), pytest.param(True, id="raw", marks=pytest.mark.faults)]
+)
+def test_where_no_trading_host_answers_people_are_told_and_all_that_needs_none_of_them_is_done(estate, channel, is_raw):
+    known = json.loads(estate.read_text())
+    here = known["trading_hosts"]["hosts"]["here"]
+    known["trading_hosts"]["hosts"] = {
+        name: {
+            "ansible_host": "127.0.0.1",
+            "ansible_port": 1,
+            "trading_core_open_orders_url": "http://127.0.0.1:1/orders",
+        }
+        for name in ("away", "gone")
+    }
+    known["feed_hosts"]["hosts"]["here"] = here
+    Path(here["trading_core_state_path"]).mkdir()
+    known["all"] = {"vars": {"trading_core_notification_urls": [f"ops=json://127.0.0.1:{channel.server_port}/"]}}
+    estate.write_text(json.dumps(known))
+    argv = raw(estate) if is_raw else RUNBOOK
+    code, verdict, output = run(estate, *argv, "-e", "reason=gaps")
+    assert (code, "NOT PROVEN: UNKNOWN" in verdict) == (10, True)
+    (message,) = channel.messages
+    owners, incident_id, sentence, *_ = message.splitlines()
+    assert owners == "Incident på AI_TRADING_CORE – bot/feed stoppet midlertidigt, årsag: gaps."
+    assert re.fullmatch(r"INC-\d{8}-\d{6}-gaps", incident_id)
+    assert sentence.startswith("NOT PROVEN: UNKNOWN: ")
+    assert "away: did not answer (" in sentence
+    assert "gone: did not answer (" in sentence
+    missed = verdict.partition("missed: ")[2]
+    assert [step for step in AFTER_THE_STOP if step in missed] == AFTER_THE_STOP_OF_NOBODY
+    assert "nobody knows how good the data is" in missed  # by a Prometheus that is not there
+    assert "here: did not" not in missed  # the evidence of the feed's host was taken
+    for step in AFTER_THE_STOP:
+        assert f"PLAY [{step}" in output

@@ -148,7 +148,8 @@ def test_a_play_that_validates_has_a_specification(playbook):
 def test_the_stop_waits_for_nobody_and_validates_nothing():
     play, *after = plays(ROOT / "playbooks" / "failsafe_stop.yml")
     assert [entry["vars"]["best_effort"] for entry in after] == [True]
-    assert [[*task.keys() - {"name"}] for entry in after for task in entry["tasks"]] == [["open_orders_info"]]
+    (ask,) = [task for entry in after for task in entry["tasks"]]
+    assert ask.keys() == {"name", "when", "open_orders_info"}
     asked = importlib.import_module("open_orders_info").ARGUMENT_SPEC
     assert not any(option.get("required") for option in asked.values())
     for each in (play, *after):
@@ -156,6 +157,9 @@ def test_the_stop_waits_for_nobody_and_validates_nothing():
         assert not {"serial", "any_errors_fatal", "validate_argspec"} & each.keys()
     assert {entry["role"] for each in (play, *after) for entry in each["roles"]} == set(STOP_PATH_ROLES)
     assert [entry["role"] for entry in play["roles"]] == ["estate", "failsafe_stop"]
+    # Nothing runs on localhost: it is there because Ansible ends a run in whose play every host fails.
+    assert (play["hosts"], play["vars"]["must_prove_on"]) == ("trading_hosts:localhost", "trading_hosts")
+    assert play["roles"][1]["when"] == "inventory_hostname in groups['trading_hosts'] | default([])"
     options = meta(ROOT / "playbooks" / "failsafe_stop.yml")[play["name"]]["options"]
     assert not any(option.get("required") for option in options.values())
 
@@ -204,7 +208,8 @@ def test_a_bot_only_starts_after_every_host_and_the_feed_were_looked_at():
 
 
 def test_the_feed_is_only_touched_after_every_bot_was_proven_stopped():
-    bots, feed = plays(ROOT / "playbooks" / "feed_stop.yml")
+    bots, feed, ask = plays(ROOT / "playbooks" / "feed_stop.yml")
+    assert ask["vars"]["best_effort"] is True
     assert (bots["hosts"], bots["vars"]["must_prove"], bots["any_errors_fatal"]) == ("trading_hosts", "bot_stop", True)
     assert feed["hosts"] == "feed_hosts"
 

@@ -62,6 +62,35 @@ def test_silent_engine_and_dead_host_are_unknown_and_both_named(estate):
     assert json.loads((estate.parent / "state" / "halt.json").read_text())["reason"] == "test"
 
 
+def test_two_names_for_this_machine_are_unknown_and_both_named(estate):
+    known = json.loads(estate.read_text())
+    known["trading_hosts"]["hosts"]["away"] = known["trading_hosts"]["hosts"]["here"]
+    estate.write_text(json.dumps(known))
+    code, verdict, output = play("failsafe_stop", estate, "-e", "reason=test")
+    assert (code, "here and away are one machine" in verdict) == (10, True), output
+
+
+@pytest.mark.parametrize(
+    ("where", "words", "is_right"),
+    [
+        ("inventory", [], True),
+        ("words", ["-e", "ansible_connection=local"], False),
+        ("nowhere", ["-c", "local"], False),
+    ],
+)
+def test_this_machine_is_right_where_the_inventory_says_so_and_not_where_somebody_typed_it(
+    estate, where, words, is_right
+):
+    known = json.loads(estate.read_text())
+    del known["trading_hosts"]["hosts"]["away"]
+    if where != "inventory":
+        del known["trading_hosts"]["hosts"]["here"]["ansible_connection"]
+    estate.write_text(json.dumps(known))
+    code, verdict, output = play("failsafe_stop", estate, "-e", "reason=test", *words)
+    assert "here: " in verdict and "Nothing is known of the bots" in verdict, output
+    assert (code, "answers from the very machine that this runs on" in verdict) == (10, not is_right), output
+
+
 def test_nonsense_in_every_variable_of_the_stop_does_not_refuse_it(estate):
     nonsense = {
         "reason": ["x"],
@@ -106,6 +135,27 @@ def test_reason_in_words_reaches_the_latch_as_it_was_typed(estate, form):
     )
     assert done.returncode == 10, done.stdout + done.stderr
     assert json.loads((estate.parent / "state" / "halt.json").read_text())["reason"] == words
+
+
+def test_a_host_without_python_is_named_with_what_to_type_there_and_what_the_first_wave_said(estate, tmp_path):
+    known = json.loads(estate.read_text())
+    known["trading_hosts"]["hosts"]["here"]["ansible_python_interpreter"] = "/nonexistent/python3"
+    del known["trading_hosts"]["hosts"]["away"]
+    estate.write_text(json.dumps(known))
+    (tmp_path / "said").write_text("here|proven|1 stopped, latched (INC-1)\nother|proven|x\nnonsense\n")
+    code, verdict, output = play(
+        "failsafe_stop", estate, "-e", "reason=test", TRADING_CORE_FIRST_WAVE_FILE=str(tmp_path / "said")
+    )
+    assert code == 10, output
+    assert "the first wave said of here: proven: 1 stopped, latched (INC-1)" in verdict
+    assert "NEXT: sudo trading-halt (on here; runbooks/Incident_Handling.md 4.1, By hand, at the host)" in verdict
+
+
+def test_a_venue_that_the_estate_names_and_nobody_could_ask_is_no_matter_of_a_stop_that_is_not_proven(estate):
+    code, verdict, _ = play(
+        "failsafe_stop", estate, "-e", "reason=test", "-e", "trading_core_open_orders_url={{ vault_venue }}"
+    )
+    assert (code, "NOT PROVEN: UNKNOWN" in verdict) == (10, True)
 
 
 def test_dry_run_leaves_no_latch_and_says_so(estate):

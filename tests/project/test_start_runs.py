@@ -175,6 +175,14 @@ def test_a_host_that_goes_away_for_a_moment_is_halted_and_all_others_too(estate,
     assert "compose_services two bot" not in calls
 
 
+def test_a_start_that_somebody_stops_meanwhile_says_who_and_why(estate):
+    held = {"engaged": True, "by": "kim", "reason": "bars look wrong", "incident_ids": ["INC-1"]}
+    watch = {"outcome": "refused", "summary": "the bot is gone"}
+    code, verdict, _ = estate.start(wait_for_metrics__one=watch, kill_switch__two={"latch": held})
+    assert code != 0
+    assert "somebody else had halted meanwhile: kim: bars look wrong (INC-1)" in verdict
+
+
 def test_a_host_that_stays_away_is_named_as_not_halted(estate):
     code, verdict, calls = estate.start(compose_services__one__bot={"away": {"one": 9}})
     assert (code, {*estate.halted(calls)}) == (10, {"two", "three"}), verdict

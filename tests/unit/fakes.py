@@ -30,6 +30,7 @@ class FakeContainer:
     resurrects: bool = False
     id: str = ""
     environment: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     is_tty: bool = False
 
     def __post_init__(self) -> None:
@@ -125,6 +126,8 @@ class FakeEngine:
         return {
             "Id": item.id,
             "Name": f"/{item.name}",
+            "Path": item.command[0] if item.command else "",
+            "Args": list(item.command[1:]),
             "Image": self.images.get(item.image, "sha256:1"),
             "State": item.state(),
             "HostConfig": {"RestartPolicy": {"Name": item.restart_policy, "MaximumRetryCount": 0}},
@@ -196,6 +199,10 @@ class FakeCgroups:
             }
             for item in self.by_id.values()
         ]
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        self._enter("inspect", container_id)
+        return FakeEngine(*self.by_id.values()).inspect(container_id)
 
     def restart_policy(self, container_id: str) -> str:
         self._enter("restart_policy", container_id)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..checks.catalogue import Check
 from ..checks.rules import WATCHDOG, alert_name
 from ..core.ids import build_incident_id
+from ..core.outcome import EXIT_CODES
 from ..core.strict_json import parse_json
 from ..incident.timeline import Entry
 
@@ -32,6 +33,10 @@ AGAIN_SECONDS: Final = 3600
 
 STOP_SCOPES: Final = {"stop_bots": "all", "stop_live": "live"}
 """What stops, by action. The first includes the second."""
+
+ORDERS_OPEN: Final = EXIT_CODES["orders_open"]
+PROVEN_STOPS: Final = frozenset({EXIT_CODES["proven"], ORDERS_OPEN})
+"""Exit codes of a stop that is proven. Open orders are for people: no further stop closes them."""
 
 _MOMENT: Final = re.compile("[0-9]{1,20}")
 _REACH: Final = ("pause_deploys", "stop_live", "stop_bots")
@@ -88,7 +93,8 @@ class Drive:
     """The stop that alerts have driven last.
 
     is_opened: the whole incident has run to its end once, for this scope; from then on only its stop is driven again.
-    tries: runs since one was last proven. driven_at: when the last one began, seconds since 1970.
+    tries: runs since one was last proven. driven_at: when the last one began, seconds since 1970. orders_told_at: when
+    people were last told that it left orders open, so that an alert that is said again does not tell them each time.
     """
 
     incident_id: str
@@ -96,6 +102,7 @@ class Drive:
     is_opened: bool = False
     tries: int = 0
     driven_at: float = 0.0
+    orders_told_at: float = 0.0
 
 
 def actions_of(checks: Iterable[Check], scrape_interval_seconds: float) -> dict[str, str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..core.bots import MODE_LABEL, MODES
+from ..core.bots import MODE_LABEL, MODES, RESTORE_TEST_LABEL, bears_restore_test_label
 from ..core.redaction import Redactor, build_rules
 from ..core.result import OperationError
 
@@ -69,6 +69,7 @@ class Service:
     unsupported: str = ""
     label_mode: str = ""
     environment_mode: str = ""
+    is_labelled_as_restore_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -252,6 +253,7 @@ def parse_services(document: Mapping[str, Any], hashes: Mapping[str, str]) -> di
             unsupported=_unsupported(service),
             label_mode=str((service.get("labels") or {}).get(MODE_LABEL) or ""),
             environment_mode=str((service.get("environment") or {}).get(MODE_VARIABLE) or ""),
+            is_labelled_as_restore_test=bears_restore_test_label(service.get("labels") or {}),
         )
         for name, service in document["services"].items()
     }
@@ -261,10 +263,16 @@ def check_mode(project: Project, services: Mapping[str, Service], named: Sequenc
     """Raise ComposeError (refused) unless each named service says `mode` wherever a mode is said.
 
     Both profiles start the same service, so a paper bot with live settings is one wrong line away. What says no mode,
-    or two, counts as live.
+    or two, counts as live. One that bears the label of a restore test is refused: it says that it does not trade.
     """
     for name in named:
         service = services.get(name)
+        if service and service.is_labelled_as_restore_test:
+            raise ComposeError(
+                f"{name} bears the label {RESTORE_TEST_LABEL}, which is for restore tests alone. Nothing was started.",
+                "refused",
+                format_command(project, config_argv(project)),
+            )
         modes = {
             f"label {MODE_LABEL}": service.label_mode if service else "",
             f"environment {MODE_VARIABLE}": service.environment_mode if service else "",

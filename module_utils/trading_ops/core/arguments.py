@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from .bots import OTHER_SERVICES
+
 STATE_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "state_path": {"type": "path", "default": "/var/lib/trading-core"},
 }
@@ -18,7 +20,9 @@ OPERATOR_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
 
 BOT_ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "bot_services": {"type": "raw", "default": ["bot"]},
-    "bot_projects": {"type": "raw", "default": ["trading-*"]},
+    "bot_projects": {"type": "raw", "default": ["trading-*", "trading"]},
     "bot_images": {"type": "raw", "default": []},
+    "other_services": {"type": "raw", "default": list(OTHER_SERVICES)},
+    "stop_unexpected": {"type": "raw", "default": False},
 }
 """Raw, and read leniently: a stop is never refused for its input."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,8 +14,20 @@ MODE_LABEL: Final = "trading-core.mode"
 RESTORE_TEST_LABEL: Final = "trading-core.restore-test"
 CANCELS_ORDERS_LABEL: Final = "trading-core.cancels-orders"
 
+RESTORE_TEST_PROJECT: Final = re.compile(r"restoretest-[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+"""Names of throw-away projects. What a stop leaves alone, or a test removes, carries such a name and the label too."""
+
 MODES: Final = frozenset({"paper", "live"})
 SCOPES: Final = frozenset({"all", "live"})
+
+NOT_RUNNING: Final = frozenset({"created", "exited", "dead"})
+"""Engine states in which no process of the container is left."""
+
+OTHER_SERVICES: Final = (
+    *("live_connector", "prometheus", "grafana", "alertmanager", "am_init", "timescaledb", "mlflow", "gui"),
+    *("exchange", "node_exporter", "node-exporter"),
+)
+"""The reference stack's services that are no bots; roles/estate and breakglass/trading-halt say the same."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +35,24 @@ class BotRules:
     """What makes a container a bot; all patterns are shell wildcards.
 
     services: Compose service names; projects: Compose project names; images: references of strays without labels.
+    others: what is no bot, without wildcards: a service (a container's name where it has none) is not counted among the
+    other containers, `PROJECT/SERVICE/IMAGE` is no bot although its image is of a trading framework.
+    stop_unexpected: whether what looks like a bot and no rule matches is stopped too, not only named.
     """
 
     services: tuple[str, ...] = ("bot",)
-    projects: tuple[str, ...] = ("trading-*",)
+    projects: tuple[str, ...] = ("trading-*", "trading")
     images: tuple[str, ...] = ()
+    others: tuple[str, ...] = OTHER_SERVICES
+    stop_unexpected: bool = False
 
 
 @dataclass(frozen=True)
 class Bot:
-    """One bot container as the engine's list shows it. `state` is the engine's word (running, paused, exited …)."""
+    """One bot container as the engine's list shows it. `state` is the engine's word (running, paused, exited …).
+
+    found_by: `label`, `image`, or `unexpected` where no rule matches. mode_label: what its label says, whatever it is.
+    """
 
     id: str
     name: str
@@ -41,13 +62,14 @@ class Bot:
     state: str
     found_by: str
     cancels_orders: bool
+    mode_label: str = ""
 
 
 def select_bots(containers: Iterable[Mapping[str, Any]], rules: BotRules) -> list[Bot]:
     """Return the bots among the engine's container summaries, in any state, by project and name.
 
     One-off, orphaned and inactive-profile containers carry the same labels and count. A bot whose mode label
-    is missing or not a known word counts as live. Containers of a restore test never count.
+    is missing or not a known word counts as live. Containers of a restore test never count, by label and project both.
     """
     found = [bot for summary in containers if (bot := _as_bot(summary, rules))]
     return sorted(found, key=lambda bot: (bot.project, bot.name))
@@ -58,9 +80,25 @@ def in_scope(bot: Bot, scope: str) -> bool:
     return scope != "live" or bot.mode != "paper"
 
 
+def is_true(value: object) -> bool:
+    """Return whether a setting, as YAML, Ansible or a shell has it, says yes. Whatever makes no sense says no."""
+    return str(value).strip().lower() in {"true", "yes", "1", "on"}
+
+
+def is_restore_test(labels: Mapping[str, Any]) -> bool:
+    """Return whether a container is a restore test's: one alone, label or project, may be somebody's mistake."""
+    project = str(labels.get(PROJECT_LABEL) or "")
+    return labels.get(RESTORE_TEST_LABEL) == "true" and bool(RESTORE_TEST_PROJECT.fullmatch(project))
+
+
+def bears_restore_test_label(labels: Mapping[str, Any]) -> bool:
+    """Return whether something says that it is a restore test's, whatever project it is in."""
+    return str(labels.get(RESTORE_TEST_LABEL) or "").lower() not in {"", "false"}
+
+
 def _as_bot(summary: Mapping[str, Any], rules: BotRules) -> Bot | None:
     labels = summary.get("Labels") or {}
-    if labels.get(RESTORE_TEST_LABEL) == "true":
+    if is_restore_test(labels):
         return None
     service, project = labels.get(SERVICE_LABEL, ""), labels.get(PROJECT_LABEL, "")
     by_label = _matches(service, rules.services) and _matches(project, rules.projects)
@@ -77,6 +115,7 @@ def _as_bot(summary: Mapping[str, Any], rules: BotRules) -> Bot | None:
         state=str(summary.get("State", "")),
         found_by="label" if by_label else "image",
         cancels_orders=labels.get(CANCELS_ORDERS_LABEL) == "true",
+        mode_label=str(mode or ""),
     )
 
 

@@ -10,6 +10,7 @@ EXIT_CODES: Final[dict[str, int]] = {
     "running": 11,  # a bot is still running
     "unknown": 10,  # a host or container could not be looked at
     "unlatched": 10,  # stopped, but the halt latch could not be written
+    "orders_open": 14,  # stopped, and orders are open or a configured venue did not answer: the verdict's own word
     "refused": 13,  # a gate is closed or the latch is engaged
     "locked": 75,  # another run holds the lock
     "usage": 2,  # wrong usage

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..core.bots import PROJECT_LABEL, SERVICE_LABEL
-from ..core.labels import ONE_OFF_LABEL
+from ..core.labels import FOLDER_PROJECT, ONE_OFF_LABEL
 from ..core.result import build_result
 from ..host.engine import Engine, EngineError
 
@@ -51,6 +51,8 @@ def observe_feed(connect: Callable[[], Engine], project: str, service: str, host
     try:
         engine = connect()
         listed = engine.containers([f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}={service}"])
+        if not listed:  # the owner's own command, on a file without a name
+            listed = engine.containers([f"{PROJECT_LABEL}={FOLDER_PROJECT}", f"{SERVICE_LABEL}={service}"])
         described = [engine.inspect(summary["Id"]) for summary in listed]
         feed = select_feed([item for item in described if item is not None], service, host)
     except EngineError as error:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ..core.bots import Bot
+from ..core.bots import NOT_RUNNING, Bot
 from ..core.clock import parse_utc
 from ..state.latch import Latch
-from ..stop.by_engine import NOT_RUNNING
 
 SHORT_GRACE_SECONDS: Final = 2
 """For a bot that was started while halted: it had no time to trade, and is to be gone 5 s after its start."""

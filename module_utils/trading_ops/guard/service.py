@@ -7,6 +7,7 @@ with the code of the kill switch.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import threading
@@ -20,10 +21,12 @@ from typing import Any, Final
 from ..core.bots import MODES, Bot, BotRules, select_bots
 from ..core.clock import uptime, utc_now
 from ..core.durable import write_durably
+from ..core.unexpected import Beyond
 from ..host.cgroups import CgroupError
 from ..host.engine import ContainerGone, Engine, EngineError, docker_engine, follow_starts
 from ..state import audit
 from ..state.latch import Latch, read_latch
+from ..stop.beyond import describe_beyond
 from ..stop.by_engine import IN_FLIGHT, Stop, restart_policy
 from ..stop.fallback import stop_with_fallback
 from ..stop.kill_switch import TradingHost, parse_stop_request
@@ -58,12 +61,18 @@ def parse_settings(environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
         "bot_services": environ.get("TRADING_CORE_BOT_SERVICES", "").split(),
         "bot_projects": environ.get("TRADING_CORE_BOT_PROJECTS", "").split(),
         "bot_images": environ.get("TRADING_CORE_BOT_IMAGES", "").split(),
+        "other_services": _words(environ.get("TRADING_CORE_OTHER_SERVICES")),
+        "stop_unexpected": environ.get("TRADING_CORE_STOP_UNEXPECTED"),
         "grace_period_seconds": environ.get("TRADING_CORE_GRACE_PERIOD_SECONDS"),
     }
     request, warnings = parse_stop_request(params, utc_now())
     state_path = Path(environ.get("TRADING_CORE_STATE_PATH") or "/var/lib/trading-core")
     docker_url = environ.get("TRADING_CORE_DOCKER_URL") or "unix:///var/run/docker.sock"
     return Settings(request.rules, request.grace_seconds, state_path, docker_url), warnings
+
+
+def _words(text: str | None) -> list[str] | None:
+    return None if text is None else text.split()
 
 
 def start_thread(work: Callable[[], None]) -> None:
@@ -111,6 +120,8 @@ class Guard:
         self._in_flight: set[str] = set()
         self._last_free: dict[str, str] = {}
         self._reported: dict[str, str] = {}
+        self._described: dict[str, Mapping[str, Any]] = {}
+        self._named: set[str] = set()
 
     def run_once(self) -> bool:
         """Return whether the bots could be seen, once everything that has to be done about them has begun."""
@@ -118,12 +129,16 @@ class Guard:
         latch = read_latch(self._host.latch_path)
         seen, error = self._observe(latch)
         self._report("the engine", error)
-        for step in plan_guard(latch, self._last_free, seen or [], self._now(), self._settings.grace_seconds):
+        self._begin(latch, seen or [])
+        self._begin(latch, self._look_beyond(latch))  # nothing comes before the bots that the rules match
+        self._last_free |= {mode: begun for mode in MODES if not (latch and latch.blocks(mode))}
+        return seen is not None
+
+    def _begin(self, latch: Latch | None, seen: list[SeenBot]) -> None:
+        for step in plan_guard(latch, self._last_free, seen, self._now(), self._settings.grace_seconds):
             if step.seen.bot.id not in self._in_flight:
                 self._in_flight.add(step.seen.bot.id)
                 self._run(partial(self._act, step))
-        self._last_free |= {mode: begun for mode in MODES if not (latch and latch.blocks(mode))}
-        return seen is not None
 
     def _observe(self, latch: Latch | None) -> tuple[list[SeenBot] | None, str]:
         """Return the bots (None: they cannot be observed), and why the engine could not be used.
@@ -137,6 +152,36 @@ class Guard:
         except EngineError as error:
             return self._observe_without_engine(str(error)) if latch else ([], str(error))
         return [self._describe(engine, bot, end) for bot in bots], ""
+
+    def _look_beyond(self, latch: Latch | None) -> list[SeenBot]:
+        """Return what looks like a bot, no rule matches and a halt holds, where the estate says that it is stopped.
+
+        Each is named once, whatever the estate says.
+        """
+        rules, source = self._settings.rules, None
+        try:
+            source = self._connect()
+            beyond = describe_beyond(source, rules, self._described, LOOK_SECONDS)
+        except Exception:  # whatever a container's description leads to: it must not end the guard
+            try:
+                beyond = describe_beyond(self._host.cgroups, rules, self._described, LOOK_SECONDS)
+            except Exception:
+                return []  # the look at the bots has said why
+        self._name(beyond)
+        if latch is None or not rules.stop_unexpected:
+            return []
+        held = [bot for found in beyond.unexpected if latch.blocks((bot := found.as_bot()).mode)]
+        end = self._clock() + LOOK_SECONDS
+        return [self._describe(source, bot, end) if source else SeenBot(bot, "", "") for bot in held]
+
+    def _name(self, beyond: Beyond) -> None:
+        for found in beyond.unexpected:
+            if found.id not in self._named:
+                self._named.add(found.id)
+                record = partial(self._record, "unexpected bot seen", found.as_bot(), why=found.why, image=found.image)
+                self._run(record)
+        for name in beyond.mislabelled:
+            self._report(f"label of {name}", f"{name} bears the label of a restore test and is of none: it is a bot")
 
     def _describe(self, engine: Engine, bot: Bot, end: float) -> SeenBot:
         try:
@@ -178,7 +223,8 @@ class Guard:
 
     def _stop(self, step: Step) -> None:
         bot = step.seen.bot
-        stop = Stop(self._settings.rules, lambda other: other.id == bot.id, step.grace_seconds)
+        strays = (bot,) if bot.found_by == "unexpected" else ()
+        stop = Stop(self._settings.rules, lambda other: other.id == bot.id, step.grace_seconds, strays=strays)
         report = stop_with_fallback(self._host.connect, self._host.cgroups, stop, is_guarded=lambda: True)
         error = next((item.error or item.how for item in report.bots if item.outcome != "proven"), "")
         if not report.bots:
@@ -206,8 +252,11 @@ class Guard:
 
 
 def beat(path: Path, package_digest: str, seconds: float) -> None:
-    """Leave a sign of life: `{"uptime", "digest"}`. Raises OSError."""
-    write_durably(path, json.dumps({"uptime": round(seconds, 2), "digest": package_digest}) + "\n")
+    """Leave a sign of life: `{"uptime", "digest"}`. Raises OSError.
+
+    Cut off, never rounded up: who reads it at once must not meet a moment that is still to come.
+    """
+    write_durably(path, json.dumps({"uptime": math.floor(seconds * 100) / 100, "digest": package_digest}) + "\n")
 
 
 def main() -> None:

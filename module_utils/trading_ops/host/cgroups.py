@@ -33,6 +33,9 @@ class Cgroups(Protocol):
     def containers(self) -> list[dict[str, Any]]:
         """Return each container that a file describes, in the shape of the engine's list (Id, Names, Image, …)."""
 
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        """Return what its file says of a container, as the engine's description has it (Path, Args, Image, Config)."""
+
     def restart_policy(self, container_id: str) -> str:
         """Return the restart policy on disk, which a returning engine goes by."""
 
@@ -67,6 +70,9 @@ class HostCgroups:
             except CgroupError:
                 continue  # if it runs, it is reported as a container that nothing describes
         return described
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None:
+        return self._read(container_id, "config.v2.json") | {"Id": container_id}
 
     def restart_policy(self, container_id: str) -> str:
         policy = (self._read(container_id, "hostconfig.json").get("RestartPolicy") or {}).get("Name")
@@ -129,7 +135,7 @@ class ForeignEngine:
     def _refuse(self, *_: str) -> NoReturn:
         raise CgroupError(f"There is no way around the engine at {self._docker_url}: it is not this host's own.")
 
-    containers = restart_policy = processes = terminate = kill = _refuse
+    containers = inspect = restart_policy = processes = terminate = kill = _refuse
 
 
 def parse_container(config: dict[str, Any], container_id: str, is_running: bool) -> dict[str, Any]:

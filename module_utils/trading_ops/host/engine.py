@@ -135,6 +135,11 @@ class DockerEngine:
         """Return the engine's description of its own version."""
         return dict(self._ask("tell its version", self._client.version))
 
+    def engine_id(self) -> str:
+        """Return the ID that the engine gave itself; it stands for a machine's where that has none."""
+        seen = self._ask("tell its ID", self._client.info)
+        return str(seen.get("ID") or "") if isinstance(seen, dict) else ""
+
     def image_id(self, reference: str) -> str | None:
         try:
             seen = self._ask("inspect an image", lambda: self._client.inspect_image(reference))

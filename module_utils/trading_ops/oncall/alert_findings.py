@@ -10,6 +10,7 @@ from ..alerts.alertmanager import Matcher, Silence
 from ..alerts.info import describe_labels
 from ..checks.rules import WATCHDOG, alert_name
 from ..core.clock import parse_utc
+from ..core.commands import checked_command
 from .seen import Finding, Seen, explain_missing
 
 SILENCE_ENDS_SOON: Final = timedelta(hours=2)
@@ -33,7 +34,8 @@ def judge_alerts(seen: Seen) -> Iterator[Finding]:
     if seen.alert_path is not None and seen.alert_path.get("is_set_up") is not False:
         is_good = seen.alert_path.get("outcome") == "proven"
         outcome = "pass" if is_good else "fail" if "is_set_up" in seen.alert_path else "unknown"
-        fix = "" if is_good else str(seen.alert_path.get("next_command") or "./runbook oncall_access")
+        named = checked_command(str(seen.alert_path.get("next_command") or ""))
+        fix = "" if is_good else named or "./runbook oncall_access"
         yield Finding("2.5", "alerts that stop trading", outcome, explain_missing(seen.alert_path), fix)
     for host, result in seen.alerts.items():
         if result.get("outcome") != "proven":

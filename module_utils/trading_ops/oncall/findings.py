@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ..core.clock import format_utc
+from ..core.commands import checked_command
 from .alert_findings import judge_alerts
 from .host_findings import judge_hosts, judge_metric_errors
+from .open_orders import FIX
 from .seen import Finding, Seen, explain_missing
 
 SECTIONS: Final = {
@@ -43,6 +45,10 @@ _ORDER: Final = ("fail", "unknown", "pass")
 def judge(seen: Seen) -> list[Finding]:
     """Return every point, by section, the bad ones first."""
     found = [*judge_hosts(seen), *judge_metric_errors(seen), *_checks(seen), *judge_alerts(seen), *_safety(seen)]
+    found += [
+        Finding("2.3", f"orders at {each.url}", each.outcome, each.text, "" if each.outcome == "pass" else FIX)
+        for each in seen.venues
+    ]
     places = list(SECTIONS)
     return sorted(found, key=lambda each: (places.index(each.section), _ORDER.index(each.outcome)))
 
@@ -135,7 +141,8 @@ def _incidents(seen: Seen) -> Iterator[Finding]:
         yield Finding("2.8", "incidents", "unknown", text, "./runbook incident_info")
         return
     if seen.incidents["outcome"] != "proven":
-        yield Finding("2.8", "incidents", "unknown", seen.incidents["summary"], seen.incidents["next_command"])
+        fix = checked_command(seen.incidents["next_command"])
+        yield Finding("2.8", "incidents", "unknown", seen.incidents["summary"], fix)
     opened = [each for each in seen.incidents["incidents"] if each["state"] == "open"]
     for each in opened:
         owner = str(each["record"].get("owner", "")) or "nobody"

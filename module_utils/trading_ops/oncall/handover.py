@@ -19,6 +19,7 @@ from ..core.result import build_result
 from ..report.page import html_table, markdown, markdown_table, page, plain, write_files
 from .alert_findings import parse_silence, stops_silenced, who_has
 from .findings import halted_off_record
+from .open_orders import FIX, venue_words
 
 A_SHIFT: Final = timedelta(hours=12)
 """What is told of where nobody knows when the shift began, and how soon a silence ends for the next one."""
@@ -49,7 +50,7 @@ def build_record(params: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     since = params["since"] or shift.get("shift_began") or format_utc(now - A_SHIFT)
     parse_utc(since)
     tables: dict[str, list[tuple[str, ...]]] = {
-        "open": [*_open_incidents(params), *_open_alerts(params)],
+        "open": [*_open_incidents(params), *_open_alerts(params), *_open_orders(params)],
         "unknown": list(_unknown(params)),
         "incidents": list(_incidents(params, since)),
         "alerts": list(_alerts(params)),
@@ -138,6 +139,12 @@ def _open_alerts(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             yield f"alert {_name(alert)}", "somebody on it", take
 
 
+def _open_orders(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for each in venue_words(params):
+        if each.is_nobodys:
+            yield f"{each.count} open at {each.url}", "a bot that runs and would look after it", FIX
+
+
 def _unknown(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for host, status in params["hosts"].items():
         if "containers" not in status:
@@ -146,6 +153,9 @@ def _unknown(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             yield host, sentence
         if damage := (status.get("latch") or {}).get("damaged"):
             yield f"{host}: halt", damage
+    for each in venue_words(params):
+        if each.count is None:
+            yield f"orders at {each.url}", each.text
     for what, results in (("checks", params["checks"]), ("alerts", params["alerts"]), ("history", params["history"])):
         for host, result in results.items():
             if not result.get("checks") and not (what != "checks" and result.get("outcome") == "proven"):
@@ -203,6 +213,8 @@ def _status(params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         if check["id"].endswith(_BOT_CHECKS):
             value = "no value" if check["value"] is None else f"{check['value']:.6g} {check['unit']}"
             yield check["title"], f"{value}, must be {check['condition']} {check['threshold']:.6g}: {check['outcome']}"
+    for word in venue_words(params):
+        yield f"orders at {word.url}", word.text
     yield "deploys", params["shift"].get("pause") or "not paused" if "pause" in params["shift"] else "not known"
     for host, status in params["hosts"].items():
         if latch := status.get("latch"):

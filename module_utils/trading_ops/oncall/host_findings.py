@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..checks.evaluate import series_words
 from ..core.clock import format_utc, parse_utc
+from ..core.labels import FOLDER_PROJECT
 from .plots import SPIKES
 from .seen import Finding, Limits, Seen, explain_missing
 
@@ -40,10 +41,20 @@ def judge_hosts(seen: Seen) -> Iterator[Finding]:
             continue
         for sentence in status["trouble"]:
             yield Finding("2.1", f"{host}: what could be read", "unknown", sentence, f"./runbook status --limit {host}")
+        yield from _beyond(host, status)
         yield from _containers(seen, host, status)
         yield from _machine(seen, host, status)
         yield from _certificates(seen, host, status)
         yield from _log_errors(seen, host, status)
+
+
+def _beyond(host: str, status: Mapping[str, Any]) -> Iterator[Finding]:
+    """Tell of what looks like a bot and no rule matches: a stop would not end it."""
+    for each in status.get("unexpected", []):
+        text = f"{each['why']}, and no rule takes it for a bot ({each['state']}, image {each['image']})"
+        yield Finding("2.1", f"{host}: unexpected bot {each['name']}", "fail", text, "./runbook host_setup --check")
+    for text in status.get("exempted", []):
+        yield Finding("2.1", f"{host}: no bot, says the estate: {text}", "pass", "trading_core_other_services")
 
 
 def _containers(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Finding]:
@@ -51,7 +62,7 @@ def _containers(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Fi
     for container in status["containers"]:
         if container["project"]:
             ours.setdefault(f"{container['project']}/{container['service']}", []).append(container)
-    always = [f"{seen.feed_project}/{name}" for name in ("live_connector", "prometheus")]
+    always = [_of_the_feed(name, seen.feed_project, ours) for name in ("live_connector", "prometheus")]
     expected = [*(always if host in seen.feed_hosts else []), *status["desired"]]
     images = _deployed(seen)
     for key in dict.fromkeys([*expected, *ours]):
@@ -72,6 +83,12 @@ def _containers(seen: Seen, host: str, status: Mapping[str, Any]) -> Iterator[Fi
             if container["state"] == "running" and deployed and deployed.partition("@")[2] not in digests:
                 text = f"runs {container['image']}, deployed was {deployed}"
                 yield Finding("2.1", f"{host}: image of {container['name']}", "fail", text, "./runbook releases")
+
+
+def _of_the_feed(service: str, project: str, ours: Mapping[str, Any]) -> str:
+    """Return where a service of the feed is looked for: the owner's own command may have made the project's name."""
+    by_folder = f"{FOLDER_PROJECT}/{service}"
+    return by_folder if by_folder in ours and f"{project}/{service}" not in ours else f"{project}/{service}"
 
 
 def _judge_service(

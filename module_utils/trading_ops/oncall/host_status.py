@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ..config import drift_log
-from ..core.bots import PROJECT_LABEL, SERVICE_LABEL
+from ..core.bots import PROJECT_LABEL, SERVICE_LABEL, BotRules
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import bounded
 from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
+from ..core.unexpected import Beyond, find_beyond
 from ..feed.gate import GATE_FILE
 from ..host.engine import EngineError
 from ..host.logs import split_lines
@@ -28,6 +29,7 @@ from ..host.programs import Ended, ProgramError, said
 from ..state import audit
 from ..state import desired as desired_state
 from ..state.latch import LATCH_FILE, read_latch
+from ..stop.kill_switch import parse_bot_rules
 
 LOG_LINES: Final = 20_000
 LOG_SECONDS: Final = 5
@@ -83,7 +85,8 @@ def observe(params: Mapping[str, Any], host: Host) -> dict[str, Any]:
     state_path = Path(params["state_path"])
     since = params["since"] or format_utc(now - timedelta(days=1))
     problems: list[str] = []
-    containers, errors = _containers(host, now, max(format_utc(now - RECENT), since), problems)
+    rules, _ = parse_bot_rules(params)
+    containers, errors, beyond = _containers(host, now, max(format_utc(now - RECENT), since), rules, problems)
     seen = _observe_machine(params, host, problems)
     records = _observe_records(state_path, since, problems)
     due = params["documentation_path"]
@@ -99,6 +102,7 @@ def observe(params: Mapping[str, Any], host: Host) -> dict[str, Any]:
         since=since,
         host_epoch=host.now().timestamp(),
         controller_epoch=params["controller_epoch"],
+        **beyond.fields(),
         **seen,
         **records,
     )
@@ -260,19 +264,21 @@ def read_certificates(root: Path, patterns: Sequence[str], run: Run) -> list[dic
 
 
 def _containers(
-    host: Host, now: datetime, since: str, problems: list[str]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    host: Host, now: datetime, since: str, rules: BotRules, problems: list[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], Beyond]:
     if host.connect is None:
-        return [], []
+        return [], [], Beyond()
     try:
         begin = parse_utc(since)
         engine = host.connect()
-        ids = [str(item["Id"]) for item in engine.containers()]
-        seen = [found for found in map(engine.inspect, ids) if found]
+        listed = engine.containers()
+        seen = [found for found in map(engine.inspect, [str(item["Id"]) for item in listed]) if found]
+        by_id = {str(found.get("Id", "")): found for found in seen}
+        beyond = find_beyond([item for item in listed if str(item["Id"]) in by_id], by_id, rules)
         rows = [parse_container(found, engine.image_digests(str(found.get("Image", "")))) for found in seen]
     except (EngineError, ValueError) as error:
         problems.append(str(error))
-        return [], []
+        return [], [], Beyond()
     ours = [row for row in rows if row["project"]]
 
     def count(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -290,7 +296,7 @@ def _containers(
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         errors = list(pool.map(count, ours))
-    return sorted(rows, key=lambda row: (row["project"], row["service"], row["name"])), errors
+    return sorted(rows, key=lambda row: (row["project"], row["service"], row["name"])), errors, beyond
 
 
 def _read_gate(path: Path) -> dict[str, Any] | None:

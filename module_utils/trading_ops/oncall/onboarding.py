@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from ..core.bots import (
     CANCELS_ORDERS_LABEL,
     MODE_LABEL,
     MODES,
+    NOT_RUNNING,
     PROJECT_LABEL,
     RESTORE_TEST_LABEL,
     SERVICE_LABEL,
@@ -18,10 +19,12 @@ from ..core.bots import (
     BotRules,
     select_bots,
 )
+from ..core.labels import FOLDER_PROJECT
 from ..core.result import build_result
+from ..core.unexpected import Beyond, Unexpected, find_beyond
 from ..host.engine import Engine, EngineError
 from ..host.http import HttpError
-from ..stop.by_engine import NOT_RUNNING, restart_policy
+from ..stop.by_engine import restart_policy
 
 LEVELS: Final = frozenset({"mismatch", "note"})
 MODE_VARIABLE: Final = "TRADING_MODE"
@@ -58,37 +61,37 @@ class Finding:
 
 @dataclass(frozen=True)
 class Estate:
-    """What the inventory says of this host: the bot rules, services that are known to be no bots, paths and ports."""
+    """What the inventory says of this host: what is a bot and what is not, paths and names."""
 
     rules: BotRules
     project_prefix: str
-    other_services: tuple[str, ...]
     state_path: str
     is_feed_host: bool
     feed_project: str
+    is_trading_host: bool = True
 
 
 def evaluate_bots(
-    described: Sequence[Mapping[str, Any]], bots: Sequence[Bot], estate: Estate, is_guarded: bool
+    summaries: Sequence[Mapping[str, Any]], described: Sequence[Mapping[str, Any]], estate: Estate, is_guarded: bool
 ) -> list[Finding]:
-    """Return the findings on bots; `described` is the engine's description of every container of the host."""
+    """Return the findings on bots and on what looks like one; `described` is the engine's word on every container."""
     by_id = {str(item["Id"]): item for item in described}
+    bots = select_bots(summaries, estate.rules)
     found = [each for bot in bots if bot.id in by_id for each in _of_bot(bot, by_id[bot.id], estate, is_guarded)]
-    images = {_image(by_id[bot.id]) for bot in bots if bot.id in by_id}
-    known = {bot.id for bot in bots}
-    for item in described:
-        if str(item["Id"]) not in known:
-            found += _of_unexpected(item, images, estate)
-    if not bots:
-        text = "no bot container is here yet, so nothing shows that the rules for bots match"
-        found.append(_note("bots", text, "a look once they are there", "./runbook host_setup --check"))
-    return found
+    listed = [item for item in summaries if str(item["Id"]) in by_id]
+    beyond = find_beyond(listed, by_id, estate.rules)
+    # What looks like our bot is named in any state: it may run tomorrow.
+    ever = find_beyond([{**item, "State": "running"} for item in listed], by_id, estate.rules).unexpected
+    running = {each.id for each in beyond.unexpected}
+    strays = [each for each in ever if each.id in running or not each.is_by_image_alone]
+    return found + list(map(_of_unexpected, strays)) + list(_of_others(beyond, estate, bool(bots)))
 
 
 def evaluate_feed(described: Sequence[Mapping[str, Any]], estate: Estate, fetch: Callable[[], str]) -> list[Finding]:
     """Return the findings on names and metrics of a feed host. `fetch` gives the metrics page or raises HttpError."""
     found = []
-    of_service = {_label(item, SERVICE_LABEL): item for item in described if _is_of(item, estate.feed_project)}
+    of_service = {_label(item, SERVICE_LABEL): item for item in described if _is_of(item, FOLDER_PROJECT)}
+    of_service |= {_label(item, SERVICE_LABEL): item for item in described if _is_of(item, estate.feed_project)}
     for name in FIXED_NAMES:
         if name in of_service and _name(of_service[name]) != name:
             fix = f"container_name: {name} in the service, then docker compose up -d {name}"
@@ -126,7 +129,7 @@ def observe_onboarding(
     except EngineError as error:
         return _result("unknown", f"nothing is known of the containers: {error}", [])
     is_guarded = guard["state"] == "active"
-    found = evaluate_bots(described, select_bots(summaries, estate.rules), estate, is_guarded)
+    found = evaluate_bots(summaries, described, estate, is_guarded)
     if estate.is_feed_host:
         found += evaluate_feed(described, estate, fetch)
     if not is_guarded:
@@ -144,7 +147,8 @@ def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool)
     label, variable = _label(seen, MODE_LABEL), _environment(seen).get(MODE_VARIABLE, "")
     if label not in MODES:
         text = f"label {MODE_LABEL} is {label!r}" if label else f"label {MODE_LABEL} is missing, so it counts as live"
-        fix = f"labels: {{{MODE_LABEL}: {variable or 'paper'}}} in the service, then start it again"
+        wanted = variable if variable in MODES else "paper or live, which it is"
+        fix = f"labels: {{{MODE_LABEL}: {wanted}}} in the service, then start it again"
         found.append(_mismatch(bot.name, text, "paper or live", fix))
     elif variable != label:
         text = f"label {MODE_LABEL} says {label}, its environment {MODE_VARIABLE}={variable or '(nothing)'}"
@@ -175,21 +179,36 @@ def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool)
     return found
 
 
-def _of_unexpected(seen: Mapping[str, Any], bot_images: set[str], estate: Estate) -> list[Finding]:
+def _of_unexpected(found: Unexpected) -> Finding:
     """Return the finding on a container that looks like a bot and that no rule matches: a stop would miss it."""
-    service = _label(seen, SERVICE_LABEL)
-    if _label(seen, RESTORE_TEST_LABEL) == "true" or service in estate.other_services:
-        return []
-    if MODE_VARIABLE in _environment(seen):
-        why = f"it has {MODE_VARIABLE} in its environment"
-    elif _image(seen) in bot_images:
-        why = f"it has the image of a bot, {_image(seen)}"
-    else:
-        return []
-    name = f'"{service}" to trading_core_bot_services' if service else f'"{_image(seen)}" to trading_core_bot_images'
-    fix = f"add {name} in the inventory, or the service to trading_core_base_services where it is no bot"
-    text = f"{why}, and no rule takes it for a bot (service {service or 'none'}), so a stop would miss it"
-    return [_mismatch(_name(seen), text, "a rule that matches", fix)]
+    place = f"service {found.service or 'none'}, project {found.project or 'none'}, image {found.image}"
+    text = f"{found.why}, and no rule takes it for a bot ({place}), so a stop would miss it"
+    fix = f'add "{found.image}" to trading_core_bot_images'
+    if found.service and found.project:
+        fix = f'add "{found.service}" to trading_core_bot_services and "{found.project}" to trading_core_bot_projects'
+    if found.is_by_image_alone:
+        fix += f'; where it is no bot, "{found.key}" to trading_core_other_services'
+    return _mismatch(found.name, text, "a rule that matches", f"{fix} in the inventory")
+
+
+def _of_others(beyond: Beyond, estate: Estate, has_bots: bool) -> Iterator[Finding]:
+    again = "./runbook host_setup --check"
+    for name in beyond.mislabelled:
+        text = f"it bears the label {RESTORE_TEST_LABEL} and is no restore test's: it is a bot and is stopped as one"
+        yield _mismatch(name, text, "no such label", f"take {RESTORE_TEST_LABEL} out of its service and its image")
+    for text in beyond.exempted:
+        yield _note(text, "the estate says that it is no bot", "that it is none", "trading_core_other_services")
+    if beyond.has_no_bot and estate.is_trading_host:
+        fix = "trading_core_bot_services and trading_core_bot_projects, or name what is no bot in"
+        yield _mismatch(
+            "bots", beyond.without_a_bot(), "rules that match the bots", f"{fix} trading_core_other_services"
+        )
+    elif not has_bots:
+        text = "no bot container is here yet, so nothing shows that the rules for bots match"
+        yield _note("bots", text, "a look once they are there", again)
+    elif beyond.unnamed:
+        text = f"they are not stopped by us: {', '.join(beyond.unnamed)}"
+        yield _note(f"{len(beyond.unnamed)} other containers", text, "no bot among them", "trading_core_other_services")
 
 
 def _mismatch(about: str, seen: str, expected: str, fix: str) -> Finding:
@@ -202,10 +221,6 @@ def _note(about: str, seen: str, expected: str, fix: str) -> Finding:
 
 def _name(seen: Mapping[str, Any]) -> str:
     return str(seen.get("Name", "")).lstrip("/")
-
-
-def _image(seen: Mapping[str, Any]) -> str:
-    return str((seen.get("Config") or {}).get("Image", ""))
 
 
 def _label(seen: Mapping[str, Any], label: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
+from .open_orders import VenueWord, venue_words
 
 A_SHIFT: Final = timedelta(hours=12)
 """What is looked back over where nobody knows when the last shift began."""
@@ -40,7 +41,8 @@ class Seen:
     hosts: every host of the estate; `unreachable` and `msg` are Ansible's words for one that did not answer.
     feed_hosts, feed_project: where services are expected that nobody may have recorded.
     checks, alerts: of each feed host. curves: of the last day. alert_path: whether alerts that act would be carried
-    out; None where the estate was not asked. since: when the last shift began, ISO 8601 UTC.
+    out; None where the estate was not asked. venues: what they said of open orders. since: when the last shift began,
+    ISO 8601 UTC.
     """
 
     now: datetime
@@ -55,6 +57,7 @@ class Seen:
     shift: Mapping[str, Any]
     limits: Limits
     alert_path: Mapping[str, Any] | None = None
+    venues: Sequence[VenueWord] = ()
 
 
 def parse_seen(params: Mapping[str, Any], now: datetime) -> Seen:
@@ -71,6 +74,7 @@ def parse_seen(params: Mapping[str, Any], now: datetime) -> Seen:
         incidents=params["incidents"],
         shift=params["shift"],
         alert_path=params["alert_path"],
+        venues=tuple(venue_words(params)),
         limits=Limits(
             params["memory_limit_percent"], params["disk_free_limit_percent"], params["clock_offset_seconds"]
         ),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..core.commands import checked_command, checked_incident_ids
 from ..core.result import build_result
 from .pause import LIFT_COMMAND, Pause, backlog_item
 
@@ -127,12 +128,13 @@ def _incidents(facts: Facts) -> list[Refusal]:
     seen = facts.incidents
     if seen.get("outcome") != "proven":
         text = f"whether an incident is open is not known: {_summary_of(seen)}"
-        return [Refusal(text, str(seen.get("next_command") or "./runbook incident_info"))]
+        return [Refusal(text, checked_command(str(seen.get("next_command") or "")) or "./runbook incident_info")]
     opened = list(seen.get("open") or ())
     if not opened:
         return []
-    close = f'./runbook incident_close -e incident_id={opened[0]} -e cause="…" -e actions="…"'
-    return [Refusal(f"an incident is open: {', '.join(opened)}", close)]
+    ids = checked_incident_ids(opened)
+    close = f'./runbook incident_close -e incident_id={ids[0]} -e cause="…" -e actions="…"' if ids else ""
+    return [Refusal(f"an incident is open: {', '.join(opened)}", close or "./runbook incident_info")]
 
 
 def _named(facts: Facts) -> list[Refusal]:
@@ -151,7 +153,7 @@ def _latches(facts: Facts) -> list[Refusal]:
         latch = facts.bots.get(host, {}).get("latch") or {}
         if latch.get("engaged") is False:
             continue
-        ids = list(latch.get("incident_ids") or ())
+        ids = checked_incident_ids(latch.get("incident_ids") or ())
         fix = f"./runbook halt_release -e incident_id={ids[0]}" if ids else "./runbook status"
         found.append(Refusal(f"{host} is halted" if latch else f"whether {host} is halted is not known", fix))
     return found

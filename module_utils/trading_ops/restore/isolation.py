@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from ..compose.config import MODE_VARIABLE
-from ..core.bots import MODE_LABEL, PROJECT_LABEL, RESTORE_TEST_LABEL
+from ..core.bots import MODE_LABEL, PROJECT_LABEL, RESTORE_TEST_LABEL, RESTORE_TEST_PROJECT
 
-PROJECT: Final = re.compile(r"restoretest-[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+PROJECT: Final = RESTORE_TEST_PROJECT
 """Names of throw-away projects. What is removed has to carry such a name, and the label too."""
 
 SERVICE_KEYS: Final = frozenset(

@@ -17,6 +17,7 @@ EVENTS: Final = frozenset(
         "released",
         "stopped while halted",
         "restart policy neutralised",
+        "unexpected bot seen",
         "lease taken",
         "lease freed",
         "trading configuration changed",

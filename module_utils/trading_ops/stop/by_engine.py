@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from ..core.bots import Bot, BotRules, select_bots
+from ..core.bots import NOT_RUNNING, Bot, BotRules, select_bots
 from ..core.clock import format_utc, parse_utc, uptime
 from ..host.engine import ContainerGone, Engine, EngineError
 from .first_wave import FirstWave
@@ -23,9 +23,6 @@ LOOKS: Final = 3
 
 KILL_WAIT_SECONDS: Final = 5
 
-NOT_RUNNING: Final = frozenset({"created", "exited", "dead"})
-"""Engine states in which no process of the container is left."""
-
 HOW: Final = frozenset({"already stopped", "never started", "stopped", "killed", "gone", "running", "unknown"})
 ORDERS: Final = frozenset({"cancelled", "none", "UNVERIFIED"})
 
@@ -35,6 +32,7 @@ class Stop:
     """What a stop is to do: end the bots among those of `rules` that `wanted` names, each within `grace_seconds`.
 
     A bot that `first_wave` has signalled already is waited for instead. With `dry_run` nothing is touched.
+    With `strays` it ends these, which no rule matches, and no others.
     """
 
     rules: BotRules
@@ -42,9 +40,13 @@ class Stop:
     grace_seconds: int
     dry_run: bool = False
     first_wave: FirstWave = field(default_factory=FirstWave)
+    strays: tuple[Bot, ...] = ()
 
     def select(self, containers: Iterable[Mapping[str, Any]]) -> list[Bot]:
         """Return the bots to stop among the engine's container summaries."""
+        if self.strays:
+            states = {str(item["Id"]): str(item.get("State", "")) for item in containers}
+            return [replace(bot, state=states[bot.id]) for bot in self.strays if bot.id in states and self.wanted(bot)]
         return [bot for bot in select_bots(containers, self.rules) if self.wanted(bot)]
 
 

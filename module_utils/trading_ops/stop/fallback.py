@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from ..core.bots import Bot
 from ..core.clock import format_utc, uptime
 from ..core.durable import bounded
+from ..core.unexpected import Beyond
 from ..host.cgroups import CgroupError, Cgroups
 from ..host.engine import Engine, EngineError
 from .by_engine import LOOKS, Stop, StoppedBot, stop_bots
@@ -35,11 +36,13 @@ class StopReport:
     """What became of each bot. `error` says why not all of the host could be observed, empty where it could.
 
     `engine_error` is set where the engine was of no use; the stop is proven all the same once the kernel proves it.
+    `beyond` is what else runs, looked at after the stop.
     """
 
     bots: tuple[StoppedBot, ...]
     error: str = ""
     engine_error: str = ""
+    beyond: Beyond = field(default_factory=Beyond)
 
 
 def stop_with_fallback(

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..core.bots import BotRules
+from ..core.bots import BotRules, is_true
+from ..core.machine import parse_id
 
 FIRST_LINE: Final = "halt-list 1"
 
@@ -27,6 +28,7 @@ class HaltHost:
     """One trading host. `connection` is Ansible's word for it; `argv` reaches its shell (empty for `local`).
 
     `may_become` is False where the inventory says that nothing there runs as root. `options` are trading-halt's.
+    `machine_ids` is what is on record of its machine: more than one where hosts record it otherwise.
     `error` says why the host is listed with defaults only, and is empty where nothing went wrong.
     """
 
@@ -35,6 +37,7 @@ class HaltHost:
     argv: tuple[str, ...] = ()
     may_become: bool = True
     options: tuple[str, ...] = ()
+    machine_ids: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -43,11 +46,24 @@ def format_halt_list(fingerprint: str, inventory: str, hosts: Sequence[HaltHost]
     lines = [FIRST_LINE, f"fingerprint {fingerprint}", f"inventory {inventory}"]
     for host in hosts:
         lines += [f"host {host.name}", f"connection {host.connection}", f"become {'yes' if host.may_become else 'no'}"]
+        lines += [f"machine {machine_id}" for machine_id in host.machine_ids]
         lines += [f"argv {word}" for word in host.argv]
         lines += [f"option {word}" for word in host.options]
         lines += [f"trouble {host.error}"] if host.error else []
         lines.append("end")
     return "\n".join(" ".join(line.splitlines()) for line in [*lines, f"complete {len(hosts)}"]) + "\n"
+
+
+def parse_machine_ids(text: str) -> dict[str, tuple[str, ...]]:
+    """Return the machine ids of a list that was written before, by host."""
+    found: dict[str, tuple[str, ...]] = {}
+    name = ""
+    for line in text.splitlines():
+        word, _, value = line.partition(" ")
+        name = value if word == "host" else name
+        if word == "machine" and name and parse_id(value):
+            found[name] = (*found.get(name, ()), value)
+    return found
 
 
 def ssh_argv(options: Mapping[str, Any], host: str) -> tuple[str, ...]:
@@ -72,6 +88,8 @@ STOP_VARIABLES: Final = (
     "trading_core_bot_services",
     "trading_core_bot_projects",
     "trading_core_bot_images",
+    "trading_core_other_services",
+    "trading_core_stop_unexpected",
     "trading_core_grace_period_seconds",
     "trading_core_state_path",
     "trading_core_docker_url",
@@ -86,6 +104,8 @@ def trading_halt_options(variables: Mapping[str, Any]) -> tuple[str, ...]:
         "--services": _words(variables.get("trading_core_bot_services")) or " ".join(rules.services),
         "--projects": _words(variables.get("trading_core_bot_projects")) or " ".join(rules.projects),
         "--images": _words(variables.get("trading_core_bot_images")),
+        "--other-services": _words(variables.get("trading_core_other_services", list(rules.others))),
+        "--stop-unexpected": "true" if is_true(variables.get("trading_core_stop_unexpected")) else "false",
         "--grace-seconds": _words(variables.get("trading_core_grace_period_seconds")),
         "--state-path": str(variables.get("trading_core_state_path") or ""),
         "--docker-url": str(variables.get("trading_core_docker_url") or ""),

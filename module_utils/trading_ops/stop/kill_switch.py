@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..core.bots import SCOPES, Bot, BotRules, in_scope, select_bots
+from ..core.bots import MODES, NOT_RUNNING, SCOPES, Bot, BotRules, in_scope, is_true, select_bots
+from ..core.durable import bounded
 from ..core.ids import build_incident_id
+from ..core.machine import Machine
 from ..core.outcome import worst
 from ..core.result import build_result
+from ..core.unexpected import Beyond
 from ..host.cgroups import Cgroups
 from ..host.engine import Engine, EngineError
 from ..state import audit, lease
 from ..state import desired as desired_state
-from ..state.known_estate import read_known_hosts
+from ..state.known_estate import read_known_estate
 from ..state.latch import LATCH_FILE, Latch, LatchError, engage, lift, may_lift, plan_engage, read_latch
-from .by_engine import NOT_RUNNING, Stop, StoppedBot, last_finished
+from .beyond import LOOK_SECONDS, describe_beyond, look_beyond
+from .by_engine import Stop, StoppedBot, last_finished, restart_policy
 from .fallback import StopReport, stop_with_fallback
 from .first_wave import SIGNALLED_PATH, FirstWave, read_first_wave
 
@@ -32,6 +37,10 @@ ENGINE_ANSWER_SECONDS: Final = 6
 """For one answer of the engine within a stop: what takes longer is tried another way."""
 
 SHOW_BOTS: Final = "docker ps --filter label=com.docker.compose.service=bot"
+NAME_BOTS: Final = "./runbook host_setup --check"
+"""Says for each unexpected bot which line of the inventory makes it a known one."""
+
+_ID: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class StopRequest:
 class TradingHost:
     """What a stop works on, handed in. `connect` may raise EngineError; `observe_guard` returns `state` and `summary`.
 
-    The guard's state is `active`, or says why it cannot be relied on.
+    The guard's state is `active`, or says why it cannot be relied on. `observe_machine` never raises.
     """
 
     connect: Callable[[], Engine]
@@ -59,6 +68,7 @@ class TradingHost:
     state_path: Path
     observe_guard: Callable[[], dict[str, str]]
     signalled_path: Path = SIGNALLED_PATH
+    observe_machine: Callable[[], Machine] = Machine
 
     @property
     def latch_path(self) -> Path:
@@ -72,8 +82,7 @@ def parse_stop_request(params: Mapping[str, Any], now: str) -> tuple[StopRequest
     A kill is never refused for its input: what is missing or makes no sense falls back to the safe default.
     `now` is the host's time, ISO 8601 UTC.
     """
-    warnings: list[str] = []
-    defaults = BotRules()
+    rules, warnings = parse_bot_rules(params)
     reason = _text(params.get("reason")) or NOT_GIVEN
     given_id = _text(params.get("incident_id"))
     scope = _text(params.get("scope")) or "all"
@@ -87,13 +96,23 @@ def parse_stop_request(params: Mapping[str, Any], now: str) -> tuple[StopRequest
         by=_text(params.get("by")) or NOT_GIVEN,
         scope=scope,
         grace_seconds=_grace(params.get("grace_period_seconds"), warnings),
-        rules=BotRules(
-            services=_patterns(params, "bot_services", defaults.services, warnings),
-            projects=_patterns(params, "bot_projects", defaults.projects, warnings),
-            images=_patterns(params, "bot_images", defaults.images, warnings),
-        ),
+        rules=rules,
     )
     return request, warnings
+
+
+def parse_bot_rules(params: Mapping[str, Any]) -> tuple[BotRules, list[str]]:
+    """Return what `params` say of bots, and a warning for each value that makes no sense: then the default counts."""
+    warnings: list[str] = []
+    defaults = BotRules()
+    rules = BotRules(
+        services=_patterns(params, "bot_services", defaults.services, warnings),
+        projects=_patterns(params, "bot_projects", defaults.projects, warnings),
+        images=_patterns(params, "bot_images", defaults.images, warnings),
+        others=_others(params.get("other_services"), warnings),
+        stop_unexpected=is_true(params.get("stop_unexpected")),
+    )
+    return rules, warnings
 
 
 def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bool) -> dict[str, Any]:
@@ -112,15 +131,32 @@ def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bo
         if not dry_run:
             fields = {"incident_id": request.incident_id, "scope": latch.scope, "reason": request.reason}
             result["warnings"] += audit.record_quietly(host.state_path, "engaged", request.by, now, **fields)
-    known, warnings = read_known_hosts(host.state_path)
+    said, warnings = identity(host)
     result["warnings"] += warnings
-    return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard, "known_hosts": known}
+    return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard} | said
 
 
 def ensure_stopped(host: TradingHost, request: StopRequest, mode: str, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of a planned stop of the bots of `mode` (`paper`, `live` or `all`); no latch."""
     report, _ = _stop(host, request, lambda bot: mode in ("all", bot.mode), FirstWave(), dry_run)
-    return _stop_result(report, host.state_path, request, now, dry_run)
+    result = _stop_result(report, host.state_path, request, now, dry_run)
+    said, warnings = identity(host)
+    result["warnings"] += warnings
+    # Of a planned stop nobody asks for the hosts that an inventory lost.
+    return result | {key: said[key] for key in ("machine", "known_machines")}
+
+
+def identity(host: TradingHost) -> tuple[dict[str, Any], list[str]]:
+    """Return which machine this is and what is on record of the estate, and a warning where that is unreadable.
+
+    It is looked at after the bots have had their signal: nothing comes before that.
+    """
+    known, warnings = read_known_estate(host.state_path)
+    return {
+        "machine": asdict(host.observe_machine()),
+        "known_hosts": list(known.hosts),
+        "known_machines": dict(known.machines),
+    }, warnings
 
 
 def ensure_lifted(state_path: Path, incident_id: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
@@ -148,17 +184,24 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
     """
     latch = read_latch(host.latch_path)
     desired, desired_error = desired_state.read_quietly(host.state_path)
+    described: dict[str, Mapping[str, Any]] = {}
+    seen: list[Bot] = []
+    beyond, error = Beyond(), ""
     try:
-        seen = select_bots(host.connect().containers(), rules)
-        error = ""
-    except EngineError as failure:
-        seen, error = [], str(failure)
+        engine = host.connect()
+        seen = select_bots(engine.containers(), rules)
+        beyond = bounded(lambda: describe_beyond(engine, rules, described), LOOK_SECONDS)
+    except (EngineError, TimeoutError) as failure:
+        error = str(failure)
     running = [bot for bot in seen if bot.state not in NOT_RUNNING]
     by_mode = Counter(bot.mode for bot in running)
     parts = [f"{count} {mode} bot{'s' * (count > 1)} running" for mode, count in sorted(by_mode.items())]
     guard, held = host.observe_guard(), lease.observe(host.state_path, now)
     texts = [_halted_text(latch), error or ", ".join(parts) or "no bot running", guard["summary"]]
     texts += [held["summary"]] if held["held"] else []
+    said, _ = identity(host)
+    if beyond.unexpected:
+        texts.append(f"{len(beyond.unexpected)} unexpected bot{'s' * (len(beyond.unexpected) > 1)} running")
     return build_result(
         "unknown" if error else "proven",
         "; ".join(texts),
@@ -168,7 +211,20 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
         bots=[asdict(bot) | {"running": bot.state not in NOT_RUNNING} for bot in seen],
         desired=desired,
         trouble=[text for text in (error, desired_error) if text],
+        machine=said["machine"],
+        known_machines=said["known_machines"],
+        lines=[*(_bot_line(bot, described.get(bot.id)) for bot in seen), *beyond.doubts, *beyond.notes()],
+        **beyond.fields(),
     )
+
+
+def _bot_line(bot: Bot, described: Mapping[str, Any] | None) -> str:
+    """Return a bot as the look shows it: which one, in which mode and why, as it is, and by what it was found."""
+    label = f"label {bot.mode_label!r}" if bot.mode_label else "no label"
+    why = "by its label" if bot.mode_label in MODES else f"{label}: counts as live"
+    place = f"{bot.project}/{bot.service}" if bot.service else "no Compose project"
+    policy = restart_policy(dict(described)) if described else "unknown"
+    return f"bot {bot.name}: {place}, {bot.mode} ({why}), {bot.state}, restart policy {policy}, found by {bot.found_by}"
 
 
 def _latch(path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[Latch | None, bool, str]:
@@ -192,10 +248,34 @@ def _stop(
     first_wave: FirstWave,
     dry_run: bool,
 ) -> tuple[StopReport, dict[str, str]]:
-    """Return what became of the bots, and whether a guard watches the host: looked at after the stop, not before."""
+    """Return what became of the bots, and whether a guard watches the host: looked at after the stop, not before.
+
+    So is what else runs: nothing comes before the bots have had their signal.
+    """
+
+    def is_guarded() -> bool:
+        return host.observe_guard()["state"] == "active"
+
     stop = Stop(request.rules, wanted, request.grace_seconds, dry_run, first_wave)
-    report = stop_with_fallback(host.connect, host.cgroups, stop, lambda: host.observe_guard()["state"] == "active")
+    report = stop_with_fallback(host.connect, host.cgroups, stop, is_guarded)
+    beyond, error = look_beyond(host.connect, host.cgroups, request.rules)
+    report = _joined(replace(report, beyond=beyond), StopReport((), error))
+    strays = tuple(found.as_bot() for found in beyond.unexpected)
+    if strays and request.rules.stop_unexpected:
+        also = replace(stop, strays=strays)
+        report = _joined(report, stop_with_fallback(host.connect, host.cgroups, also, is_guarded))
     return report, host.observe_guard()
+
+
+def _joined(report: StopReport, more: StopReport) -> StopReport:
+    """Return one report of both stops; a container that both met is told once."""
+    ids = {bot.id for bot in report.bots}
+    return replace(
+        report,
+        bots=(*report.bots, *(bot for bot in more.bots if bot.id not in ids)),
+        error=" ".join(dict.fromkeys(text for text in (report.error, more.error) if text)),
+        engine_error="; ".join(dict.fromkeys(text for text in (report.engine_error, more.engine_error) if text)),
+    )
 
 
 def _stop_result(
@@ -209,7 +289,7 @@ def _stop_result(
     bots = report.bots
     outcome = worst(
         [bot.outcome for bot in bots]
-        + ["unknown"] * bool(report.error)
+        + ["unknown"] * bool(report.error or report.beyond.doubts)
         + ["unlatched"] * bool(latch_error)
         + ["planned" if dry_run else "proven"]
     )
@@ -221,15 +301,26 @@ def _stop_result(
         outcome,
         _stop_summary(report, latch_error, dry_run),
         changed=any(bot.changed for bot in bots),
-        # What is stopped and not latched is stopped again, once root or the disk is back.
-        next_command="" if outcome in {"proven", "planned", "unlatched"} else SHOW_BOTS,
+        next_command=_next_command(report, outcome, dry_run),
         bots=[asdict(bot) for bot in bots],
         last_stopped_at=last_finished(bots),
         engine_trouble=report.engine_error,
         trouble=[text for text in (report.error, report.engine_error, latch_error) if text],
         warnings=warnings,
         diff=_diff(bots),
+        **report.beyond.fields(),
     )
+
+
+def _next_command(report: StopReport, outcome: str, dry_run: bool) -> str:
+    # What is stopped and not latched is stopped again, once root or the disk is back.
+    if outcome in {"proven", "planned", "unlatched"}:
+        return ""
+    if report.error or any(bot.outcome != "proven" for bot in report.bots):
+        return SHOW_BOTS
+    met = {bot.id for bot in report.bots}
+    left = [found.id[:12] for found in report.beyond.unexpected if found.id not in met and _ID.fullmatch(found.id)]
+    return f"docker stop {' '.join(left)} (on the host, if it trades)" if left and not dry_run else NAME_BOTS
 
 
 def _stop_summary(report: StopReport, latch_error: str, dry_run: bool) -> str:
@@ -245,7 +336,8 @@ def _stop_summary(report: StopReport, latch_error: str, dry_run: bool) -> str:
     without = f"without the engine, through the kernel ({report.engine_error})" if report.engine_error else ""
     named = [f"{bot.name}: {bot.error or bot.how}" for bot in bots if bot.outcome != "proven"]
     latched = f"NOT LATCHED: {latch_error}" if latch_error else ""
-    return "; ".join(part for part in [text + took, without, *named, report.error, latched] if part)
+    beyond = [*report.beyond.doubts, *report.beyond.notes()]
+    return "; ".join(part for part in [text + took, without, *named, report.error, latched, *beyond] if part)
 
 
 def _lift_result(changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path) -> dict[str, Any]:
@@ -295,6 +387,17 @@ def _grace(value: object, warnings: list[str]) -> int:
     if bounded != seconds:
         warnings.append(f"grace period {seconds} s is outside 0 to {MAX_GRACE_SECONDS} s; {bounded} s is used.")
     return bounded
+
+
+def _others(value: object, warnings: list[str]) -> tuple[str, ...]:
+    """Return what the estate says is no bot; an empty list says that nothing is."""
+    if value is None or value == "":
+        return BotRules().others
+    items = value.split() if isinstance(value, str) else value
+    if isinstance(items, list) and all(isinstance(item, str) for item in items):
+        return tuple(items)
+    warnings.append(f"other_services {value!r} is not a list of names; the reference stack's are used.")
+    return BotRules().others
 
 
 def _patterns(params: Mapping[str, Any], key: str, default: tuple[str, ...], warnings: list[str]) -> tuple[str, ...]:

@@ -556,6 +556,15 @@ def test_a_bot_whose_mode_is_in_doubt_counts_as_live_and_does_not_start(world: W
         assert (world.engine.by_id, desired(world)) == ({}, {})
 
 
+@pytest.mark.parametrize("value", ["true", "True", "1"])
+def test_a_bot_with_the_label_of_a_restore_test_does_not_start(world: World, value):
+    said = of_mode("paper", "paper")
+    world.services["bot"].more = {**said, "labels": {**said["labels"], "trading-core.restore-test": value}}
+    result = ensure(world, "bot", gate_mode="paper", mode_services=["bot"])
+    assert (result["outcome"], "bears the label trading-core.restore-test" in result["summary"]) == ("refused", True)
+    assert (world.engine.by_id, desired(world)) == ({}, {})
+
+
 def test_a_project_of_another_mode_is_refused(world: World):
     world.services["bot"].more = of_mode("live", "live")
     result = ensure(world, "bot", gate_mode="live", mode_services=["bot"])

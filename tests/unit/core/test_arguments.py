@@ -9,9 +9,16 @@ def test_no_value_of_a_bot_argument_is_refused_before_a_stop_reads_it():
 
 
 def test_what_is_not_given_means_the_same_to_a_module_and_to_the_rules_for_bots():
-    defaults = {name: tuple(argument["default"]) for name, argument in BOT_ARGUMENTS.items()}
+    lists = {name: argument["default"] for name, argument in BOT_ARGUMENTS.items() if name != "stop_unexpected"}
+    defaults = {name: tuple(value) for name, value in lists.items()}
     rules = BotRules()
-    assert defaults == {"bot_services": rules.services, "bot_projects": rules.projects, "bot_images": rules.images}
+    assert defaults == {
+        "bot_services": rules.services,
+        "bot_projects": rules.projects,
+        "bot_images": rules.images,
+        "other_services": rules.others,
+    }
+    assert BOT_ARGUMENTS["stop_unexpected"]["default"] is rules.stop_unexpected
 
 
 def test_what_is_not_given_means_the_same_to_a_module_and_to_the_guard():

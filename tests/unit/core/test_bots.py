@@ -45,8 +45,34 @@ def test_no_image_pattern_means_no_stray():
     assert found(FakeContainer("db", image="postgres"), rules=BotRules()) == []
 
 
+RESTORE_TEST = {"trading-core.restore-test": "true"}
+
+
 def test_restore_test_bot_never_counts():
-    assert found(bot("a", labels={"trading-core.restore-test": "true"})) == []
+    assert found(bot("a", project="restoretest-20261121-013000-0a1b2c", labels=RESTORE_TEST)) == []
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        "trading-live",
+        "trading-restoretest-20261121-013000-0a1b2c",
+        "restoretest-20261121-013000-0a1b2c-x",
+        "restoretest",
+    ],
+)
+def test_the_label_of_a_restore_test_alone_exempts_no_bot(project):
+    rules = BotRules(projects=("*",))
+    assert found(bot("a", project=project, labels=RESTORE_TEST), rules=rules) == [("a", "paper", "label")]
+
+
+def test_the_project_of_a_restore_test_alone_exempts_no_bot():
+    rules = BotRules(projects=("*",))
+    assert found(bot("a", project="restoretest-20261121-013000-0a1b2c"), rules=rules) == [("a", "paper", "label")]
+
+
+def test_owners_own_command_makes_a_project_that_the_default_rules_know():
+    assert found(bot("a", project="trading"), rules=BotRules()) == [("a", "paper", "label")]
 
 
 @pytest.mark.parametrize("label", ["", "false", "True", "1"])

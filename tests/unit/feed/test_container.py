@@ -85,3 +85,9 @@ def test_a_container_that_vanished_since_the_list_is_gone():
 
     seen = observe_feed(lambda: Vanishing(connector()), "ai_trading_core", "live_connector", "lab1")
     assert seen["outcome"] == "refused"
+
+
+def test_feed_that_the_owners_own_command_started_is_found_in_the_folders_project():
+    labels = {"com.docker.compose.project": "compose", "com.docker.compose.service": "live_connector"}
+    engine = FakeEngine(FakeContainer("live_connector", labels))
+    assert observe_feed(lambda: engine, "ai_trading_core", "live_connector", "lab1")["outcome"] == "proven"

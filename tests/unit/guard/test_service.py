@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from trading_ops.guard.installed import digest, judge_guard, parse_heartbeat
 from trading_ops.guard.service import Guard, Settings, Tools, beat, follow_forever, parse_settings
 from trading_ops.host.engine import Engine, EngineError
 from trading_ops.state.latch import Latch, format_latch
 
-from tests.unit.fakes import FakeCgroups, FakeEngine, bot, trading_host
+from tests.unit.fakes import FakeCgroups, FakeContainer, FakeEngine, bot, trading_host
 
+SOURCES = {"a.py": "A = 1\n"}
 STARTED = "2026-11-21T01:00:00.000000001Z"  # every container of a FakeEngine
 HALTED_BEFORE, HALTED_AFTER = "2026-11-21T00:30:00.000Z", "2026-11-21T01:30:00.000Z"
 
@@ -19,7 +21,7 @@ HALTED_BEFORE, HALTED_AFTER = "2026-11-21T00:30:00.000Z", "2026-11-21T01:30:00.0
 class World:
     """A guard over fakes. `waiting` holds the work it began beside its look, until `work()` does it."""
 
-    def __init__(self, state_path: Path, *containers, cgroups: FakeCgroups | None = None) -> None:
+    def __init__(self, state_path: Path, *containers, cgroups: FakeCgroups | None = None, **variables: str) -> None:
         self.engine = FakeEngine(*containers)
         self.state_path = state_path
         self.is_away = False
@@ -27,7 +29,7 @@ class World:
         self.waiting: list = []
         self.now = "2026-11-21T01:30:05.000Z"
         host = trading_host(self.engine, state_path, cgroups)
-        settings, _ = parse_settings({"TRADING_CORE_STATE_PATH": str(state_path)})
+        settings, _ = parse_settings({"TRADING_CORE_STATE_PATH": str(state_path), **variables})
         self.guard = Guard(settings, host, self.connect, Tools(self.said.append, self.waiting.append, lambda: self.now))
 
     def connect(self) -> Engine:
@@ -201,9 +203,18 @@ def test_settings_are_read_as_blank_separated_patterns():
     assert (settings.grace_seconds, settings.docker_url) == (5, "tcp://127.0.0.1:2375")
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.009, 12.345, 12.3499, 99999.999, 3721261.0051])
+def test_sign_of_life_is_never_of_a_moment_to_come(tmp_path, seconds):
+    """Rounded up by milliseconds it was in the future for who read it at once, and refused a start as stale."""
+    beat(tmp_path / "guard.json", digest(SOURCES), seconds)
+    alive = parse_heartbeat((tmp_path / "guard.json").read_text())
+    assert 0 <= seconds - alive.uptime < 0.011
+    assert judge_guard(SOURCES, SOURCES, alive, seconds)["state"] == "active"
+
+
 def test_sign_of_life_can_be_read_back(tmp_path):
     beat(tmp_path / "guard.json", "abc", 12.345)
-    assert json.loads((tmp_path / "guard.json").read_text()) == {"uptime": 12.35, "digest": "abc"}
+    assert json.loads((tmp_path / "guard.json").read_text()) == {"uptime": 12.34, "digest": "abc"}
 
 
 def test_events_that_end_or_fail_are_followed_again(monkeypatch):
@@ -223,3 +234,48 @@ def test_events_that_end_or_fail_are_followed_again(monkeypatch):
     with pytest.raises(StopIteration):
         follow_forever(follow, lambda: woken.append(1))
     assert (calls, len(woken)) == (["follow", "follow"], 2)
+
+
+def stray(name: str = "stray", **more) -> FakeContainer:
+    return FakeContainer(name, image="foo:1", environment=("TRADING_MODE=live",), **more)
+
+
+def test_unexpected_bot_is_told_and_written_down_once_and_left_alone(tmp_path):
+    world = World(tmp_path, bot("a"), stray())
+    world.halt(HALTED_BEFORE)
+    world.run_once()
+    world.run_once()
+    named = [entry for entry in world.audit() if entry["event"] == "unexpected bot seen"]
+    assert [(entry["container"], entry["why"]) for entry in named] == [
+        ("stray", "it has TRADING_MODE in its environment")
+    ]
+    assert len([line for line in world.said if line.startswith("unexpected bot seen: stray")]) == 1
+    assert [item.running for item in world.engine.by_id.values()] == [False, True]
+
+
+def test_unexpected_bot_is_stopped_while_halted_where_the_estate_says_so(tmp_path):
+    world = World(tmp_path, stray(restart_policy="always"), TRADING_CORE_STOP_UNEXPECTED="true")
+    world.run_once()
+    (container,) = world.engine.by_id.values()
+    assert (container.running, container.restart_policy) == (True, "always")
+    world.halt(HALTED_BEFORE)
+    world.now = "2026-11-21T01:31:00.000Z"  # the stop itself had its time
+    world.run_once()
+    assert (container.running, container.restart_policy) == (False, "no")
+    assert [entry["event"] for entry in world.audit()] == ["unexpected bot seen", "stopped while halted"]
+
+
+def test_a_container_is_described_once(tmp_path):
+    world = World(tmp_path, FakeContainer("gui", image="app:1"))
+    for _ in range(3):
+        world.run_once()
+    assert len([call for call in world.engine.calls if call[0] == "inspect"]) == 1
+
+
+def test_label_of_a_restore_test_is_told_once_and_the_bot_stopped(tmp_path):
+    world = World(tmp_path, bot("a", labels={"trading-core.restore-test": "true"}))
+    world.halt(HALTED_BEFORE)
+    world.run_once()
+    world.run_once()
+    assert not any(item.running for item in world.engine.by_id.values())
+    assert len([line for line in world.said if "label of a restore test" in line]) == 1

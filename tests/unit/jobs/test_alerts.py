@@ -197,6 +197,43 @@ def test_a_stop_that_is_proven_after_all_is_told(world):
     assert world.told()[1] == "Automatic stop proven (alert Gaps, try 2 of 3)."
 
 
+def test_a_stop_that_left_orders_open_is_proven_told_with_them_and_not_repeated(world):
+    """What is open at the venue is for people: no further stop closes it."""
+    verdict = "VERDICT 14 incident: STOPPED, ORDERS OPEN: 2 bots proven stopped; orders: 3 OPEN"
+    world.answers = {"incident": [Ran(14, verdict, True)], "failsafe_stop": [Ran(14, verdict, True)]}
+    world.arrives("Gaps")
+    assert carry_out(world.desk) == 0
+    assert world.procedures == ["incident", "alert_notice"]
+    assert world.told() == [f"AUTOMATIC STOP PROVEN, ORDERS OPEN OR UNVERIFIED (alert Gaps): {verdict}"]
+    assert world.waiting() == 0
+
+
+@pytest.mark.parametrize(("later", "notices"), [(90, 1), (3600, 2)])
+def test_orders_that_stay_open_are_told_once_an_hour_however_often_the_alert_comes(world, later, notices):
+    left = Ran(14, "VERDICT 14 x: STOPPED, ORDERS OPEN", True)
+    world.answers = {"incident": [left], "failsafe_stop": [left]}
+    for _ in range(2):
+        world.arrives("Gaps")
+        assert carry_out(world.desk) == 0
+        world.now += later
+    assert [name for name in world.procedures if name != "alert_notice"] == [
+        "incident",
+        "failsafe_stop",
+        "incident_note",
+    ]
+    assert len(world.told()) == notices
+
+
+def test_a_notice_of_orders_that_was_not_taken_is_given_again(world):
+    left = Ran(14, "VERDICT 14 x: STOPPED, ORDERS OPEN", True)
+    world.answers = {"incident": [left], "failsafe_stop": [left], "alert_notice": [Ran(1, "VERDICT 1", True), PROVEN]}
+    for _ in range(3):
+        world.arrives("Gaps")
+        carry_out(world.desk)
+        world.now += 90
+    assert len(world.told()) == 2
+
+
 def test_a_notice_of_a_stop_is_another_job_than_that_of_the_watch_which_may_run_at_the_same_time(world):
     world.answers = {"incident": [UNKNOWN], "deploy_pause": [UNKNOWN]}
     world.desk = replace(world.desk, settings_since=NOW - 9000)

@@ -44,9 +44,12 @@ def test_a_host_gets_its_own_private_key_and_the_operators_public_one(tmp_path):
             "etc/trading-core-lab": 0o755,
             "etc/trading-core-lab/ssh_host_ed25519_key": 0o600,
             "etc/trading-core-lab/authorized_keys": 0o644,
+            "etc/machine-id": 0o444,
         }
+        assert tar.extractfile("etc/machine-id").read().decode() == f"{state.machine_id('lab1')}\n"
         authorized = tar.extractfile("etc/trading-core-lab/authorized_keys").read()
     assert authorized == (tmp_path / "id_ed25519.pub").read_bytes()
+    assert len({state.machine_id(name) for name in ADDRESSES}) == len(ADDRESSES)
     assert state.host_files(tmp_path, "lab1") != state.host_files(tmp_path, "lab2")
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import host_prerequisites_info
 import known_estate
+import machine_info
 import onboarding_info
 import pytest
 import trading_guard
 from ansible.module_utils.testing import patch_module_args
+from trading_ops.core.machine import Machine
 from trading_ops.host.engine import EngineError
 
 from tests.unit.fakes import FakeEngine, bot
@@ -98,3 +100,13 @@ def test_guard_is_judged_by_the_checker_before_anything_is_written(monkeypatch, 
     file["content"] = "true\n"
     code, seen = run(trading_guard, capsys, files=[file], _ansible_check_mode=True)
     assert (code, seen["outcome"], seen["changed"], list(tmp_path.iterdir())) == (0, "planned", True, [])
+
+
+def test_a_machine_tells_which_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(machine_info, "observe_machine", lambda _engine: Machine("1" * 32, "boot-of-it"))
+    code, seen = run(machine_info, capsys)
+    assert (code, seen["outcome"], seen["changed"]) == (0, "proven", False)
+    assert seen["machine"] == {"machine_id": "1" * 32, "boot_id": "boot-of-it"}
+    monkeypatch.setattr(machine_info, "observe_machine", lambda _engine: Machine("", "boot-of-it"))
+    code, seen = run(machine_info, capsys)
+    assert (code, seen["outcome"], "systemd-machine-id-setup" in seen["summary"]) == (1, "unknown", True)

@@ -74,5 +74,5 @@ def test_planned_stop_takes_one_mode_and_no_latch(engine, tmp_path, capsys):
 def test_info_reads_only(engine, tmp_path, capsys):
     code, result = run(kill_switch_info, capsys, state_path=str(tmp_path))
     assert (code, result["changed"], len(result["bots"])) == (0, False, 2)
-    assert {call[0] for call in engine.calls} == {"containers"}
+    assert {call[0] for call in engine.calls} == {"containers", "inspect"}
     assert list(tmp_path.iterdir()) == []

@@ -256,3 +256,27 @@ def test_what_a_host_could_not_read_is_unknown():
     host(params)["containers"] = []
     assert "unknown" in {each.outcome for each in bad(params) if "engine could not answer" in each.text}
     assert outcome_of(points(params)) == "failed", "live_connector is recorded as started and was not seen"
+
+
+def test_unexpected_bot_is_red():
+    params = estate()
+    why = "it has TRADING_MODE in its environment"
+    host(params)["unexpected"] = [{"name": "stray", "why": why, "state": "running", "image": "foo:1"}]
+    found = only(params, "2.1", "fail", "unexpected bot stray", why)
+    assert found.fix == "./runbook host_setup --check"
+
+
+def test_what_the_estate_exempts_is_listed_and_good():
+    params = estate()
+    host(params)["exempted"] = ["web (ui/web/freqtradeorg/freqtrade:stable)"]
+    assert bad(params) == []
+    assert any("ui/web/freqtradeorg/freqtrade:stable" in each.subject for each in points(params))
+
+
+def test_feed_that_the_owners_own_command_started_is_the_feed():
+    params = estate()
+    for each in host(params)["containers"]:
+        each["project"] = "compose" if each["project"] == params["feed_project_name"] else each["project"]
+    host(params)["desired"] = {}
+    subjects = [each.subject for each in points(params) if each.outcome == "fail"]
+    assert not any("live_connector" in subject for subject in subjects)

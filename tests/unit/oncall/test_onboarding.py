@@ -12,7 +12,7 @@ from trading_ops.oncall.onboarding import FEED_METRICS, LEVELS, Estate, observe_
 
 from tests.unit.fakes import FakeContainer, FakeEngine, bot
 
-ESTATE = Estate(BotRules(images=("stray/bot:*",)), "trading-", ("gui",), "/var/lib/trading-core", False, "core")
+ESTATE = Estate(BotRules(images=("stray/bot:*",)), "trading-", "/var/lib/trading-core", False, "core")
 ACTIVE = {"state": "active", "summary": "guard active"}
 ABSENT = {"state": "absent", "summary": "guard absent: …"}
 PAGE = "".join(f'{name}{{symbol="A"}} 1\n' for name in FEED_METRICS)
@@ -113,24 +113,89 @@ def test_renamed_bot_that_a_stop_would_miss_is_named():
     assert found.startswith("trading-paper-trader-1: it has TRADING_MODE in its environment, and no rule takes it")
 
 
-def test_container_with_a_bots_image_that_no_rule_matches_is_named():
-    engine = Describing(bot("a"), FakeContainer("by-hand", {}, "trading-core-lab/bot:1"))
+COMMAND = ("python", "-m", "trading_lab.bot")
+
+
+def test_container_with_image_and_command_of_a_bot_that_no_rule_matches_is_named():
+    engine = Describing(bot("a", command=COMMAND), FakeContainer("by-hand", {}, "foo:1", command=COMMAND))
     (found,) = mismatches(report(engine))
-    assert "it has the image of a bot" in found
+    assert found.startswith("by-hand: it has image and command of the bot a, and no rule takes it for a bot")
 
 
-@pytest.mark.parametrize(
-    "container",
-    [
-        service("gui"),
-        FakeContainer("r", {"trading-core.restore-test": "true"}),
-    ],
-    ids=["a service that is known", "a restore test"],
-)
-def test_known_service_and_restore_test_are_no_lost_bots(container):
-    engine = Describing(bot("a"), container)
-    engine.more[container.name] = {"env": ["TRADING_MODE=paper"]}
-    assert mismatches(report(engine)) == []
+def test_image_of_a_bot_with_another_command_is_no_lost_bot():
+    gui = service("gui", command=("python", "-m", "trading_lab.gui"))
+    assert report(Describing(bot("a", command=COMMAND), gui))["findings"] == []
+
+
+def test_image_of_a_framework_is_named_with_both_ways_to_make_it_known():
+    seen = report(Describing(bot("a"), service("freqtrade", "ft_userdata", "freqtradeorg/freqtrade:stable")))
+    (found,) = seen["findings"]
+    assert (seen["outcome"], found["level"]) == ("failed", "mismatch")
+    assert found["fix"] == (
+        'add "freqtrade" to trading_core_bot_services and "ft_userdata" to trading_core_bot_projects; '
+        "where it is no bot, "
+        '"ft_userdata/freqtrade/freqtradeorg/freqtrade:stable" to trading_core_other_services in the inventory'
+    )
+
+
+def test_image_of_a_framework_that_the_estate_exempts_is_a_note():
+    rules = replace(ESTATE.rules, others=("ui/web/freqtradeorg/freqtrade:stable",))
+    seen = report(
+        Describing(bot("a"), service("web", "ui", "freqtradeorg/freqtrade:stable")), replace(ESTATE, rules=rules)
+    )
+    assert (seen["outcome"], [item["level"] for item in seen["findings"]]) == ("proven", ["note"])
+    assert "ui/web/freqtradeorg/freqtrade:stable" in seen["summary"]
+
+
+def test_no_service_of_the_estate_hides_a_container_that_says_its_mode():
+    engine = Describing(bot("a"), service("gui"))
+    engine.more["trading-paper-gui-1"] = {"env": ["TRADING_MODE=paper"]}
+    assert len(mismatches(report(engine))) == 1
+
+
+def test_what_looks_like_our_bot_is_named_in_any_state_and_an_old_backtest_is_not():
+    engine = Describing(
+        bot("a"),
+        service("trader", status="created"),
+        service("old", "x", "freqtradeorg/freqtrade:stable", status="exited"),
+    )
+    engine.more["trading-paper-trader-1"] = {"env": ["TRADING_MODE=live"]}
+    (found,) = mismatches(report(engine))
+    assert found.startswith("trading-paper-trader-1: it has TRADING_MODE in its environment")
+
+
+def test_restore_test_is_no_lost_bot():
+    labels = {"trading-core.restore-test": "true", "com.docker.compose.project": "restoretest-20261121-013000-0a1b2c"}
+    engine = Describing(bot("a"), FakeContainer("r", labels))
+    engine.more["r"] = {"env": ["TRADING_MODE=paper"]}
+    assert report(engine)["findings"] == []
+
+
+@pytest.mark.parametrize("labels", [{}, {"com.docker.compose.service": "trader"}], ids=["a bot", "no rule matches it"])
+def test_label_of_a_restore_test_on_anything_else_is_named(labels):
+    engine = Describing(bot("a"), bot("b", labels={"trading-core.restore-test": "true", **labels}))
+    (found,) = mismatches(report(engine))
+    assert found.startswith("b: it bears the label trading-core.restore-test") or "carries the label" in found
+
+
+@pytest.mark.parametrize("names", [("nas",), ("nas", "tv", "paperless")])
+def test_no_bot_while_others_run_is_a_mismatch_where_bots_are_expected(names):
+    engine = Describing(*(FakeContainer(name, {}, "other:1") for name in names))
+    (found,) = mismatches(report(engine))
+    assert found.startswith(f"bots: no bot found, and {len(names)} other container")
+    assert mismatches(report(engine, replace(ESTATE, is_trading_host=False))) == []
+
+
+def test_mode_of_a_bot_is_never_guessed():
+    engine = Describing(bot("a", mode=None, project="trading-live"))
+    engine.more["a"] = {"env": []}
+    (found,) = report(engine)["findings"]
+    assert found["fix"] == "labels: {trading-core.mode: paper or live, which it is} in the service, then start it again"
+
+
+def test_feed_that_the_owners_own_command_started_is_found():
+    engine = Describing(bot("a"), service("live_connector", "compose", container_name="live_connector"))
+    assert report(engine, replace(ESTATE, is_feed_host=True))["findings"] == []
 
 
 def test_no_bot_at_all_is_told():

@@ -23,7 +23,7 @@ def test_all_expected_hosts_proven_is_the_only_way_to_zero():
     assert verdict.exit_code == 0
     assert verdict.line == (
         "VERDICT 0 failsafe_stop: PROVEN: 4 bots proven stopped on 2 of 2 hosts (4 of them now), latched on 2 (INC-1); "
-        "orders: cancelled (bots: 4 cancelled); 2.3 s, inventory lab."
+        "orders: cancelled (bots' own exit: 4 cancelled; nobody was asked at the venue); 2.3 s, inventory lab."
     )
 
 
@@ -111,7 +111,7 @@ def test_bots_that_were_down_before_are_told_apart_and_their_old_orders_are_not_
     result = Result("a", "kill_switch", "proven", "", fields={"bots": old + now, "latch": LATCH})
     line = judge(run(result, hosts="a")).line
     assert "2 bots proven stopped on 1 of 1 hosts (1 of them now), latched on 1 (INC-1); " in line
-    assert "orders: cancelled (bots: 1 cancelled);" in line
+    assert "orders: cancelled (bots' own exit: 1 cancelled; nobody" in line
     assert "UNVERIFIED" not in line
 
 
@@ -201,7 +201,8 @@ def test_what_is_left_half_done_comes_before_the_same_command_again_where_anothe
 def test_unverified_orders_send_the_operator_to_the_venue():
     odd = stopped("b", bots=1, orders="UNVERIFIED")
     line = judge(run(stopped("a"), odd)).line
-    assert "orders: UNVERIFIED (bots: 2 cancelled, 1 UNVERIFIED (b-bot-0)) - NOW at the venue: disable" in line
+    said = "bots' own exit: 2 cancelled, 1 UNVERIFIED (b-bot-0); nobody was asked at the venue"
+    assert f"orders: UNVERIFIED ({said}) - NOW at the venue: disable" in line
     assert "cancel all open orders" in line
 
 
@@ -212,28 +213,134 @@ def venue(host: str, orders: str, count: int = 0, url: str = "http://venue") -> 
 
 
 @pytest.mark.parametrize(
-    ("bots", "venues", "expected", "manual"),
+    ("bots", "venues", "code", "expected", "manual"),
     [
-        ("UNVERIFIED", [("a", "none"), ("b", "none")], "orders: none (bots: 4 UNVERIFIED (", False),
-        ("UNVERIFIED", [("a", "none")], "orders: UNVERIFIED (", True),
-        ("UNVERIFIED", [("a", "none"), ("b", "UNVERIFIED")], "orders: UNVERIFIED (", True),
+        ("UNVERIFIED", [("a", "none"), ("b", "none")], 0, "orders: none (bots: 4 UNVERIFIED (", False),
+        ("UNVERIFIED", [("a", "none"), ("b", "UNVERIFIED")], 14, "orders: UNVERIFIED (", True),
+        ("cancelled", [("a", "UNVERIFIED"), ("b", "UNVERIFIED")], 14, "orders: UNVERIFIED (bots: 4 cancelled; ", True),
+        ("cancelled", [("a", "open", 3), ("b", "open", 3)], 14, "orders: 3 OPEN (bots: 4 cancelled; venue: 3 o", True),
+        ("cancelled", [("a", "open", 3), ("b", "open", 2, "http://other")], 14, "orders: 5 OPEN (", True),
+        ("cancelled", [("a", "open", 3), ("a", "none"), ("b", "none")], 14, "orders: 3 OPEN (", True),
+        ("cancelled", [("a", "none"), ("a", "open", 3), ("b", "none")], 14, "orders: 3 OPEN (", True),
+        ("cancelled", [("a", "none"), ("b", "UNVERIFIED"), ("b", "none")], 14, "orders: UNVERIFIED (", True),
+        ("cancelled", [("a", "open", "many"), ("b", "none")], 14, "orders: 1 OPEN (", True),
+        ("none", [], 0, "orders: none (bots' own exit: 4 none; nobody was asked at the venue)", False),
+        ("gibberish", [], 0, "orders: UNVERIFIED (bots' own exit: ", True),
+        (
+            "UNVERIFIED",
+            [("a", "UNVERIFIED", 0, ""), ("b", "UNVERIFIED", 0, "")],
+            0,
+            "orders: UNVERIFIED (bots' own",
+            True,
+        ),
         (
             "cancelled",
-            [("a", "UNVERIFIED"), ("b", "UNVERIFIED")],
-            "orders: cancelled (bots: 4 cancelled; venue: did",
+            [("a", "UNVERIFIED", 0, ""), ("b", "UNVERIFIED", 0, "")],
+            0,
+            "the estate names no endpoint",
             False,
         ),
-        ("cancelled", [("a", "open", 3), ("b", "open", 3)], "orders: 3 OPEN (bots: 4 cancelled; venue: 3 open)", True),
-        ("cancelled", [("a", "open", 3), ("b", "open", 2, "http://other")], "orders: 5 OPEN (", True),
-        ("none", [], "orders: none (bots: 4 none)", False),
-        ("gibberish", [], "orders: UNVERIFIED (", True),
     ],
 )
-def test_open_orders_are_the_venues_word_and_else_the_bots(bots, venues, expected, manual):
+def test_open_orders_are_the_venues_word_and_else_the_bots(bots, venues, code, expected, manual):
     results = stopped("a", orders=bots), stopped("b", orders=bots)
     verdict = judge(run(*results, best_effort_results=tuple(venue(*asked) for asked in venues)))
-    assert (verdict.exit_code, expected in verdict.line) == (0, True), verdict.line
+    assert (verdict.exit_code, expected in verdict.line) == (code, True), verdict.line
     assert ("NOW at the venue" in verdict.line) is manual
+    assert ("NEXT: ./runbook status (once they are cancelled" in verdict.line) is (code == 14)
+
+
+NAMED = {"a": "http://venue", "b": "http://venue"}
+
+
+@pytest.mark.parametrize("procedure", ["failsafe_stop", "incident", "bot_stop"])
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ([("a", "none"), ("b", "none")], 0),
+        ([("a", "none")], 14),
+        ([], 14),
+        # A host that says there is no venue, where the estate names one.
+        ([("a", "none"), ("b", "UNVERIFIED", 0, "")], 14),
+    ],
+)
+def test_a_venue_that_the_estate_names_has_to_answer_each_host(procedure, asked, code):
+    seen = tuple(venue(*each) for each in asked)
+    verdict = judge(
+        replace(run(stopped("a"), stopped("b"), best_effort_results=seen, venues=NAMED), procedure=procedure)
+    )
+    assert verdict.exit_code == code, verdict.line
+    assert ("STOPPED, ORDERS UNVERIFIED" in verdict.line) is (code == 14)
+    assert ("did not ask http://venue" in verdict.line) is (len(asked) < 2)
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("running", 11), ("unknown", 10), ("unlatched", 10)])
+def test_open_orders_make_no_lesser_thing_of_a_stop_that_is_not_proven(outcome, code):
+    asked = (venue("a", "open", 3),)
+    verdict = judge(run(stopped("a"), stopped("b", outcome), best_effort_results=asked, venues=NAMED))
+    assert (verdict.exit_code, "orders: 3 OPEN" in verdict.line) == (code, True), verdict.line
+
+
+def test_open_orders_weigh_more_than_a_task_that_failed_beside_the_proof():
+    stray = Result("a", "", "failed", "Copy a file: no space")
+    verdict = judge(run(stopped("a"), stopped("b"), stray, best_effort_results=(venue("a", "open", 3),)))
+    assert (verdict.exit_code, "Copy a file: no space" in verdict.line) == (14, True)
+
+
+def test_a_module_cannot_say_that_only_orders_are_open():
+    odd = stopped("b", "orders_open")
+    assert judge(run(stopped("a"), odd)).exit_code == 10
+    assert judge(run(stopped("a"), stopped("b"), Result("b", "state_lease", "orders_open", "x"))).exit_code == 10
+
+
+def test_a_dry_run_asks_nobody_and_a_procedure_that_stops_nothing_keeps_its_codes():
+    planned = run(stopped("a", "planned"), stopped("b", "planned"), venues=NAMED)
+    assert judge(replace(planned, dry_run=True)).exit_code == 0
+    seen = Result("a", "kill_switch_info", "proven", "not halted; no bot running")
+    look = run(seen, hosts="a", proof="kill_switch_info", best_effort_results=(venue("a", "open", 2),), venues=NAMED)
+    verdict = judge(replace(look, procedure="status"))
+    assert (verdict.exit_code, "no bot running; orders: 2 open; " in verdict.line) == (0, True), verdict.line
+
+
+def test_orders_of_bots_that_were_left_running_are_said_to_be_among_them():
+    live = replace(stopped("a"), fields={**stopped("a").fields, "latch": {**LATCH, "scope": "live"}})
+    seen = (venue("a", "open", 3),)
+    line = judge(run(live, hosts="a", best_effort_results=seen)).line
+    assert "orders of bots that were left running are among them" in line
+    assert "left running" not in judge(run(stopped("a"), hosts="a", best_effort_results=seen)).line
+
+
+def test_what_people_are_told_is_the_verdict_without_time_and_next():
+    verdict = judge(run(stopped("a"), unreachable=(("b", "timed out"),)))
+    assert verdict.said.startswith("NOT PROVEN: UNKNOWN: 2 bots proven stopped on 1 of 2 hosts (2 of them now)")
+    assert verdict.said.endswith("b: did not answer (timed out)")
+    assert judge(run(stopped("a"), stopped("b"), best_effort_results=(venue("a", "open", 3),))).said.startswith(
+        "STOPPED, ORDERS OPEN: 4 bots proven stopped"
+    )
+
+
+def test_modes_are_counted():
+    bots = [{"name": str(n), "how": "stopped", "mode": mode} for n, mode in enumerate(["live", "paper", "live", "odd"])]
+    result = Result("a", "kill_switch", "proven", "", fields={"bots": bots, "latch": LATCH})
+    assert "latched on 1 (INC-1), modes: 2 live, 1 paper; orders" in judge(run(result, hosts="a")).line
+
+
+def test_a_host_without_python_names_the_shell_and_quotes_the_first_wave():
+    broken = Result("b", "", "failed", "Without root, stop what the docker group allows: /usr/bin/python3: not found")
+    said = {"a": "proven: 2 stopped", "b": "proven: 1 stopped, latched (INC-1)"}
+    verdict = judge(run(stopped("a"), broken, first_wave=said))
+    assert verdict.exit_code == 10
+    assert "the first wave said of b: proven: 1 stopped, latched (INC-1)" in verdict.line
+    assert "the first wave said of a" not in verdict.line
+    assert "NEXT: sudo trading-halt (on b; runbooks/Incident_Handling.md 4.1, By hand, at the host)" in verdict.line
+
+
+def test_a_look_that_was_left_out_is_as_little_known_as_a_stop():
+    seen = Result("a", "kill_switch_info", "proven", "not halted")
+    assert judge(replace(run(seen, proof="kill_switch_info"), procedure="status")).exit_code == 10
+    broken = Result("b", "", "failed", "a task broke")
+    mixed = replace(run(seen, broken, proof="kill_switch_info"), procedure="status")
+    assert judge(mixed).exit_code == 1
 
 
 def test_second_stop_asks_the_venue_as_well():
@@ -242,7 +349,7 @@ def test_second_stop_asks_the_venue_as_well():
     assert "orders: 1 OPEN (venue: 1 open) - NOW at the venue" in line
 
 
-def test_best_effort_results_neither_fail_a_stop_nor_save_it():
+def test_best_effort_results_other_than_orders_neither_fail_a_stop_nor_save_it():
     broken = Result("a", "open_orders_info", "failed", "boom")
     assert judge(run(stopped("a"), stopped("b"), best_effort_results=(broken,))).exit_code == 0
     assert (
@@ -325,8 +432,9 @@ def test_dry_run_of_nothing_is_still_twelve():
     ],
 )
 def test_next_command_stays_in_the_estate_of_this_run(command, shown):
-    refused = Result("a", "compose_services", "refused", "no", command)
-    verdict = judge(run(refused, hosts="a", proof="compose_services", inventory_option="-i inventories/homelab"))
+    refused = Result("localhost", "compose_services", "refused", "no", command)
+    expected = (Expected("localhost", "compose_services"),)
+    verdict = judge(replace(run(refused, inventory_option="-i inventories/homelab"), expected=expected))
     assert verdict.line.endswith(f"NEXT: {shown}")
 
 
@@ -346,7 +454,7 @@ def test_looking_is_called_seen():
 
 
 def test_worst_knows_the_order_of_seriousness():
-    assert list(EXIT_CODES.values()) == [12, 11, 10, 10, 13, 75, 2, 1, 0, 0]
+    assert list(EXIT_CODES.values()) == [12, 11, 10, 10, 14, 13, 75, 2, 1, 0, 0]
     assert worst([]) == "invalid"
     assert worst(["proven", "refused", "unknown"]) == "unknown"
     assert worst(["proven", "nonsense"]) == "failed"
@@ -456,3 +564,39 @@ def test_a_best_effort_neither_betters_nor_fails_the_stop_of_an_incident():
 
 def test_an_incident_in_which_nothing_ran_has_stopped_nothing():
     assert "NOTHING WAS STOPPED" in judge(replace(incident(), results=())).line
+
+
+# ---- unexpected bots
+
+DOUBT = "unexpected bot x (no project/no service): it has TRADING_MODE in its environment"
+
+
+@pytest.mark.parametrize("outcome", ["proven", "planned"])
+def test_stop_that_saw_an_unexpected_bot_is_at_best_10(outcome):
+    seen = stopped("a", outcome)
+    seen = replace(seen, fields={**seen.fields, "doubts": [DOUBT]})
+    verdict = judge(replace(run(seen, stopped("b", outcome)), dry_run=outcome == "planned"))
+    assert (verdict.exit_code, verdict.outcome, f"a: {DOUBT}" in verdict.line) == (10, "unknown", True)
+    assert verdict.line.endswith("NEXT: ./runbook host_setup --check")
+
+
+def test_bot_that_runs_weighs_more_than_an_unexpected_one():
+    seen = stopped("a")
+    seen = replace(seen, fields={**seen.fields, "doubts": [DOUBT]})
+    assert judge(run(seen, stopped("b", "running"))).exit_code == 11
+
+
+@pytest.mark.parametrize(("procedure", "code"), [("status", 10), ("deploy", 0)])
+def test_status_with_an_unexpected_bot_is_10_and_other_looks_judge_for_themselves(procedure, code):
+    look = Result(
+        "a", "kill_switch_info", "proven", "not halted; no bot running", fields={"doubts": [DOUBT], "bots": []}
+    )
+    verdict = judge(replace(run(look, hosts="a", proof="kill_switch_info"), procedure=procedure))
+    assert (verdict.exit_code, DOUBT in verdict.line) == (code, code == 10)
+
+
+def test_no_bot_while_others_run_is_never_0_in_a_dry_run():
+    doubt = "no bot found, and 2 other containers run: nas, tv"
+    seen = Result("a", "kill_switch", "planned", "said", fields={"bots": [], "latch": LATCH, "doubts": [doubt]})
+    verdict = judge(replace(run(seen, hosts="a"), dry_run=True))
+    assert (verdict.exit_code, doubt in verdict.line) == (10, True)

@@ -36,6 +36,15 @@ def reports(draw: st.DrawFn, host: str) -> Result:
 
 
 @st.composite
+def answers(draw: st.DrawFn, host: str) -> Result:
+    """What a venue, or a host in its place, may say of open orders."""
+    orders, count = draw(st.just(("none", 0)) | st.sampled_from([("open", 2), ("UNVERIFIED", None), ("none", 3)]))
+    outcome = "unknown" if orders == "UNVERIFIED" else "proven"
+    fields = {"orders": orders, "count": count, "url": draw(st.sampled_from(["http://venue", "http://venue", ""]))}
+    return Result(host, "open_orders_info", outcome, "said so", fields=fields)
+
+
+@st.composite
 def estates(draw: st.DrawFn) -> Run:
     """A stop: hosts that were expected, hosts that reported, hosts that were lost, and what went wrong beside it."""
     expected = draw(st.lists(st.sampled_from(NAMES), max_size=4, unique=True))
@@ -47,6 +56,8 @@ def estates(draw: st.DrawFn) -> Run:
         results.append(Result(draw(st.sampled_from(NAMES)), "", "failed", "Another task: broke"))
     lost = [] if draw(good) else draw(st.lists(st.sampled_from(NAMES), max_size=2, unique=True))
     side = [Result(host, "open_orders_info", "failed", "venue away") for host in lost]
+    named = draw(st.just([]) | st.just(expected) | st.lists(st.sampled_from(NAMES), max_size=2))
+    side += [draw(answers(host)) for host in (named if draw(good) else [])]
     return Run(
         procedure="failsafe_stop",
         inventory="lab",
@@ -55,6 +66,7 @@ def estates(draw: st.DrawFn) -> Run:
         expected=tuple(Expected(host, "kill_switch") for host in expected),
         results=tuple(results),
         best_effort_results=tuple(side),
+        venues=dict.fromkeys(named, "http://venue"),
         unreachable=tuple((host, "timed out") for host in lost),
         retry_command="./runbook failsafe_stop",
     )
@@ -79,11 +91,24 @@ def is_proven(run: Run) -> bool:
     return bool(names) and nothing_else_wrong and known <= names and bool(seen)
 
 
+def is_flat(run: Run) -> bool:
+    """No answer tells of an open order, and each venue that the estate names, or an answer does, has said none."""
+    said = [(item.host, item.fields.get("orders"), item.fields.get("count")) for item in run.best_effort_results]
+    if any(orders == "open" or (count or 0) > 0 for _, orders, count in said):
+        return False
+    asking = {item.host for item in run.expected}
+    named = {host for host in run.venues if host in asking}
+    named |= {item.host for item in run.best_effort_results if item.fields.get("url") and item.host in asking}
+    words = {host: {orders for other, orders, _ in said if other == host} for host in named}
+    return all(words[host] == {"none"} for host in named)
+
+
 @examples(1000)
 @given(estates())
 def test_exit_0_if_and_only_if_every_expected_bot_is_proven_stopped_and_every_host_latched(run):
     verdict = judge(run)
-    assert (verdict.exit_code == 0) is is_proven(run), verdict.line
+    assert (verdict.exit_code == 0) is (is_proven(run) and is_flat(run)), verdict.line
+    assert is_flat(run) or not is_proven(run) or verdict.exit_code == 14, verdict.line
     assert verdict.line.startswith(f"VERDICT {verdict.exit_code} failsafe_stop: ")
     assert ("PROVEN:" in verdict.line and "NOT PROVEN" not in verdict.line) is (verdict.exit_code == 0)
 

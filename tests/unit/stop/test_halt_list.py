@@ -1,9 +1,11 @@
 import pytest
+from trading_ops.core.bots import OTHER_SERVICES
 from trading_ops.stop.halt_list import (
     FIRST_LINE,
     STOP_VARIABLES,
     HaltHost,
     format_halt_list,
+    parse_machine_ids,
     ssh_argv,
     trading_halt_options,
 )
@@ -27,6 +29,18 @@ def test_list_is_one_word_and_value_a_line_and_counts_its_hosts():
         "end",
         "complete 1",
     ]
+
+
+def test_machines_on_record_are_on_the_list_and_read_from_it_again():
+    hosts = [HaltHost("a", machine_ids=("1" * 32,)), HaltHost("b"), HaltHost("c", machine_ids=("2" * 32, "3" * 32))]
+    text = format_halt_list("1-2", "/estate", hosts)
+    assert text.splitlines().count(f"machine {'1' * 32}") == 1
+    assert parse_machine_ids(text) == {"a": ("1" * 32,), "c": ("2" * 32, "3" * 32)}
+
+
+@pytest.mark.parametrize("text", ["", "machine " + "1" * 32, "host a\nmachine $(id)\nmachine \nmachine x", "\x00\n\n"])
+def test_a_list_that_says_nothing_of_machines_is_no_record(text):
+    assert parse_machine_ids(text) == {}
 
 
 def test_value_with_a_newline_cannot_forge_a_line():
@@ -66,7 +80,12 @@ def test_ssh_goes_where_the_inventory_says():
     ("variables", "option", "value"),
     [
         ({}, "--services", "bot"),
-        ({}, "--projects", "trading-*"),
+        ({}, "--projects", "trading-* trading"),
+        ({}, "--other-services", " ".join(OTHER_SERVICES)),
+        ({"trading_core_other_services": []}, "--other-services", ""),
+        ({"trading_core_other_services": ["gui", "a/b/c:1"]}, "--other-services", "gui a/b/c:1"),
+        ({}, "--stop-unexpected", "false"),
+        ({"trading_core_stop_unexpected": True}, "--stop-unexpected", "true"),
         ({}, "--images", ""),
         ({"trading_core_bot_services": ["a", "b"]}, "--services", "a b"),
         ({"trading_core_bot_services": []}, "--services", "bot"),

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trading_ops.core.bots import BotRules
+from trading_ops.core.machine import Machine
 from trading_ops.state.latch import LatchError
 from trading_ops.stop.kill_switch import (
     ensure_halted,
@@ -47,7 +49,7 @@ def test_a_kill_is_never_refused_for_its_input(params, warned):
     assert request.scope == "all"
     assert 0 <= request.grace_seconds <= 20
     assert request.rules.services == ("bot",)
-    assert request.rules.projects == ("trading-*",)
+    assert request.rules.projects == ("trading-*", "trading")
     assert request.incident_id.startswith("INC-20261121-013000-")
 
 
@@ -314,6 +316,22 @@ def test_hosts_of_the_known_estate_are_told(tmp_path):
     assert any("estate.json" in warning for warning in result["warnings"])
 
 
+def test_every_proof_says_which_machine_it_is_from_and_what_is_on_record(tmp_path):
+    (tmp_path / "estate.json").write_text(json.dumps({"trading_hosts": ["a"], "machines": {"a": "1" * 32}}))
+    engine = FakeEngine(bot("x"))
+
+    def look() -> Machine:
+        assert not any(item.running for item in engine.by_id.values()), "nothing comes before the stop"
+        return Machine("2" * 32, "boot-of-it")
+
+    host = replace(trading_host(engine, tmp_path), observe_machine=look)
+    request, _ = parse_stop_request(RUN, NOW)
+    results = [ensure_halted(host, request, NOW, False), ensure_stopped(host, request, "all", NOW, False)]
+    for result in [*results, observe(host, request.rules, NOW)]:
+        assert result["machine"] == {"machine_id": "2" * 32, "boot_id": "boot-of-it"}
+        assert result["known_machines"] == {"a": "1" * 32}
+
+
 def test_bot_that_the_first_wave_stopped_counts_as_stopped_by_this_stop(tmp_path):
     first = bot("first", status="exited")
     earlier = bot("earlier", status="exited", project="trading-earlier")
@@ -336,3 +354,119 @@ def test_observe_tells_who_holds_the_lease(tmp_path):
     seen = observe(trading_host(FakeEngine(), tmp_path), BotRules(), NOW)
     assert "Held by reno (run 1) for a start since 2026-11-21T01:29:00Z" in seen["summary"]
     assert seen["lease"]["held"] is True
+
+
+# ---- what else runs
+
+
+def stray(name: str = "stray", **more: Any) -> FakeContainer:
+    return FakeContainer(name, {}, "foo:1", environment=("TRADING_MODE=live",), **more)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_unexpected_bot_is_named_and_left_alone_and_the_stop_is_not_proven(tmp_path, dry_run):
+    engine = FakeEngine(bot("a"), stray())
+    result = halt(engine, tmp_path, dry_run)
+    assert result["outcome"] == "unknown"
+    assert "unexpected bot stray (no project/no service): it has TRADING_MODE in its environment" in result["summary"]
+    assert [found["name"] for found in result["unexpected"]] == ["stray"]
+    assert [item.running for item in engine.by_id.values()] == [dry_run, True]
+    found = next(item.id for item in engine.by_id.values() if item.name == "stray")
+    left = f"docker stop {found[:12]} (on the host, if it trades)"
+    assert result["next_command"] == ("./runbook host_setup --check" if dry_run else left)
+
+
+def test_what_else_runs_is_looked_at_after_every_bot_had_its_signal(tmp_path):
+    engine = FakeEngine(bot("a"), bot("b"), stray())
+    halt(engine, tmp_path, stop_unexpected=True)
+    ids = {item.name: item.id for item in engine.by_id.values()}
+    first = engine.calls.index(("inspect", ids["stray"]))
+    assert {call[1] for call in engine.calls[:first] if call[0] == "stop"} == {ids["a"], ids["b"]}
+
+
+def test_unexpected_bot_is_stopped_as_bots_are_where_the_estate_says_so_and_never_proven(tmp_path):
+    engine = FakeEngine(bot("a"), stray(restart_policy="always", ignores_sigterm=True), FakeContainer("nas"))
+    result = halt(engine, tmp_path, stop_unexpected="true")
+    assert result["outcome"] == "unknown"
+    assert {item.name: item.running for item in engine.by_id.values()} == {"a": False, "stray": False, "nas": True}
+    (found,) = [seen for seen in result["bots"] if seen["name"] == "stray"]
+    assert (found["how"], found["found_by"], found["restart_policy"]) == ("killed", "unexpected", "always")
+    assert result["next_command"] == "./runbook host_setup --check"
+
+
+def test_unexpected_bot_that_cannot_be_stopped_is_running(tmp_path):
+    result = halt(FakeEngine(bot("a"), stray(immortal=True)), tmp_path, stop_unexpected=True)
+    assert result["outcome"] == "running"
+
+
+def test_scope_counts_for_an_unexpected_bot_too(tmp_path):
+    engine = FakeEngine(FakeContainer("paper", {"trading-core.mode": "paper"}, "x"), stray())
+    result = halt(engine, tmp_path, stop_unexpected=True, scope="live")
+    assert result["outcome"] == "unknown"
+    assert [item.name for item in engine.by_id.values() if item.running] == ["paper"]
+    assert len(result["unexpected"]) == 2
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_no_bot_while_others_run_is_unknown(tmp_path, dry_run):
+    result = halt(FakeEngine(FakeContainer("nas"), FakeContainer("tv")), tmp_path, dry_run)
+    assert (result["outcome"], "no bot found, and 2 other containers run: nas, tv" in result["summary"]) == (
+        "unknown",
+        True,
+    )
+    assert result["others"] == {"count": 2, "names": ["nas", "tv"]}
+
+
+def test_planned_stop_of_one_mode_sees_the_bots_of_the_other(tmp_path):
+    request, _ = parse_stop_request(RUN, NOW)
+    host = trading_host(FakeEngine(bot("a", mode="live"), FakeContainer("nas")), tmp_path)
+    assert ensure_stopped(host, request, "paper", NOW, False)["outcome"] == "proven"
+    host = trading_host(FakeEngine(bot("a", mode="live"), stray()), tmp_path)
+    assert ensure_stopped(host, request, "paper", NOW, False)["outcome"] == "unknown"
+
+
+def test_bot_with_the_label_of_a_restore_test_is_stopped_and_named(tmp_path):
+    engine = FakeEngine(bot("a", mode="live", labels={"trading-core.restore-test": "true"}))
+    result = halt(engine, tmp_path)
+    assert (result["outcome"], [item.running for item in engine.by_id.values()]) == ("proven", [False])
+    assert "a bears the label trading-core.restore-test and is no restore test's" in result["summary"]
+
+
+def test_a_look_has_a_line_a_bot_and_the_doubts(tmp_path):
+    engine = FakeEngine(
+        bot("a"), bot("b", mode=None, project="trading-live", status="exited", restart_policy="always"), stray()
+    )
+    request, _ = parse_stop_request(RUN, NOW)
+    seen = observe(trading_host(engine, tmp_path), request.rules, NOW)
+    assert seen["outcome"] == "proven"
+    assert "1 unexpected bot running" in seen["summary"]
+    assert seen["lines"] == [
+        "bot b: trading-live/bot, live (no label: counts as live), exited, restart policy always, found by label",
+        "bot a: trading-paper/bot, paper (by its label), running, restart policy no, found by label",
+        "unexpected bot stray (no project/no service): it has TRADING_MODE in its environment",
+    ]
+    assert seen["doubts"] == seen["lines"][2:]
+
+
+@pytest.mark.parametrize(
+    ("given", "others", "warned"),
+    [
+        (None, BotRules().others, 0),
+        ("", BotRules().others, 0),
+        ([], (), 0),
+        ("a b/c/d", ("a", "b/c/d"), 0),
+        ({"a": 1}, BotRules().others, 1),
+        ([1], BotRules().others, 1),
+    ],
+)
+def test_what_is_no_bot_is_read_leniently(given, others, warned):
+    request, warnings = parse_stop_request({"other_services": given}, NOW)
+    assert (request.rules.others, len(warnings)) == (others, warned)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(True, True), ("True", True), ("yes", True), ("1", True), (None, False), ("x", False), ([], False)],
+)
+def test_only_a_yes_stops_what_is_unexpected(given, meant):
+    assert parse_stop_request({"stop_unexpected": given}, NOW)[0].rules.stop_unexpected is meant
