@@ -88,6 +88,10 @@ latch:
   description: The latch as it then is (RV(latch.engaged), scope, incident_ids, since, by, reason).
   returned: always
   type: dict
+halted_before:
+  description: The latch in one sentence where it was engaged before by another reason or person, else empty.
+  returned: when engaged
+  type: str
 bots:
   description:
     - One entry per bot container with C(name), C(mode), C(how) it stopped, C(seconds), C(exit_code), C(orders)

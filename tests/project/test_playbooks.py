@@ -347,8 +347,9 @@ def test_every_variable_that_may_hold_several_words_reaches_the_play_as_it_was_t
     typed = r'Anna {{ x }} "Berg" \1'
     cut = {}
     for name in sorted(texts - NO_WORDS):
-        line = f'{function}\nfree_text "$1"'
-        handed = subprocess.run(["sh", "-c", line, "sh", f"{name}={typed}"], check=True, capture_output=True, text=True)
+        line = f'. breakglass/common.sh; . breakglass/stop-words.sh\n{function}\nfree_text "$1"'
+        command = ["sh", "-c", line, "sh", f"{name}={typed}"]
+        handed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
         if handed.stdout != f'{{"{name}": !unsafe {json.dumps(typed)}}}':
             cut[name] = handed.stdout
     assert cut == {}

@@ -176,11 +176,11 @@ def test_a_host_that_goes_away_for_a_moment_is_halted_and_all_others_too(estate,
 
 
 def test_a_start_that_somebody_stops_meanwhile_says_who_and_why(estate):
-    held = {"engaged": True, "by": "kim", "reason": "bars look wrong", "incident_ids": ["INC-1"]}
+    held = "The halt latch is engaged (all) since 01:30 by kim: bars look wrong [INC-1]"
     watch = {"outcome": "refused", "summary": "the bot is gone"}
-    code, verdict, _ = estate.start(wait_for_metrics__one=watch, kill_switch__two={"latch": held})
+    code, verdict, _ = estate.start(wait_for_metrics__one=watch, kill_switch__two={"halted_before": held})
     assert code != 0
-    assert "somebody else had halted meanwhile: kim: bars look wrong (INC-1)" in verdict
+    assert f"somebody else had halted meanwhile: {held}" in verdict
 
 
 def test_a_host_that_stays_away_is_named_as_not_halted(estate):

@@ -133,6 +133,9 @@ def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bo
             result["warnings"] += audit.record_quietly(host.state_path, "engaged", request.by, now, **fields)
     said, warnings = identity(host)
     result["warnings"] += warnings
+    # A latch keeps the words of its first writer.
+    is_anothers = latch is not None and (latch.by, latch.reason) != (request.by, request.reason)
+    result["halted_before"] = _halted_text(latch) if is_anothers else ""
     return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard} | said
 
 

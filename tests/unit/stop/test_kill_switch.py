@@ -125,6 +125,8 @@ def test_second_halt_changes_nothing(tmp_path):
     again = halt(engine, tmp_path, run_id="20261121-020000", reason="other")
     assert (again["changed"], again["outcome"]) == (False, "proven")
     assert again["latch"] == first["latch"]
+    assert first["halted_before"] == ""
+    assert again["halted_before"].endswith(f"by reno: bars look wrong [{first['latch']['incident_ids'][0]}]")
     assert again["diff"] == {"before": "", "after": ""}
 
 
