@@ -43,6 +43,13 @@ class Run:
         return self.code == 0 or (self.code == 14 and ": STOPPED, ORDERS " in self.verdict)
 
     @property
+    def changed(self) -> list[str]:
+        """The hosts that the recap says something was changed on."""
+        recap = re.findall(r"^(\S+) +: ok=\d+ +changed=(\d+)", self.output, re.MULTILINE)
+        assert recap, "the output has no recap"
+        return [host for host, count in recap if count != "0"]
+
+    @property
     def incident_id(self) -> str:
         found = re.search(r"INC-\d{8}-\d{6}-[a-z0-9-]+", self.verdict)
         assert found, f"no incident id in: {self.verdict}"

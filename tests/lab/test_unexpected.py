@@ -42,7 +42,8 @@ def strays(idle: None) -> Iterator[None]:
         f"docker tag {image} {FREQTRADE}; docker tag {image} foo:1; "
         "docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' trading-paper-bot-1 >/tmp/env; "
         f"docker run -d --name freqtrade {of_freqtrade} --restart unless-stopped --entrypoint sleep {FREQTRADE} 9999; "
-        "docker run -d --name by-hand --env-file /tmp/env --network host foo:1 trading_lab.bot",
+        "docker run -d --name by-hand --env-file /tmp/env -e IGNORE_LATCH=1 -e BOT_METRICS_PORT=9290 --network host "
+        "--volumes-from trading-paper-bot-1 foo:1 trading_lab.bot",
     )
     yield
     on(HOST, f"docker rm -f freqtrade by-hand; docker rmi {FREQTRADE} foo:1; rm /tmp/env")
