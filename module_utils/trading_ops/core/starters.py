@@ -139,16 +139,16 @@ def find_in_files(files: HostFiles, names: Collection[str] = ()) -> list[Starter
 
     A unit that is neither enabled nor running nor called by a timer is left out, and so is a comment.
     """
-    first: dict[str, str] = {}
-    drop_ins: dict[str, str] = {}
+    first: dict[tuple[str, str], str] = {}
+    drop_ins: dict[tuple[str, str], str] = {}
     for path, text in files.texts.items():
         folder, _, name = path.rpartition("/")
         if "/systemd/" in path and folder.endswith(".d"):
-            unit = folder.rpartition("/")[2].removesuffix(".d")
+            unit = (_account(path), folder.rpartition("/")[2].removesuffix(".d"))
             drop_ins[unit] = f"{drop_ins.get(unit, '')}\n{text}"
         elif "/systemd/" in path:
-            first.setdefault(name, path)
-    units = {path: files.texts[path] + drop_ins.get(name, "") for name, path in first.items()}
+            first.setdefault((_account(path), name), path)
+    units = {path: files.texts[path] + drop_ins.get(unit, "") for unit, path in first.items()}
     callers = _callers(units, files.live)
     found = [each for path, text in units.items() for each in _unit(path, text, files, callers, names)]
     return found + [each for path, text in files.texts.items() for each in _cron(path, text, files, names)]
@@ -198,10 +198,16 @@ def _unit(
 
 def _unit_starter(path: str, name: str, together: str, why: str, rank: int) -> Starter:
     """Return the starter of a unit, with the command for the account that it belongs to."""
-    user = _USER.match(path)
-    kind = "user unit" if user else "unit of all users" if "/systemd/user" in path else "unit"
-    command = HOLD_OFF[kind].format(name=together, user=user[1] if user else "")
+    account = _account(path)
+    kind = {"": "unit", "*": "unit of all users"}.get(account, "user unit")
+    command = HOLD_OFF[kind].format(name=together, user=account)
     return Starter(f"unit {_shown(name)}", why, command if all(map(_is_plain, together.split())) else "", rank)
+
+
+def _account(path: str) -> str:
+    """Return whose unit it is: empty for the system's, `*` for that of all users."""
+    user = _USER.match(path)
+    return user[1] if user else "*" * ("/systemd/user" in path)
 
 
 def _commands(text: str) -> list[str]:

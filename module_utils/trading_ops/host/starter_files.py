@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,14 +21,16 @@ MOST_BYTES: Final = 65_536
 UNIT_FOLDERS: Final = (
     *("etc/systemd/system", "run/systemd/system", "run/systemd/transient"),
     *("usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"),
-    *("root/.config/systemd/user", "home/*/.config/systemd/user", "etc/systemd/user"),
+    *("etc/containers/systemd", "run/containers/systemd", "usr/share/containers/systemd"),
 )
 """In systemd's order: of two units of one name the first counts."""
 
-QUADLET_FOLDERS: Final = (
-    *("etc/containers/systemd", "run/containers/systemd", "usr/share/containers/systemd"),
-    *("root/.config/containers/systemd", "home/*/.config/containers/systemd"),
+USER_FOLDERS: Final = (
+    *("root/.config/systemd/user", "root/.config/containers/systemd"),
+    *("home/*/.config/systemd/user", "home/*/.config/containers/systemd", "etc/systemd/user"),
 )
+"""Read last: a home that does not answer hides none of the others."""
+
 CRON_PATTERNS: Final = (
     *("etc/crontab", "etc/anacrontab", "etc/cron.d/*", "var/spool/cron/*", "var/spool/cron/crontabs/*"),
     *("etc/cron.hourly/*", "etc/cron.daily/*", "etc/cron.weekly/*", "etc/cron.monthly/*"),
@@ -56,27 +58,33 @@ def read_starter_files(root: Path = Path("/")) -> HostFiles:
 
 
 def _read(root: Path, texts: dict[str, str], live: set[str]) -> None:
-    for path in [*_units(root, live), *_cron(root)]:
-        _add(root, path, texts)
-    for called in sorted(called_scripts(texts)):
-        _add(root, root / called.lstrip("/"), texts)
-
-
-def _units(root: Path, live: set[str]) -> Iterator[Path]:
     for pattern in LIVE_PATTERNS:
         live |= {path.name for path in root.glob(pattern)}
-    for pattern in UNIT_FOLDERS:
-        for folder in sorted(root.glob(pattern)):
-            for path in sorted(folder.iterdir()):
-                if path.name.endswith((".wants", ".requires")):
-                    live |= {link.name for link in path.iterdir()}
-                elif path.name.endswith(".d"):
-                    yield from sorted(path.glob("*.conf"))
-                elif _UNIT.fullmatch(path.name):
-                    yield path
-    for pattern in QUADLET_FOLDERS:
-        for folder in sorted(root.glob(pattern)):
-            yield from (path for path in sorted(folder.rglob("*")) if _UNIT.fullmatch(path.name))
+    for paths in (_units(root, UNIT_FOLDERS, live), _cron(root), _units(root, USER_FOLDERS, live)):
+        for path in paths:
+            _add(root, path, texts)
+        for called in sorted(called_scripts(texts)):
+            _add(root, root / called.lstrip("/"), texts)
+
+
+def _units(root: Path, patterns: Sequence[str], live: set[str]) -> Iterator[Path]:
+    for folder in (folder for pattern in patterns for folder in sorted(root.glob(pattern))):
+        for path in _entries(folder):
+            if path.name.endswith((".wants", ".requires")):
+                live |= {link.name for link in _entries(path)}
+            elif path.name.endswith(".d"):
+                yield from (item for item in _entries(path) if item.suffix == ".conf")
+            elif _UNIT.fullmatch(path.name):
+                yield path
+            elif "containers" in folder.parts and path.is_dir():  # of one user, or of one application
+                yield from (item for item in sorted(path.rglob("*")) if _UNIT.fullmatch(item.name))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # another user's, or gone meanwhile
+        return []
 
 
 def _cron(root: Path) -> Iterator[Path]:

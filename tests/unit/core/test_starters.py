@@ -225,7 +225,10 @@ def test_a_users_unit_is_stopped_as_that_user():
         "/root/.config/containers/systemd/b.container": QUADLET,
         "/etc/systemd/user/c.service": COMPOSE_UNIT,
     }
-    assert [hold_off for hold_off, _ in units(texts, "bot.service", "c.service").values()] == [
+    found = find_in_files(
+        HostFiles({f"{ETC}/bot.service": "[Service]\n", **texts}, frozenset(["bot.service", "c.service"]))
+    )
+    assert [each.hold_off for each in found] == [
         "systemctl --user --machine=reno@ stop bot.service",
         "systemctl --user --machine=root@ stop b.service",
         "systemctl --user stop c.service",

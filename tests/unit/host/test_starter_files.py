@@ -86,6 +86,21 @@ def test_what_is_large_binary_a_pipe_or_not_there_is_left_out(tmp_path):
     assert list(read_starter_files(tmp_path).texts) == ["/etc/cron.d/good"]
 
 
+def test_a_folder_that_may_not_be_read_hides_no_other(tmp_path, monkeypatch):
+    put(tmp_path, "etc/systemd/system/a.service", UNIT)
+    put(tmp_path, "home/kim/.config/systemd/user/b.service", UNIT)
+    put(tmp_path, "etc/crontab", "x")
+    listed = Path.iterdir
+
+    def refuse(folder: Path) -> object:
+        if folder.name in {"system", "user"}:
+            raise PermissionError(folder)
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert list(read_starter_files(tmp_path).texts) == ["/etc/crontab"]
+
+
 def test_a_disk_that_hangs_holds_nobody_up_and_what_was_read_counts(tmp_path, monkeypatch):
     put(tmp_path, "etc/systemd/system/a.service", UNIT)
     monkeypatch.setattr(starter_files, "READ_SECONDS", 0.2)
