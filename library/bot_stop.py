@@ -90,6 +90,17 @@ doubts:
   returned: always
   type: list
   elements: str
+starters:
+  description:
+    - What could start a bot again that the guard has stopped twice since the halt, most probable first, each with
+      C(what), C(why) and the command C(hold_off). Nothing is looked at before that.
+  returned: always
+  type: list
+  elements: dict
+started_again:
+  description: The same in one sentence, with how often the guard has stopped which bot; empty where it has not.
+  returned: always
+  type: str
 bots:
   description: One entry per bot container, as M(kill_switch) returns them.
   returned: always

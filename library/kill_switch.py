@@ -118,6 +118,17 @@ doubts:
   returned: when engaged
   type: list
   elements: str
+starters:
+  description:
+    - What could start a bot again that the guard has stopped twice since the halt, most probable first, each with
+      C(what), C(why) and the command C(hold_off). Nothing is looked at before that.
+  returned: when engaged
+  type: list
+  elements: dict
+started_again:
+  description: The same in one sentence, with how often the guard has stopped which bot; empty where it has not.
+  returned: when engaged
+  type: str
 guard:
   description: Whether a guard of this version watches the host (C(state), C(summary)).
   returned: when engaged

@@ -10,6 +10,8 @@ short_description: See where an estate does not match what the stop and the chec
 description:
   - Looks at labels, modes, restart policies, stop timeouts, names and metrics, and names each mismatch with what was
     seen, what is expected and the line that fixes it. Notes are told, and are no reason to fail.
+  - Notes also what could start a bot again after a stop (containers with a way to the engine, units, Quadlets, cron
+    lines), with the command that holds it off.
   - Fails with RV(outcome) V(failed) on a mismatch, V(unknown) where the engine does not answer. Changes nothing.
 options:
   project_prefix:
@@ -65,8 +67,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core.arguments import BOT_ARGUMENTS, ENGINE_ARGUMENTS, STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard.installed import observe_guard
-from ansible.module_utils.trading_ops.host.engine import docker_engine
+from ansible.module_utils.trading_ops.host.engine import Engine, docker_engine
 from ansible.module_utils.trading_ops.host.http import MAX_BYTES, Endpoint, HttpError, http_ask
+from ansible.module_utils.trading_ops.host.starter_files import read_starter_files
 from ansible.module_utils.trading_ops.oncall.onboarding import Estate, observe_onboarding
 from ansible.module_utils.trading_ops.stop.kill_switch import parse_bot_rules
 
@@ -107,7 +110,10 @@ def main() -> None:
             raise HttpError(f"HTTP status {status}, {len(page)} bytes")
         return page.decode("utf-8", "replace")
 
-    result = observe_onboarding(lambda: docker_engine(params["docker_url"]), fetch, estate, observe_guard())
+    def connect() -> Engine:
+        return docker_engine(params["docker_url"])
+
+    result = observe_onboarding(connect, fetch, estate, observe_guard(), read_starter_files())
     finish(module, result)
 
 

@@ -32,6 +32,7 @@ class FakeContainer:
     environment: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     is_tty: bool = False
+    mounts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.id = self.id or f"{next(_numbers):064x}"
@@ -131,6 +132,7 @@ class FakeEngine:
             "Image": self.images.get(item.image, "sha256:1"),
             "State": item.state(),
             "HostConfig": {"RestartPolicy": {"Name": item.restart_policy, "MaximumRetryCount": 0}},
+            "Mounts": [{"Type": "bind", "Source": path, "Destination": path} for path in item.mounts],
             "Config": {
                 "Labels": dict(item.labels),
                 "Image": item.image,

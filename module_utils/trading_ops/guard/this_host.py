@@ -8,6 +8,7 @@ from typing import Final
 from ..host.cgroups import ForeignEngine, HostCgroups, find_docker_root
 from ..host.engine import docker_engine
 from ..host.machine import observe_machine
+from ..host.starter_files import read_starter_files
 from ..stop.kill_switch import ENGINE_ANSWER_SECONDS, TradingHost
 from .installed import observe_guard
 
@@ -22,5 +23,6 @@ def this_host(docker_url: str, state_path: Path) -> TradingHost:
         cgroups=HostCgroups(find_docker_root()) if docker_url in SYSTEM_ENGINES else ForeignEngine(docker_url),
         state_path=state_path,
         observe_guard=observe_guard,
+        read_files=read_starter_files,
         observe_machine=lambda: observe_machine(lambda: docker_engine(docker_url, ENGINE_ANSWER_SECONDS).engine_id()),
     )

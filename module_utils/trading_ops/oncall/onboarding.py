@@ -21,6 +21,7 @@ from ..core.bots import (
 )
 from ..core.labels import FOLDER_PROJECT
 from ..core.result import build_result
+from ..core.starters import UNLIKELY, HostFiles, find_containers, find_in_files
 from ..core.unexpected import Beyond, Unexpected, find_beyond
 from ..host.engine import Engine, EngineError
 from ..host.http import HttpError
@@ -118,8 +119,33 @@ def parse_metric_names(text: str) -> set[str]:
     return names | {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
 
 
+def evaluate_starters(
+    summaries: Sequence[Mapping[str, Any]],
+    described: Sequence[Mapping[str, Any]],
+    estate: Estate,
+    files: HostFiles,
+) -> list[Finding]:
+    """Return a note on each thing that could start a bot again after a stop, with the command that holds it off.
+
+    What only could by the way it is mounted, and the estate names as no bot, is left out.
+    """
+    by_id = {str(item["Id"]): item for item in described}
+    bots = {_name(by_id[bot.id]) for bot in select_bots(summaries, estate.rules) if bot.id in by_id}
+    found = find_containers(summaries, by_id, estate.rules.others)
+    kept = [each for each in found if each.rank < UNLIKELY] + find_in_files(files, bots)
+    expected = "nothing that starts a bot again after a stop; the guard stops it as often"
+    return [
+        _note(each.what, each.why, expected, f"while halted: {each.hold_off or 'stop it by hand'} (on the host)")
+        for each in sorted(kept, key=lambda each: each.rank)
+    ]
+
+
 def observe_onboarding(
-    connect: Callable[[], Engine], fetch: Callable[[], str], estate: Estate, guard: Mapping[str, str]
+    connect: Callable[[], Engine],
+    fetch: Callable[[], str],
+    estate: Estate,
+    guard: Mapping[str, str],
+    files: HostFiles,
 ) -> dict[str, Any]:
     """Return the module result: every finding on this host. Only reads. Unknown where the engine does not answer."""
     try:
@@ -132,6 +158,7 @@ def observe_onboarding(
     found = evaluate_bots(summaries, described, estate, is_guarded)
     if estate.is_feed_host:
         found += evaluate_feed(described, estate, fetch)
+    found += evaluate_starters(summaries, described, estate, files)
     if not is_guarded:
         found.append(_note("guard", guard["summary"], "an active guard", "./runbook host_setup"))
     wrong = [finding.sentence() for finding in found if finding.level == "mismatch"]

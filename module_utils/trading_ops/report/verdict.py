@@ -37,6 +37,9 @@ NO_LONGER_RUNNING: Final = frozenset({"already stopped", "never started", "stopp
 MISSED_CHARACTERS: Final = 300
 """Of what a step missed; all of it stands above the verdict."""
 
+STARTED_AGAIN_CHARACTERS: Final = 1500
+"""Of what a host says of the bots that are started again there: our own sentence is shorter."""
+
 WORDS: Final[dict[str, str]] = {
     "invalid": "NOTHING WAS DONE",
     "running": "NOT PROVEN: A BOT IS STILL RUNNING",
@@ -333,7 +336,7 @@ def _sentence(run: Run, owed: Sequence[Result], judged: Sequence[Result], orders
     hosts = len({result.host for result in owed})
     parts = []
     if any(map(_is_stop, owed)):
-        parts.append("; ".join(filter(None, [_stop_words(run, good, hosts), orders])))
+        parts.append("; ".join(filter(None, [_stop_words(run, good, hosts), orders, *_started_again(good)])))
     others = [r for r in run.results if r.outcome in GOOD and _is_owed(r, run) and not _is_stop(r)]
     # What was only looked at on the way is not what the run was for, and a gate that closed and opened again is open.
     for_more = not _only_looks(run)
@@ -391,6 +394,12 @@ def _stop_words(run: Run, good: Sequence[Result], hosts: int) -> str:
     if ended and not run.dry_run:
         text += f", last bot ended {ended}"
     return text
+
+
+def _started_again(good: Sequence[Result]) -> list[str]:
+    """Return what hosts say of bots that something starts again; where a stop is not proven its summary says it."""
+    said = {result.host: str(result.fields.get("started_again") or "") for result in good if _is_stop(result)}
+    return [f"{host}: {text[:STARTED_AGAIN_CHARACTERS]}" for host, text in sorted(said.items()) if text]
 
 
 def _left_some_running(stop: Result) -> bool:

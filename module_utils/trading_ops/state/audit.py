@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.clock import parse_utc
 from ..core.durable import append_durably, bounded
 
 AUDIT_FILE: Final = "audit.jsonl"
 WRITE_SECONDS: Final = 2
+READ_SECONDS: Final = 1
+NEWEST_BYTES: Final = 262_144
+"""What is read of the log for the newest stops: about a thousand of them."""
+
+STOPPED: Final = "stopped while halted"
+RELEASED: Final = "released"
 
 EVENTS: Final = frozenset(
     {
         "engaged",
-        "released",
-        "stopped while halted",
+        RELEASED,
+        STOPPED,
         "restart policy neutralised",
         "unexpected bot seen",
         "lease taken",
@@ -26,6 +35,15 @@ EVENTS: Final = frozenset(
         "revision changed",
     }
 )
+
+
+@dataclass(frozen=True)
+class GuardStops:
+    """How often the guard has stopped the bot of this name, and the first of these times (UTC) that is known."""
+
+    name: str
+    times: int
+    since: str
 
 
 def format_entry(event: str, by: str, now: str, **fields: Any) -> str:
@@ -48,3 +66,48 @@ def record_quietly(state_path: Path, event: str, by: str, now: str, **fields: An
     except OSError as error:
         return [f"The audit log in {state_path} could not be written: {error}."]
     return []
+
+
+def read_guard_stops(state_path: Path, since: str) -> list[GuardStops]:
+    """Return which bots the guard has stopped after `since` (UTC) and after the last release, most often first.
+
+    Where `since` is no time, as with a damaged latch, the release alone is the border. Only the newest NEWEST_BYTES are
+    read, within READ_SECONDS; empty where they cannot be.
+    """
+    try:
+        text = bounded(lambda: _newest(state_path / AUDIT_FILE), READ_SECONDS)
+    except OSError:
+        return []
+    found: dict[str, GuardStops] = {}
+    for line in text.split("\n"):
+        try:
+            entry = json.loads(line)
+            event, time, name = entry["event"], entry["time"], str(entry.get("container") or "")
+            is_after = _is_after(time, since)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue  # a damaged line hides no other; the shift report names it
+        if event == RELEASED:
+            found = {}
+        elif event == STOPPED and name and is_after:
+            before = found.get(name, GuardStops(name, 0, time))
+            found[name] = GuardStops(name, before.times + 1, before.since)
+    return sorted(found.values(), key=lambda each: -each.times)
+
+
+def _newest(path: Path) -> str:
+    """Return whole lines of the end of the file."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - NEWEST_BYTES))
+        content = file.read(NEWEST_BYTES)
+    whole = content if size <= NEWEST_BYTES else content.partition(b"\n")[2]
+    return whole.decode("utf-8", "replace")
+
+
+def _is_after(time: str, since: str) -> bool:
+    """Return whether a time is after another that may be none. ValueError where `time` itself is none."""
+    at = parse_utc(time)
+    try:
+        return at >= parse_utc(since)
+    except ValueError:
+        return True

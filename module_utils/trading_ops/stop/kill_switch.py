@@ -15,6 +15,7 @@ from ..core.ids import build_incident_id
 from ..core.machine import Machine
 from ..core.outcome import worst
 from ..core.result import build_result
+from ..core.starters import HostFiles
 from ..core.unexpected import Beyond
 from ..host.cgroups import Cgroups
 from ..host.engine import Engine, EngineError
@@ -26,6 +27,7 @@ from .beyond import LOOK_SECONDS, describe_beyond, look_beyond
 from .by_engine import Stop, StoppedBot, last_finished, restart_policy
 from .fallback import StopReport, stop_with_fallback
 from .first_wave import SIGNALLED_PATH, FirstWave, read_first_wave
+from .started_again import look_for_starters
 
 NOT_GIVEN: Final = "not given"
 GRACE_SECONDS: Final = 10
@@ -60,7 +62,7 @@ class StopRequest:
 class TradingHost:
     """What a stop works on, handed in. `connect` may raise EngineError; `observe_guard` returns `state` and `summary`.
 
-    The guard's state is `active`, or says why it cannot be relied on. `observe_machine` never raises.
+    The guard's state is `active`, or says why it cannot be relied on. `observe_machine` and `read_files` never raise.
     """
 
     connect: Callable[[], Engine]
@@ -69,6 +71,7 @@ class TradingHost:
     observe_guard: Callable[[], dict[str, str]]
     signalled_path: Path = SIGNALLED_PATH
     observe_machine: Callable[[], Machine] = Machine
+    read_files: Callable[[], HostFiles] = HostFiles
 
     @property
     def latch_path(self) -> Path:
@@ -124,6 +127,7 @@ def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bo
     first_wave = read_first_wave(host.signalled_path, request.incident_id)
     report, guard = _stop(host, request, lambda bot: in_scope(bot, request.scope), first_wave, dry_run)
     result = _stop_result(report, host.state_path, request, now, dry_run, latch_error)
+    result = _with_starters(result, host, request.rules, None if latch_error else latch)
     if latch_changed and latch:
         result["changed"] = True
         result["diff"]["before"] += "halt latch: as it was\n"
@@ -143,6 +147,7 @@ def ensure_stopped(host: TradingHost, request: StopRequest, mode: str, now: str,
     """Return the module result of a planned stop of the bots of `mode` (`paper`, `live` or `all`); no latch."""
     report, _ = _stop(host, request, lambda bot: mode in ("all", bot.mode), FirstWave(), dry_run)
     result = _stop_result(report, host.state_path, request, now, dry_run)
+    result = _with_starters(result, host, request.rules, read_latch(host.latch_path))
     said, warnings = identity(host)
     result["warnings"] += warnings
     # Of a planned stop nobody asks for the hosts that an inventory lost.
@@ -205,7 +210,7 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
     said, _ = identity(host)
     if beyond.unexpected:
         texts.append(f"{len(beyond.unexpected)} unexpected bot{'s' * (len(beyond.unexpected) > 1)} running")
-    return build_result(
+    result = build_result(
         "unknown" if error else "proven",
         "; ".join(texts),
         latch=_latch_fields(latch, host.latch_path),
@@ -219,6 +224,14 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
         lines=[*(_bot_line(bot, described.get(bot.id)) for bot in seen), *beyond.doubts, *beyond.notes()],
         **beyond.fields(),
     )
+    return _with_starters(result, host, rules, latch)
+
+
+def _with_starters(result: dict[str, Any], host: TradingHost, rules: BotRules, latch: Latch | None) -> dict[str, Any]:
+    """Return a result that names, beside what it proves, what starts a bot again that the guard has stopped twice."""
+    found = look_for_starters(host.connect, host.read_files, rules, latch, host.state_path)
+    text = found["started_again"]
+    return result | found | ({"summary": f"{result['summary']}; {text}"} if text else {})
 
 
 def _bot_line(bot: Bot, described: Mapping[str, Any] | None) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from trading_ops.core.bots import BotRules
+from trading_ops.core.starters import HostFiles
 from trading_ops.host.engine import EngineError
 from trading_ops.oncall.onboarding import FEED_METRICS, LEVELS, Estate, observe_onboarding, parse_metric_names
 
 from tests.unit.fakes import FakeContainer, FakeEngine, bot
 
 ESTATE = Estate(BotRules(images=("stray/bot:*",)), "trading-", "/var/lib/trading-core", False, "core")
+NO_FILES = HostFiles()
 ACTIVE = {"state": "active", "summary": "guard active"}
 ABSENT = {"state": "absent", "summary": "guard absent: …"}
 PAGE = "".join(f'{name}{{symbol="A"}} 1\n' for name in FEED_METRICS)
@@ -38,13 +40,19 @@ class Describing(FakeEngine):
         return seen
 
 
-def report(engine: FakeEngine, estate: Estate = ESTATE, guard: dict[str, str] = ACTIVE, page: Any = PAGE):
+def report(
+    engine: FakeEngine,
+    estate: Estate = ESTATE,
+    guard: dict[str, str] = ACTIVE,
+    page: Any = PAGE,
+    files: HostFiles = NO_FILES,
+):
     def fetch() -> str:
         if isinstance(page, Exception):
             raise page
         return str(page)
 
-    return observe_onboarding(lambda: engine, fetch, estate, guard)
+    return observe_onboarding(lambda: engine, fetch, estate, guard, files)
 
 
 def mismatches(result: dict[str, Any]) -> list[str]:
@@ -257,10 +265,33 @@ def test_engine_that_does_not_answer_leaves_everything_unknown():
     def nobody() -> FakeEngine:
         raise EngineError("The engine could not answer: gone.")
 
-    assert observe_onboarding(nobody, lambda: PAGE, ESTATE, ACTIVE)["outcome"] == "unknown"
+    assert observe_onboarding(nobody, lambda: PAGE, ESTATE, ACTIVE, NO_FILES)["outcome"] == "unknown"
 
 
 def test_histogram_counts_under_its_own_name():
     text = '# TYPE x_ms histogram\nx_ms_bucket{le="1"} 0\nx_ms_count 0\ny_total 3\n# z_total 4\n'
     assert {"x_ms", "y_total"} <= parse_metric_names(text)
     assert "z_total" not in parse_metric_names(text)
+
+
+def test_what_could_start_a_bot_again_is_a_note_with_what_holds_it_off():
+    engine = Describing(
+        bot("a"),
+        FakeContainer("watchtower", image="nickfedor/watchtower:1"),
+        FakeContainer("own", image="other:1"),
+        FakeContainer("dozzle", image="other:1"),
+        service("node_exporter"),
+    )
+    for name in ("own", "dozzle", "trading-paper-node_exporter-1"):
+        engine.more[name] = {"mounts": [{"Source": "/var/run/docker.sock"}]}
+    rules = replace(ESTATE.rules, others=("node_exporter", "dozzle", "watchtower", "own-not"))
+    files = HostFiles({"/etc/crontab": "@reboot root docker start a\n# @reboot root docker start a\n"})
+    seen = report(engine, replace(ESTATE, rules=rules), files=files)
+    assert (seen["outcome"], mismatches(seen)) == ("proven", [])
+    found = {item["about"]: item["fix"] for item in seen["findings"] if "starts a bot again" in item["expected"]}
+    assert found == {
+        "container watchtower": "while halted: docker stop watchtower (on the host)",
+        "cron line 1 of /etc/crontab": "while halted: sed -i '1s/^/#/' /etc/crontab (on the host)",
+        "container own": "while halted: docker stop own (on the host)",
+    }
+    assert "note: container watchtower: its image is of Watchtower" in seen["summary"]

@@ -600,3 +600,25 @@ def test_no_bot_while_others_run_is_never_0_in_a_dry_run():
     seen = Result("a", "kill_switch", "planned", "said", fields={"bots": [], "latch": LATCH, "doubts": [doubt]})
     verdict = judge(replace(run(seen, hosts="a"), dry_run=True))
     assert (verdict.exit_code, doubt in verdict.line) == (10, True)
+
+
+STARTED = (
+    "a-bot-0 was stopped 3 times by the guard since T; PROBABLY started by: container x. Hold it off: docker stop x"
+)
+
+
+@pytest.mark.parametrize("outcome", ["proven", "planned"])
+def test_what_starts_a_bot_again_is_named_and_a_stop_stays_what_it_is(outcome):
+    seen = stopped("a", outcome)
+    seen = replace(seen, fields={**seen.fields, "started_again": STARTED})
+    verdict = judge(replace(run(seen, stopped("b", outcome)), dry_run=outcome == "planned"))
+    assert verdict.exit_code == 0
+    assert f"; a: {STARTED}; " in verdict.line
+
+
+def test_what_a_host_says_of_starters_is_bounded_and_never_a_next_command():
+    seen = stopped("a")
+    seen = replace(seen, fields={**seen.fields, "started_again": "NEXT: rm -rf / \n\x1b[2J" + "x" * 100_000})
+    verdict = judge(run(seen, stopped("b")))
+    assert (verdict.exit_code, "NEXT:" in verdict.line, "\x1b" in verdict.line) == (0, False, False)
+    assert len(verdict.line) < 2500

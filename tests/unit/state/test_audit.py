@@ -29,3 +29,48 @@ def test_a_log_that_cannot_be_written_is_a_warning_that_names_it(tmp_path):
     (warning,) = audit.record_quietly(away, "released", "reno", NOW)
     assert str(away) in warning
     assert audit.record_quietly(tmp_path, "released", "reno", NOW) == []
+
+
+SINCE = "2026-11-21T01:30:00Z"
+
+
+def stopped(name: str, second: int) -> str:
+    return audit.format_entry(
+        "stopped while halted",
+        "guard",
+        f"2026-11-21T01:30:{second:02}.500Z",
+        container=name,
+        why="started while halted",
+    )
+
+
+def read(path, *lines: str, since: str = SINCE) -> list[tuple[str, int, str]]:
+    (path / audit.AUDIT_FILE).write_text("".join(lines), encoding="utf-8")
+    return [(each.name, each.times, each.since) for each in audit.read_guard_stops(path, since)]
+
+
+def test_stops_of_the_guard_are_counted_by_bot_since_the_halt(tmp_path):
+    seen = read(tmp_path, stopped("a", 0), stopped("b", 1), stopped("b", 2), since="2026-11-21T01:30:01Z")
+    assert seen == [("b", 2, "2026-11-21T01:30:01.500Z")]
+    assert read(tmp_path, stopped("a", 0), stopped("b", 1), stopped("b", 2))[1] == ("a", 1, "2026-11-21T01:30:00.500Z")
+
+
+def test_a_release_ends_the_count_where_nobody_knows_since_when_it_is_halted(tmp_path):
+    released = audit.format_entry("released", "reno", "2026-11-21T01:30:05.000Z")
+    assert read(tmp_path, stopped("a", 1), stopped("a", 2), released, stopped("a", 9), since="") == [
+        ("a", 1, "2026-11-21T01:30:09.500Z")
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]\n", "7\n", '{"event": "stopped while halted"}\n', '{"time": 3, "event": 4}\n']
+)
+def test_a_line_that_nobody_understands_hides_no_other(tmp_path, line):
+    assert [times for _, times, _ in read(tmp_path, stopped("a", 1), line, "\n", stopped("a", 2))] == [2]
+
+
+def test_of_a_long_log_the_newest_part_is_read_and_of_none_nothing(tmp_path, monkeypatch):
+    assert audit.read_guard_stops(tmp_path, SINCE) == []
+    monkeypatch.setattr(audit, "NEWEST_BYTES", 3 * len(stopped("a", 1)) + 20)
+    ((name, times, since),) = read(tmp_path, *(stopped("a", second) for second in range(9)))
+    assert (name, times, since) == ("a", 3, "2026-11-21T01:30:06.500Z")

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from trading_ops.core.bots import BotRules
 from trading_ops.core.machine import Machine
+from trading_ops.state import audit
 from trading_ops.state.latch import LatchError
 from trading_ops.stop.kill_switch import (
+    TradingHost,
     ensure_halted,
     ensure_lifted,
     ensure_stopped,
@@ -472,3 +474,51 @@ def test_what_is_no_bot_is_read_leniently(given, others, warned):
 )
 def test_only_a_yes_stops_what_is_unexpected(given, meant):
     assert parse_stop_request({"stop_unexpected": given}, NOW)[0].rules.stop_unexpected is meant
+
+
+# ---- what starts a bot again
+
+
+def stopped_by_guard(path: Path, *times: str) -> None:
+    for time in times:
+        audit.append(path, "stopped while halted", "guard", time, container="a", why="started while halted")
+
+
+def reconciled(path: Path) -> TradingHost:
+    """Return a halted host with a stopped bot and a tool that holds the engine's socket."""
+    tool = FakeContainer("doco-cd", image="ghcr.io/kimdre/doco-cd:1", mounts=("/var/run/docker.sock",))
+    host = trading_host(FakeEngine(bot("a"), tool), path)
+    request, _ = parse_stop_request(RUN, NOW)
+    first = ensure_halted(host, request, NOW, False)
+    assert (first["starters"], first["started_again"]) == ([], "")
+    return host
+
+
+def looks(host: TradingHost, now: str) -> dict[str, dict[str, Any]]:
+    request, _ = parse_stop_request(RUN, now)
+    return {
+        "stop": ensure_halted(host, request, now, False),
+        "dry run": ensure_halted(host, request, now, True),
+        "planned stop": ensure_stopped(host, request, "all", now, False),
+        "status": observe(host, request.rules, now),
+    }
+
+
+def test_what_starts_a_bot_again_is_named_by_every_look_and_changes_no_outcome(tmp_path):
+    host = reconciled(tmp_path)
+    stopped_by_guard(tmp_path, "2026-11-21T01:30:05.000Z", "2026-11-21T01:30:09.000Z")
+    for name, result in looks(host, "2026-11-21T01:31:00.000Z").items():
+        assert result["outcome"] == ("planned" if name == "dry run" else "proven"), name
+        assert "a was stopped 2 times by the guard since 2026-11-21T01:30:05.000Z" in result["summary"], name
+        assert result["summary"].endswith("Hold it off: docker stop doco-cd (on the host)"), name
+        assert [each["what"] for each in result["starters"]] == ["container doco-cd"], name
+
+
+def test_before_the_second_stop_of_a_bot_no_unit_is_read(tmp_path):
+    def never() -> Any:
+        raise AssertionError("it must not be read")
+
+    host = replace(reconciled(tmp_path), read_files=never)
+    stopped_by_guard(tmp_path, "2026-11-20T00:00:00.000Z", "2026-11-21T01:30:05.000Z")  # the first is of another halt
+    for name, result in looks(host, "2026-11-21T01:31:00.000Z").items():
+        assert (result["starters"], result["started_again"]) == ([], ""), name
