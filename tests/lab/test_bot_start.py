@@ -75,6 +75,7 @@ def two_paper_hosts(idle, tmp_path: Path) -> Iterator[str]:
     on("lab2", "rm -f /var/lib/trading-core/desired.json")
 
 
+@pytest.mark.faults
 def test_a_start_that_fails_on_the_second_of_two_hosts_stops_every_bot_and_halts_every_host(two_paper_hosts):
     base = json.dumps({"trading_core_base_services": {"paper": [], "live": ["gui"]}})
     on("lab2", "docker start trading-live-bot-1")  # all means all, also what nobody touched

@@ -109,6 +109,7 @@ def everything(host: str) -> set[str]:
     return set(on(host, f"{listed_containers}; {listed_images}; {listed_files}").splitlines())
 
 
+@pytest.mark.faults
 def test_a_dry_run_shows_the_change_and_changes_no_container_image_or_file(idle, source):
     name = source.commit("other", (FEED_IMAGE, FEED_IMAGE + "\n    labels: {release: other}"))
     before = {host: everything(host) for host in (*TRADING_HOSTS, "lab-control")}

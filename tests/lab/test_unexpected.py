@@ -70,6 +70,7 @@ def test_a_bot_of_the_owners_own_command_is_seen_by_every_look_and_a_stop_proves
     assert state("trading-gui-1") == "running"
 
 
+@pytest.mark.faults
 def test_strays_are_named_by_every_look_and_what_is_no_bot_by_none(strays):
     looks = {
         "status": runbook("status"),
