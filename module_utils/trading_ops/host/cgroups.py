@@ -120,7 +120,8 @@ class HostCgroups:
         except OSError as error:
             raise CgroupError(f"The engine's own files could not be read: {error}.") from error
         if not found:
-            raise CgroupError(f"The engine's own files are in none of {', '.join(map(str, self._docker_roots))}.")
+            roots = ", ".join(map(str, self._docker_roots))
+            raise CgroupError(f"The engine's own files could not be read: they are in none of {roots}.")
         return sorted(set().union(*([ids for ids in found if ids & set(running)] or found)))
 
     def _described(self, container_id: str) -> dict[str, Any]:

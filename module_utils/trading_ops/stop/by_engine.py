@@ -204,7 +204,7 @@ def _prove(engine: Engine, bot: Bot, seen: StoppedBot) -> StoppedBot:
         return replace(seen, how="unknown", error=str(error)) if seen.outcome == "proven" else seen
     if now is None:
         return replace(seen, how="gone", error="")
-    state = now.get("State") or {}
+    state = now["State"] if isinstance(now.get("State"), dict) else {}
     if not is_proven_stopped(state):
         again = replace(seen, how="running", error="It was stopped and is running again.")
         return again if seen.outcome == "proven" else seen
