@@ -25,7 +25,7 @@ BEING_REMOVED: Final = frozenset({"removing", "dead"})
 (moby daemon/start.go, daemon/update.go), so that their restart policy says nothing."""
 
 NOT_RUNNING: Final = BEING_REMOVED | {"created", "exited"}
-"""Engine states in which no process of the container is left: the engine looks for one first (moby State.StateString)."""
+"""Engine states in which no process of the container is left: the engine looks for one first (moby StateString)."""
 
 OTHER_SERVICES: Final = (
     *("live_connector", "prometheus", "grafana", "alertmanager", "am_init", "timescaledb", "mlflow", "gui"),

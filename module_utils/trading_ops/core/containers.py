@@ -157,8 +157,9 @@ def _part(holder: dict[str, Any], name: str, path: str, odd: list[str]) -> dict[
     """Return an inner object, as a copy that `holder` then has; None, and none left there, where it is no object."""
     value = holder.get(name)
     if isinstance(value, Mapping):
-        holder[name] = dict(value)
-        return holder[name]
+        inner = dict(value)
+        holder[name] = inner
+        return inner
     if value is None:
         return None
     odd.append(path + name)

@@ -227,9 +227,7 @@ class Describes(Protocol):
     def inspect(self, container_id: str) -> dict[str, Any] | None: ...
 
 
-def describe_all(
-    engine: Describes, listed: Iterable[Mapping[str, Any]]
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def describe_all(engine: Describes, listed: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the descriptions of the listed containers that are still there, and by id why one could not be described.
 
     Raises EngineError where so many are silent that it is the engine.

@@ -134,9 +134,11 @@ def observe_onboarding(
     if estate.is_feed_host:
         found += evaluate_feed(described, estate, fetch)
     for item in summaries:
-        if error := silent.get(str(item["Id"])):
-            found.append(_mismatch(str(item["Id"])[:12], error, "a description", f"docker inspect {item['Id'][:12]}"))
-    found += [_note(_name(seen), odd, "fields as Docker has them", "") for seen in described if (odd := odd_words(seen))]
+        if why := silent.get(str(item["Id"])):
+            found.append(_mismatch(str(item["Id"])[:12], why, "a description", f"docker inspect {item['Id'][:12]}"))
+    found += [
+        _note(_name(seen), odd, "fields as Docker has them", "") for seen in described if (odd := odd_words(seen))
+    ]
     if not is_guarded:
         found.append(_note("guard", guard["summary"], "an active guard", "./runbook host_setup"))
     wrong = [finding.sentence() for finding in found if finding.level == "mismatch"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ..core.bots import NOT_RUNNING, PROJECT_LABEL, SERVICE_LABEL, BotRules, select_bots

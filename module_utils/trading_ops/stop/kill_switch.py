@@ -230,7 +230,9 @@ def _bot_line(bot: Bot, described: Mapping[str, Any] | None) -> str:
     policy = restart_policy(dict(described)) if described else "unknown"
     odd = f"; {words}" if (words := odd_words(described or {})) else ""
     state = bot.state or "in a state that the engine does not tell"
-    return f"bot {bot.name}: {place}, {bot.mode} ({why}), {state}, restart policy {policy}, found by {bot.found_by}{odd}"
+    return (
+        f"bot {bot.name}: {place}, {bot.mode} ({why}), {state}, restart policy {policy}, found by {bot.found_by}{odd}"
+    )
 
 
 def _latch(path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[Latch | None, bool, str]:

@@ -78,7 +78,7 @@ def test_a_guard_lives_on_and_stops_what_a_halt_holds(estate):
 @given(odd_estates())
 @examples(200)
 def test_the_onboarding_report_judges_the_sound_ones_whatever_the_others_say(estate):
-    engine, _, sound = estate
+    engine, _, _ = estate
     about = Estate(RULES, "trading-", "/var/lib/trading-core", True, "feed")
     result = observe_onboarding(lambda: engine, lambda: "", about, {"state": "active", "summary": "guard active"})
     assert any("sound" in finding["about"] for finding in result["findings"])
