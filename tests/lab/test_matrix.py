@@ -116,10 +116,9 @@ def test_no_bot_of_any_policy_starts_again_when_its_engine_is_ended(live_restore
         begun = now()
         end_engine(signal)
         steady = seen["matrix-always-steady"]["StartedAt"]
-        if live_restore or signal == "KILL":
-            # It lives on beside its engine, or is started again by one that found it dead: either way it runs.
+        if live_restore:
             wait_until(lambda: states()["matrix-always-steady"]["Running"], 30, "the bot runs under its new engine")
-            assert not live_restore or states()["matrix-always-steady"]["StartedAt"] == steady
+            assert states()["matrix-always-steady"]["StartedAt"] == steady, "it did not outlive its engine"
         else:
             wait_until(
                 lambda: seconds(states()["matrix-always-steady"]["StartedAt"]) > seconds(begun),
