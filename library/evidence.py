@@ -159,6 +159,7 @@ from ansible.module_utils.trading_ops.core.bots import BotRules
 from ansible.module_utils.trading_ops.core.clock import uptime
 from ansible.module_utils.trading_ops.evidence.collect import collect, remove_scratch
 from ansible.module_utils.trading_ops.evidence.request import Request, Tools
+from ansible.module_utils.trading_ops.host.cgroups import find_docker_roots
 from ansible.module_utils.trading_ops.host.engine import docker_engine
 
 ARGUMENT_SPEC = {
@@ -218,6 +219,7 @@ def main() -> None:
         run=run_command,
         now=lambda: datetime.now(UTC),
         clock=uptime,
+        docker_roots=find_docker_roots(),
     )
     result = collect(request, tools, module.check_mode)
     if result["outcome"] in {"proven", "planned"} or result["archive"]:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from trading_ops.core.bots import BotRules, in_scope, select_bots
 from trading_ops.core.ids import slug
-from trading_ops.host.cgroups import HostCgroups
+from trading_ops.host.cgroups import HostCgroups, find_docker_roots
 from trading_ops.state.latch import Latch, format_latch, parse_latch
 from trading_ops.stop.first_wave import parse_first_wave
 
 from tests.breakglass.world import TRADING_HALT, Host, container
+from tests.unit.host.test_cgroups import WAYS, lay_out
 
 ID = "INC-20261121-013000-test"
 
@@ -27,6 +28,13 @@ def make(tmp_path):
 
 
 # ---- the stop
+
+
+@pytest.mark.parametrize("status", ["removing", "dead"])
+def test_what_is_being_removed_has_no_process_and_its_policy_says_nothing(make, status):
+    host = make(container("a", status=status, policy="always"), fails=["update"])
+    said = host.halt("--incident-id", ID)
+    assert (said.code, said.word, said.counted["already"]) == (0, "proven", "1")
 
 
 def test_every_bot_is_stopped_neutralised_and_the_host_latched(make):
@@ -436,11 +444,13 @@ def test_shell_and_python_name_an_incident_alike(make, reason):
 class Kernel:
     """Containers that the engine's files describe and control groups hold; a group empties when its process ends."""
 
-    def __init__(self, host: Host, *, policy: str = "no", ignores_sigterm: bool = False) -> None:
+    def __init__(
+        self, host: Host, *, policy: str = "no", ignores_sigterm: bool = False, data: str = "/var/lib/docker"
+    ) -> None:
         self.item = host.world["containers"][0]
         trap = "trap '' TERM; " if ignores_sigterm else ""
         self.process = subprocess.Popen(["sh", "-c", f"{trap}while :; do sleep 0.05; done"])
-        folder = host.system / "var/lib/docker/containers" / self.item["id"]
+        folder = host.system / data.lstrip("/") / "containers" / self.item["id"]
         folder.mkdir(parents=True)
         config = {
             "State": {"Running": True, "Paused": False, "Pid": self.process.pid},
@@ -549,9 +559,40 @@ def test_process_that_outlives_sigkill_is_running(without_engine):
     assert (said.code, said.word) == (11, "running")
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_shell_and_python_find_the_engines_files_wherever_it_keeps_them(without_engine, way):
+    files, data = WAYS[way]
+    host, kernel = without_engine(data=data)
+    lay_out(host.system, files, data)
+    # What an engine has left behind, with a bot of that time, and what is empty.
+    old = host.system / "var/lib/docker/containers"
+    if data != "/var/lib/docker":
+        (old / ("f" * 64)).mkdir(parents=True)
+        (old / ("f" * 64) / "config.v2.json").write_text('{"Config":{"Labels":{}},"Name":"/old"}')
+    found = HostCgroups(find_docker_roots(host.system), host.system / "sys/fs/cgroup").containers()
+    assert [bot.name for bot in select_bots(found, BotRules())] == ["a"]
+    said = host.halt()
+    assert (said.code, said.word) == (0, "proven")
+    assert kernel.process.poll() is not None
+
+
+def test_an_engine_that_keeps_its_files_nowhere_we_know_is_unknown(without_engine):
+    host, kernel = without_engine(data="/srv/elsewhere")
+    said = host.halt()
+    assert (said.code, said.word) == (10, "unknown")
+    assert kernel.process.poll() is None
+
+
+def test_a_sign_of_life_of_a_moment_to_come_is_none(without_engine):
+    host, _ = without_engine(policy="always")
+    (host.system / "run/trading-core").mkdir()
+    (host.system / "run/trading-core/guard.json").write_text('{"uptime": 99999999999, "digest": "x"}')
+    assert host.halt().word == "unknown"
+
+
 def test_shell_and_python_read_the_same_from_the_engines_files(without_engine):
     host, _ = without_engine()
-    (seen,) = HostCgroups(host.system / "var/lib/docker", host.system / "sys/fs/cgroup").containers()
+    (seen,) = HostCgroups((host.system / "var/lib/docker",), host.system / "sys/fs/cgroup").containers()
     assert [bot.name for bot in select_bots([seen], BotRules())] == ["a"]
     assert host.halt().code == 0
 

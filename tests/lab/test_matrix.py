@@ -26,6 +26,11 @@ WATCH_SECONDS = 65
 # By then the pause of a crashing bot has grown to seconds, and it looks dead most of the time.
 BACK_OFF_SECONDS = 10
 HUNDRED = 100
+SETTINGS = "/etc/docker/daemon.json"
+READ_SETTINGS = (
+    f"import json, pathlib; path = pathlib.Path('{SETTINGS}'); seen = json.loads(path.read_text() or '{{}}')"
+)
+WRITE_SETTINGS = "path.write_text(json.dumps(seen))"
 
 
 @pytest.fixture
@@ -80,11 +85,28 @@ def seconds(engine_time: str) -> float:
     return datetime.fromisoformat(engine_time[:26].rstrip("Z") + "+00:00").timestamp()
 
 
+@pytest.fixture(params=[False, True], ids=["bots end with it", "live-restore"])
+def live_restore(request: pytest.FixtureRequest, unguarded: None) -> Iterator[bool]:
+    """Whether bots outlive their engine, and are its own again when it returns; a reload of the engine takes it in."""
+    set_live_restore(is_on=request.param)
+    yield request.param
+    set_live_restore(is_on=False)
+
+
+def set_live_restore(*, is_on: bool) -> None:
+    change = (
+        f"seen['live-restore'] = True; {WRITE_SETTINGS}" if is_on else f"seen.pop('live-restore', 0); {WRITE_SETTINGS}"
+    )
+    on(HOST, f'python3 -c "{READ_SETTINGS}; {change}" && systemctl reload docker')
+    wanted = str(is_on).lower()
+    wait_until(lambda: on(HOST, "docker info -f '{{.LiveRestoreEnabled}}'").strip() == wanted, 30, "the setting counts")
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("signal", ["TERM", "KILL"])
 @pytest.mark.parametrize("moment", ["before the halt", "after the halt"])
-def test_no_bot_of_any_policy_starts_again_when_its_engine_is_ended(unguarded, signal, moment):
+def test_no_bot_of_any_policy_starts_again_when_its_engine_is_ended(live_restore, signal, moment):
     run_bots([(f"matrix-{policy}-{kind}", policy, KINDS[kind]) for policy in POLICIES for kind in KINDS])
     time.sleep(BACK_OFF_SECONDS)
     seen = states()
@@ -93,11 +115,16 @@ def test_no_bot_of_any_policy_starts_again_when_its_engine_is_ended(unguarded, s
     if moment == "before the halt":
         begun = now()
         end_engine(signal)
-        wait_until(
-            lambda: seconds(states()["matrix-always-steady"]["StartedAt"]) > seconds(begun),
-            30,
-            "the engine starts bots again by their policy, or nothing is shown",
-        )
+        steady = seen["matrix-always-steady"]["StartedAt"]
+        if live_restore:
+            wait_until(lambda: states()["matrix-always-steady"]["Running"], 30, "the bot runs under its new engine")
+            assert states()["matrix-always-steady"]["StartedAt"] == steady, "it did not outlive its engine"
+        else:
+            wait_until(
+                lambda: seconds(states()["matrix-always-steady"]["StartedAt"]) > seconds(begun),
+                30,
+                "the engine starts bots again by their policy, or nothing is shown",
+            )
         halted = halt()
     else:
         halted = halt()

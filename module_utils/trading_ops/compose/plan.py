@@ -108,7 +108,8 @@ def parse_container(seen: Mapping[str, Any]) -> Container:
             one_off=labels.get(ONE_OFF_LABEL) == "True",
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ComposeError(f"The engine's description of a container is incomplete: {error!r}.", "unknown") from error
+        name = str(seen.get("Name", "a container")).lstrip("/")
+        raise ComposeError(f"The engine's description of {name} is incomplete: {error!r}.", "unknown") from error
 
 
 def select_expected(

@@ -20,8 +20,12 @@ RESTORE_TEST_PROJECT: Final = re.compile(r"restoretest-[0-9]{8}-[0-9]{6}-[0-9a-f
 MODES: Final = frozenset({"paper", "live"})
 SCOPES: Final = frozenset({"all", "live"})
 
-NOT_RUNNING: Final = frozenset({"created", "exited", "dead"})
-"""Engine states in which no process of the container is left."""
+BEING_REMOVED: Final = frozenset({"removing", "dead"})
+"""Engine states of what is removed, for a moment or for weeks. The engine starts none of these and changes none
+(moby daemon/start.go, daemon/update.go), so that their restart policy says nothing."""
+
+NOT_RUNNING: Final = BEING_REMOVED | {"created", "exited"}
+"""Engine states in which no process of the container is left: the engine looks for one first (moby StateString)."""
 
 OTHER_SERVICES: Final = (
     *("live_connector", "prometheus", "grafana", "alertmanager", "am_init", "timescaledb", "mlflow", "gui"),

@@ -24,9 +24,13 @@ from .bots import (
     is_restore_test,
     select_bots,
 )
+from .containers import odd_fields
 from .frameworks import IMAGE_LABELS, framework_of
 
 MODE_VARIABLE: Final = "TRADING_MODE"
+_JUDGED_BY: Final = frozenset({"Config.Labels", "Config.Env", "Config.Image"})
+"""Where one of these is not understood nobody can say that a container is no bot."""
+
 NAMES_SHOWN: Final = 10
 """So many of the other containers are named; how many there are is always said."""
 
@@ -151,8 +155,9 @@ def _add(
     known: Mapping[Any, str],
     rules: BotRules,
 ) -> Beyond:
+    undescribed = replace(beyond, undescribed=(*beyond.undescribed, _name(summary)))
     if seen is None or not isinstance(seen.get("Config"), Mapping):
-        return replace(beyond, undescribed=(*beyond.undescribed, _name(summary)))
+        return undescribed
     found = _unexpected(summary, seen)
     if why := _why(summary, seen, known):
         return replace(beyond, unexpected=(*beyond.unexpected, replace(found, why=why)))
@@ -161,6 +166,8 @@ def _add(
             return replace(beyond, exempted=(*beyond.exempted, f"{found.name} ({found.key})"))
         found = replace(found, why=f"its image {found.image} is of {framework}", is_by_image_alone=True)
         return replace(beyond, unexpected=(*beyond.unexpected, found))
+    if _JUDGED_BY & set(odd_fields(seen)):
+        return undescribed
     is_named = {found.service or found.name, found.key} & set(rules.others)
     return beyond if is_named else replace(beyond, unnamed=(*beyond.unnamed, found.name))
 

@@ -17,18 +17,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.clock import format_utc
+from ..core.containers import odd_fields, sound_description
 from ..core.outcome import GOOD
 from ..core.redaction import DECLARED, RedactionError, Redactor, Rules, build_rules
 from ..core.result import build_result
 from ..core.scratch import SCRATCH_PREFIX
 from ..core.secrets import parse_environment, select_secrets
-from ..host.engine import EngineError
+from ..host.cgroups import container_folders
+from ..host.engine import EngineError, describe_all
 from .archive import pack
 from .bundle import Bundle
 from .descriptions import add_descriptions, adopt
 from .logs import WantedLog, add_logs, copy_logs, select_logs
 from .manifest import KEPT, Item
-from .request import Estate, Request, Tools
+from .request import Estate, Request, Tools, container_name
 
 FREE_BYTES: Final = 64 * 1024 * 1024
 """So much of the disk is left to the host."""
@@ -158,23 +160,29 @@ def _remove_forgotten(scratch_path: Path, now: datetime) -> None:
 def _observe(tools: Tools) -> Estate:
     try:
         engine = tools.connect()
-        described = [engine.inspect(str(item["Id"])) for item in engine.containers()]
-        return Estate(engine, "", tuple(item for item in described if item))
+        described, silent = describe_all(engine, engine.containers())
     except EngineError as error:
-        return Estate(None, str(error), _read_containers(tools.docker_root))
+        return Estate(None, str(error), _read_containers(tools.docker_roots))
+    if not silent:
+        return Estate(engine, "", tuple(described))
+    # Of one that the engine cannot describe its file is taken; without that nobody knows what in it is secret.
+    on_disk = [each for each in _read_containers(tools.docker_roots) or () if each["Id"] in silent]
+    is_whole = len(on_disk) == len(silent)
+    return Estate(engine, "; ".join(silent.values()), (*described, *on_disk) if is_whole else None)
 
 
-def _read_containers(docker_root: Path) -> tuple[dict[str, Any], ...] | None:
+def _read_containers(docker_roots: Sequence[Path]) -> tuple[dict[str, Any], ...] | None:
     """Return the containers' descriptions from the engine's own files, None where they cannot be read."""
     found = []
     try:
-        for folder in sorted((docker_root / "containers").iterdir()):
+        folders = container_folders(docker_roots)
+        for folder in [each for containers in folders for each in sorted(containers.iterdir())]:
             config = json.loads((folder / "config.v2.json").read_text(encoding="utf-8"))
             host = json.loads((folder / "hostconfig.json").read_text(encoding="utf-8"))
-            found.append({**config, "Id": folder.name, "HostConfig": host})
-    except (OSError, ValueError, RecursionError):
+            found.append(sound_description({**config, "Id": folder.name, "HostConfig": host}, folder.name))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return tuple(found)
+    return tuple(found) if folders else None
 
 
 # ---- what is secret ------------------------------------------------------------------------------------------------
@@ -187,6 +195,8 @@ def _build_rules(request: Request, estate: Estate) -> tuple[Rules, str]:
     if estate.containers is None:
         problems.append("the containers' environment cannot be read")
     for container in estate.containers or ():
+        if {"Config", "Config.Env"} & set(odd_fields(container)):
+            problems.append(f"the environment of {container_name(container)} is not understood")
         lines = (container.get("Config") or {}).get("Env") or []
         known += [(name, part) for name, value in parse_environment(lines) for part in select_secrets(name, value)]
     for pattern in request.secret_paths:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ..compose.config import Command, ComposeError
 from ..core.bots import SERVICE_LABEL
 from ..core.clock import format_utc, parse_utc
+from ..core.containers import ODD
 from ..core.durable import bounded
 from ..core.redaction import Piece
 from ..core.scratch import SCRATCH_PREFIX
@@ -36,7 +37,7 @@ HOST_FILES: Final = ("uptime", "loadavg", "meminfo", "version", "pressure/cpu", 
 STATE_FILES: Final = ("halt.json", "desired.json", "feed_gate.json", "audit.jsonl", "drift_log.jsonl")
 
 _INSPECTED: Final[dict[str, tuple[str, ...]]] = {
-    "": ("Id", "Name", "Created", "Path", "Args", "Image", "RestartCount", "Driver", "Platform", "LogPath"),
+    "": ("Id", "Name", "Created", "Path", "Args", "Image", "RestartCount", "Driver", "Platform", "LogPath", ODD),
     "State": (
         *("Status", "Running", "Paused", "Restarting", "OOMKilled", "Dead", "Pid", "ExitCode", "Error"),
         *("StartedAt", "FinishedAt", "Health"),
@@ -61,6 +62,8 @@ def add_descriptions(bundle: Bundle, request: Request, tools: Tools, estate: Est
         bundle.add_tree(f"inspect {name}", f"inspect/{safe_name(name)}.json", keep_allowed(container))
     if estate.engine:
         _add_engine(bundle, request, tools, estate.engine)
+        if estate.error:
+            bundle.note("engine", "incomplete", estate.error)
     else:
         bundle.note("engine", "failed", estate.error)
     for project, files in request.compose_files.items():

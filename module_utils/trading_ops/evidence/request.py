@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from ..compose.config import Runner
 from ..core.bots import BotRules
+from ..host.cgroups import DOCKER_ROOT
 
 FILE_BYTES: Final = 1024 * 1024
 
@@ -60,7 +61,7 @@ class Tools:
     run: Runner
     now: Callable[[], datetime]
     clock: Callable[[], float]
-    docker_root: Path = Path("/var/lib/docker")
+    docker_roots: Sequence[Path] = (DOCKER_ROOT,)
     proc_path: Path = Path("/proc")
 
 

@@ -65,10 +65,10 @@ def observe_feed(connect: Callable[[], Engine], project: str, service: str, host
 
 def select_feed(described: list[Mapping[str, Any]], service: str, host: str) -> Feed:
     """Return the one feed among the engine's descriptions. Raises FeedError for none, several, or one that is sick."""
-    mine = [item for item in described if (item["Config"]["Labels"] or {}).get(ONE_OFF_LABEL) != "True"]
+    mine = [item for item in described if ((item.get("Config") or {}).get("Labels") or {}).get(ONE_OFF_LABEL) != "True"]
     if len(mine) != 1:
         raise FeedError(f"{service} has {len(mine)} containers instead of one.")
-    state = mine[0]["State"]
+    state = mine[0].get("State") or {}
     health = (state.get("Health") or {}).get("Status", "healthy")
     if state.get("Status") != "running" or health not in {"healthy", "none"}:
         seen = f"{state.get('Status')}{', ' + health if state.get('Health') else ''}"

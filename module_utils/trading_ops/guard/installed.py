@@ -77,11 +77,18 @@ def judge_guard(
         return _guard("other version", f"its {', '.join(differing[:3])} is not of this version", FIX)
     # Written so that a time in the future and NaN are stale too.
     if heartbeat is None or not 0 <= now - heartbeat.uptime <= STALE_SECONDS:
-        last = f"no sign of life for {now - heartbeat.uptime:.0f} s" if heartbeat else "no sign of life since the boot"
-        return _guard("stale", last, f"journalctl -u trading-core-guard, then {FIX}")
+        return _guard("stale", _last_sign(heartbeat, now), f"journalctl -u trading-core-guard, then {FIX}")
     if heartbeat.digest != digest(installed):
         return _guard("other version", "it was not restarted after its files changed", FIX)
     return {"state": "active", "summary": "guard active"}
+
+
+def _last_sign(heartbeat: Heartbeat | None, now: float) -> str:
+    if heartbeat is None:
+        return "no sign of life since the boot"
+    if heartbeat.uptime > now:
+        return "its sign of life is of a moment that is still to come"
+    return f"no sign of life for {now - heartbeat.uptime:.0f} s"
 
 
 def observe_guard(install_path: Path = INSTALL_PATH, heartbeat_path: Path = HEARTBEAT_PATH) -> dict[str, str]:
@@ -92,7 +99,7 @@ def observe_guard(install_path: Path = INSTALL_PATH, heartbeat_path: Path = HEAR
         return _guard("other version", f"its files cannot be read: {error}", FIX)
     try:
         heartbeat = parse_heartbeat(heartbeat_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError):
         heartbeat = None
     return judge_guard(loaded_sources(), installed, heartbeat, uptime())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ..core.bots import NOT_RUNNING, Bot
+from ..core.bots import BEING_REMOVED, NOT_RUNNING, Bot
 from ..core.clock import parse_utc
 from ..state.latch import Latch
 
@@ -58,7 +58,7 @@ def plan_guard(
             why = _why_to_stop(item, _held_since(latch, last_free.get(item.bot.mode, "")), now)
         if why:
             steps.append(Step(item, why, SHORT_GRACE_SECONDS if why == STARTED_WHILE_HALTED else grace_seconds))
-        elif item.restart_policy not in {"", "no"}:
+        elif item.restart_policy not in {"", "no"} and item.bot.state not in BEING_REMOVED:
             steps.append(Step(item))
     return steps
 

@@ -188,8 +188,8 @@ class Guard:
             seen = engine.inspect(bot.id) if self._clock() < end else None
             if seen is None:
                 return SeenBot(bot, "", "")
-            return SeenBot(bot, str(seen["State"]["StartedAt"]), restart_policy(seen))
-        except (EngineError, KeyError, TypeError, AttributeError):
+            return SeenBot(bot, str((seen.get("State") or {}).get("StartedAt") or ""), restart_policy(seen))
+        except EngineError:
             return SeenBot(bot, "", "")
 
     def _observe_without_engine(self, engine_error: str) -> tuple[list[SeenBot] | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from ..host.cgroups import ForeignEngine, HostCgroups, find_docker_root
+from ..host.cgroups import ForeignEngine, HostCgroups, find_docker_roots
 from ..host.engine import docker_engine
 from ..host.machine import observe_machine
 from ..host.starter_files import read_starter_files
@@ -20,7 +20,7 @@ def this_host(docker_url: str, state_path: Path) -> TradingHost:
     """Return the ports of this host; nothing is opened before it is asked."""
     return TradingHost(
         connect=lambda: docker_engine(docker_url, ENGINE_ANSWER_SECONDS),
-        cgroups=HostCgroups(find_docker_root()) if docker_url in SYSTEM_ENGINES else ForeignEngine(docker_url),
+        cgroups=HostCgroups(find_docker_roots()) if docker_url in SYSTEM_ENGINES else ForeignEngine(docker_url),
         state_path=state_path,
         observe_guard=observe_guard,
         read_files=read_starter_files,

@@ -10,14 +10,27 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
+from ..core.containers import sound_description, sound_summary
+
 DOCKER_ROOT: Final = Path("/var/lib/docker")
-DAEMON_FILE: Final = Path("/etc/docker/daemon.json")
+SNAP_ROOT: Final = Path("/var/snap/docker/common/var-lib-docker")
+SETTINGS: Final = (
+    *("etc/docker/daemon.json", "var/snap/docker/current/config/daemon.json", "etc/default/docker"),
+    *("etc/sysconfig/docker", "etc/conf.d/docker", "etc/systemd/system/docker.service"),
+    *("etc/systemd/system/docker.service.d/*.conf", "run/systemd/system/docker.service.d/*.conf"),
+    *("usr/lib/systemd/system/docker.service", "lib/systemd/system/docker.service"),
+)
+"""Files that can say where the engine keeps its own; breakglass/trading-halt reads the same, a test compares them."""
 CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
 
+_DATA_ROOT: Final = re.compile(
+    r"""["'](?:data-root|graph)["']\s*:\s*"(/[^"\\]*)"|--(?:data-root|graph)[=\s]\s*["']?(/[^"'\\\s]+)"""
+)
+"""As a key of daemon.json and as dockerd's option, of which `graph` is the old name."""
 _CONTAINER_ID: Final = re.compile(r"[0-9a-f]{64}")
 _GROUP_NAME: Final = re.compile(r"(?:docker-)?([0-9a-f]{64})(?:\.scope)?")
 """The engine's names under its systemd driver and under its cgroupfs driver."""
@@ -50,21 +63,20 @@ class Cgroups(Protocol):
 
 
 class HostCgroups:
-    """Cgroups of this host, v1 or v2. Needs root."""
+    """Cgroups of this host, v1 or v2. Needs root.
 
-    def __init__(self, docker_root: Path = DOCKER_ROOT, cgroup_root: Path = CGROUP_ROOT) -> None:
-        self._docker_root = docker_root
+    Of several `docker_roots` those count that describe a container which runs, and all where none does: a folder that
+    an engine has left behind proves nothing.
+    """
+
+    def __init__(self, docker_roots: Sequence[Path] = (DOCKER_ROOT,), cgroup_root: Path = CGROUP_ROOT) -> None:
+        self._docker_roots = docker_roots
         self._cgroup_root = cgroup_root
 
     def containers(self) -> list[dict[str, Any]]:
-        folder = self._docker_root / "containers"
-        try:
-            ids = sorted(entry.name for entry in folder.iterdir() if _CONTAINER_ID.fullmatch(entry.name))
-        except OSError as error:
-            raise CgroupError(f"The engine's own files could not be read: {error}.") from error
         running = self.processes()
         described = []
-        for name in ids:
+        for name in self._ids(running):
             try:
                 described.append(parse_container(self._read(name, "config.v2.json"), name, name in running))
             except CgroupError:
@@ -72,11 +84,11 @@ class HostCgroups:
         return described
 
     def inspect(self, container_id: str) -> dict[str, Any] | None:
-        return self._read(container_id, "config.v2.json") | {"Id": container_id}
+        return sound_description(self._read(container_id, "config.v2.json") | {"Id": container_id}, container_id)
 
     def restart_policy(self, container_id: str) -> str:
-        policy = (self._read(container_id, "hostconfig.json").get("RestartPolicy") or {}).get("Name")
-        return str(policy or "no")
+        settings = sound_description({"HostConfig": self._read(container_id, "hostconfig.json")}, container_id)
+        return str((settings["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no")
 
     def processes(self) -> dict[str, list[int]]:
         found: dict[str, set[int]] = {}
@@ -86,7 +98,7 @@ class HostCgroups:
 
     def terminate(self, container_id: str) -> None:
         alive = self.processes().get(container_id, [])
-        first = (self._read(container_id, "config.v2.json").get("State") or {}).get("Pid")
+        first = (self._described(container_id).get("State") or {}).get("Pid")
         _signal([first] if first in alive else alive, signal.SIGTERM)
         for folder in self._folders(container_id):
             for name, thawed in (("cgroup.freeze", "0"), ("freezer.state", "THAWED")):
@@ -99,8 +111,30 @@ class HostCgroups:
                 _write(folder / "cgroup.kill", "1")
         _signal(self.processes().get(container_id, []), signal.SIGKILL)
 
+    def _ids(self, running: Collection[str]) -> list[str]:
+        try:
+            found = [
+                {entry.name for entry in folder.iterdir() if _CONTAINER_ID.fullmatch(entry.name)}
+                for folder in container_folders(self._docker_roots)
+            ]
+        except OSError as error:
+            raise CgroupError(f"The engine's own files could not be read: {error}.") from error
+        if not found:
+            roots = ", ".join(map(str, self._docker_roots))
+            raise CgroupError(f"The engine's own files could not be read: they are in none of {roots}.")
+        return sorted(set().union(*([ids for ids in found if ids & set(running)] or found)))
+
+    def _described(self, container_id: str) -> dict[str, Any]:
+        """Return what its file says of a container, nothing where that cannot be read: it is signalled all the same."""
+        try:
+            return self.inspect(container_id) or {}
+        except CgroupError:
+            return {}
+
     def _read(self, container_id: str, name: str) -> dict[str, Any]:
-        path = self._docker_root / "containers" / container_id / name
+        folders = [folder / container_id for folder in container_folders(self._docker_roots)]
+        folder = next((each for each in folders if each.is_dir()), self._docker_roots[0] / "containers" / container_id)
+        path = folder / name
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
@@ -146,22 +180,59 @@ def parse_container(config: dict[str, Any], container_id: str, is_running: bool)
     inner = config.get("Config")
     if not isinstance(inner, dict) or not isinstance(inner.get("Labels") or {}, dict):
         raise CgroupError(f"The engine's file of container {container_id[:12]} holds no labels.")
-    return {
-        "Id": container_id,
-        "Names": [str(config.get("Name") or container_id[:12])],
-        "Image": str(inner.get("Image", "")),
-        "Labels": inner.get("Labels") or {},
-        "State": "running" if is_running else "exited",
-    }
+    return sound_summary(
+        {
+            "Id": container_id,
+            "Names": [config.get("Name") or container_id[:12]],
+            "Image": inner.get("Image"),
+            "Labels": inner.get("Labels"),
+            "State": "running" if is_running else "exited",
+        }
+    )
 
 
-def find_docker_root(daemon_file: Path = DAEMON_FILE) -> Path:
-    """Return where the engine keeps its files: its own setting, or the default."""
-    try:
-        configured = json.loads(daemon_file.read_text(encoding="utf-8")).get("data-root")
-    except (OSError, ValueError, AttributeError):
-        configured = None
-    return Path(configured) if isinstance(configured, str) and configured else DOCKER_ROOT
+def find_docker_roots(root: Path = Path("/")) -> tuple[Path, ...]:
+    """Return where the engine may keep its files, the likeliest first: what it runs with and is set to, the defaults.
+
+    `root` is what stands before every path.
+    """
+    texts = [*_command_lines(root / "proc"), *_settings(root)]
+    named = [Path("".join(found)) for text in texts for found in _DATA_ROOT.findall(text)]
+    return tuple(root / str(path).lstrip("/") for path in dict.fromkeys([*named, DOCKER_ROOT, SNAP_ROOT]))
+
+
+def find_docker_root(root: Path = Path("/")) -> Path:
+    """Return the likeliest of the places where the engine may keep its files that is there, else the first."""
+    roots = find_docker_roots(root)
+    return next((each for each in roots if each.is_dir()), roots[0])
+
+
+def container_folders(docker_roots: Sequence[Path]) -> list[Path]:
+    """Return the folders that describe containers. With userns-remap they lie one lower, below `<uid>.<gid>`."""
+    return [
+        folder
+        for each in docker_roots
+        for folder in (each / "containers", *sorted(each.glob("[0-9]*.[0-9]*/containers")))
+        if folder.is_dir()
+    ]
+
+
+def _command_lines(proc: Path) -> Iterator[str]:
+    for path in proc.glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue  # it ended meanwhile
+        if words[0].rpartition(b"/")[2] == b"dockerd":
+            yield " ".join(word.decode("utf-8", "replace") for word in words)
+
+
+def _settings(root: Path) -> Iterator[str]:
+    for path in (path for pattern in SETTINGS for path in sorted(root.glob(pattern))):
+        try:
+            yield path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
 
 
 def is_gone(error: OSError) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
+
+from ..core.containers import ODD, odd_fields, sound_description, sound_summary
 
 _T = TypeVar("_T")
 
@@ -12,6 +14,10 @@ FIRST_ANSWER_SECONDS: Final = 3
 
 ANSWER_SECONDS: Final = 20
 """Bound for any later answer. A stop may take 14 s beyond its grace period (moby daemon/stop.go), which is added."""
+
+
+SILENT_AT_MOST: Final = 2
+"""So many containers of one engine may give no description, each at the cost of a whole answer."""
 
 
 class EngineError(Exception):
@@ -26,10 +32,13 @@ class Engine(Protocol):
     """What a stop, a wait and an observation need from a Docker Engine. Every method may raise EngineError."""
 
     def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Return the summaries (`GET /containers/json?all=1`) of all containers that carry all `labels`."""
+        """Return the summaries (`GET /containers/json?all=1`) of all containers that carry all `labels`.
+
+        Each is sound, as `core.containers.sound_summary` says; one odd field hides no other container.
+        """
 
     def inspect(self, container_id: str) -> dict[str, Any] | None:
-        """Return the full description of a container, None where the engine has no such container."""
+        """Return the full and sound description of a container, None where the engine has no such container."""
 
     def set_restart_policy(self, container_id: str, name: str) -> None:
         """Set the restart policy (`no`, `always`, …); it takes effect at once and persists."""
@@ -55,6 +64,7 @@ class DockerEngine:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._silent: set[str] = set()
 
     @property
     def api_version(self) -> str:
@@ -66,19 +76,27 @@ class DockerEngine:
         found = self._ask("list its containers", lambda: self._client.containers(all=True, filters=filters))
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             raise EngineError("The engine's list of containers is not a list of objects.")
-        return [self._with_first_image(item) for item in found]
+        return [self._completed(sound_summary(item)) for item in found]
 
-    def _with_first_image(self, summary: dict[str, Any]) -> dict[str, Any]:
-        """Return the summary with the reference the container was made from.
+    def _completed(self, summary: dict[str, Any]) -> dict[str, Any]:
+        """Return the summary with the labels, and the reference, that the container was made with.
 
         Once that reference names a newer image, the list shows the bare id (moby daemon/list.go), and a stray bot could
-        no longer be known by its image.
+        no longer be known by its image. A container that does not answer for itself hides no other; it is asked once.
         """
-        if not str(summary.get("Image", "")).startswith("sha256:"):
+        odd = odd_fields(summary)
+        if not summary.get("Image", "").startswith("sha256:") and not {"Labels", "Image"} & set(odd):
             return summary
-        seen = self.inspect(summary["Id"])
-        reference = ((seen or {}).get("Config") or {}).get("Image")
-        return summary | {"Image": reference} if reference else summary
+        if summary["Id"] in self._silent:
+            return summary | {ODD: [*odd, "Image"]}
+        try:
+            seen = self.inspect(summary["Id"])
+        except EngineError:
+            self._silent.add(summary["Id"])
+            return summary | {ODD: [*odd, "Image"]}
+        config = (seen or {}).get("Config") or {}
+        labels = config.get("Labels", {}) if "Labels" in odd else summary.get("Labels", {})
+        return summary | {"Labels": labels, "Image": config.get("Image") or summary.get("Image", "")}
 
     def inspect(self, container_id: str) -> dict[str, Any] | None:
         try:
@@ -87,7 +105,7 @@ class DockerEngine:
             return None
         if not isinstance(seen, dict):
             raise EngineError(f"The engine's description of {container_id[:12]} is not an object.")
-        return seen
+        return sound_description(seen, container_id)
 
     def set_restart_policy(self, container_id: str, name: str) -> None:
         self._ask(
@@ -118,10 +136,12 @@ class DockerEngine:
 
         It can end early without an error (moby I#53631), and wait forever where the engine hangs in mid answer.
         """
+        # The SDK of Debian 12 (5.0.3) takes whole seconds alone; earlier by less than one.
+        whole = None if since is None else int(since)
         yield from self._each(
             "read logs",
             lambda: self._client.logs(
-                container_id, stream=True, follow=False, timestamps=True, tail=tail_lines, since=since
+                container_id, stream=True, follow=False, timestamps=True, tail=tail_lines, since=whole
             ),
         )
 
@@ -199,6 +219,30 @@ def docker_engine(docker_url: str, answer_seconds: int = ANSWER_SECONDS) -> Dock
     )
     client.timeout = answer_seconds
     return DockerEngine(client)
+
+
+class Describes(Protocol):
+    """What describes single containers. May raise EngineError."""
+
+    def inspect(self, container_id: str) -> dict[str, Any] | None: ...
+
+
+def describe_all(engine: Describes, listed: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the descriptions of the listed containers that are still there, and by id why one could not be described.
+
+    Raises EngineError where so many are silent that it is the engine.
+    """
+    described, silent = [], dict[str, str]()
+    for item in listed:
+        try:
+            seen = engine.inspect(str(item["Id"]))
+        except EngineError as error:
+            silent[str(item["Id"])] = str(error)
+            if len(silent) > SILENT_AT_MOST:
+                raise
+            continue
+        described += [seen] if seen else []
+    return described, silent
 
 
 def follow_starts(docker_url: str, on_start: Callable[[], None]) -> None:

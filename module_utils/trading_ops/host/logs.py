@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from ..core.containers import utc_text
 from ..core.redaction import Piece
 
-_STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z ")
+_STAMP: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) ")
 _BLOCK_BYTES: Final = 256 * 1024
 _RECORD_BYTES: Final = 1024 * 1024
 """The engine cuts lines at 16 KiB; what is longer in its file is damage, and is read in pieces."""
@@ -32,11 +33,19 @@ def pieces_of_answer(records: Iterable[bytes], is_tty: bool, seen: Seen) -> Iter
     is_continued = False
     for record in split_lines(records) if is_tty else records:
         match = _STAMP.match(record)
-        mark, content = (record[: match.end()], record[match.end() :]) if match else (b"", record)
+        at, content = (_in_utc(match[0].decode().strip()), record[match.end() :]) if match else ("", record)
+        mark = f"{at} ".encode() if at else b""
         seen.records += 1
-        seen.newest = mark.decode().strip() or seen.newest
+        seen.newest = at or seen.newest
         yield (b"" if is_continued else mark), content
         is_continued = not content.endswith(b"\n")
+
+
+def _in_utc(stamp: str) -> str:
+    try:
+        return utc_text(stamp)
+    except (ValueError, OverflowError):
+        return stamp
 
 
 def pieces_of_file(file: BinaryIO, since: str, seen: Seen) -> Iterator[Piece]:

@@ -18,12 +18,13 @@ from typing import Any, Final, Protocol
 from ..config import drift_log
 from ..core.bots import PROJECT_LABEL, SERVICE_LABEL, BotRules
 from ..core.clock import format_utc, parse_utc
+from ..core.containers import odd_words, utc_text
 from ..core.durable import bounded
 from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
 from ..core.unexpected import Beyond, find_beyond
 from ..feed.gate import GATE_FILE
-from ..host.engine import EngineError
+from ..host.engine import EngineError, describe_all
 from ..host.logs import split_lines
 from ..host.programs import Ended, ProgramError, said
 from ..state import audit
@@ -47,7 +48,7 @@ _OURS_NOT: Final = re.compile(r"/(run|dev|sys|proc)(/|$)|.*/docker/(containers|o
 """What the system and the engine mount for themselves."""
 
 _ERROR: Final = re.compile(rb'\b(ERROR|CRITICAL|FATAL|PANIC|Traceback)\b|level=(error|fatal)|"level": ?"(error|fatal)"')
-_STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z ")
+_STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d) ")
 
 
 Run = Callable[[Sequence[str]], Ended]
@@ -169,7 +170,7 @@ def count_errors(records: Iterable[bytes], begin: datetime) -> dict[str, Any]:
         match = _STAMP.match(record)
         if not match:
             continue
-        at = parse_utc(f"{match[1].decode()}Z")
+        at = parse_utc(utc_text((match[1] + match[2]).decode()))
         first = first or at
         if _ERROR.search(record, match.end()):
             recent, before = (recent + 1, before) if at >= begin else (recent, before + 1)
@@ -272,13 +273,15 @@ def _containers(
         begin = parse_utc(since)
         engine = host.connect()
         listed = engine.containers()
-        seen = [found for found in map(engine.inspect, [str(item["Id"]) for item in listed]) if found]
-        by_id = {str(found.get("Id", "")): found for found in seen}
-        beyond = find_beyond([item for item in listed if str(item["Id"]) in by_id], by_id, rules)
-        rows = [parse_container(found, engine.image_digests(str(found.get("Image", "")))) for found in seen]
+        seen, silent = describe_all(engine, listed)
     except (EngineError, ValueError) as error:
         problems.append(str(error))
         return [], [], Beyond()
+    by_id = {str(found["Id"]): found for found in seen}
+    beyond = find_beyond([item for item in listed if str(item["Id"]) in by_id.keys() | silent.keys()], by_id, rules)
+    problems += [f"container {each[:12]} could not be looked at: {error}" for each, error in silent.items()]
+    problems += [f"container {str(each['Name']).lstrip('/')}: {odd}" for each in seen if (odd := odd_words(each))]
+    rows = [parse_container(found, _digests(engine, found, problems)) for found in seen]
     ours = [row for row in rows if row["project"]]
 
     def count(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -297,6 +300,14 @@ def _containers(
     with ThreadPoolExecutor(max_workers=8) as pool:
         errors = list(pool.map(count, ours))
     return sorted(rows, key=lambda row: (row["project"], row["service"], row["name"])), errors, beyond
+
+
+def _digests(engine: StatusEngine, seen: Mapping[str, Any], problems: list[str]) -> Sequence[str]:
+    try:
+        return engine.image_digests(str(seen.get("Image", "")))
+    except EngineError as error:
+        problems.append(f"the image of container {str(seen['Name']).lstrip('/')} could not be looked at: {error}")
+        return ()
 
 
 def _read_gate(path: Path) -> dict[str, Any] | None:

@@ -19,11 +19,12 @@ from ..core.bots import (
     BotRules,
     select_bots,
 )
+from ..core.containers import odd_words
 from ..core.labels import FOLDER_PROJECT
 from ..core.result import build_result
 from ..core.starters import UNLIKELY, HostFiles, find_containers, find_in_files
 from ..core.unexpected import Beyond, Unexpected, find_beyond
-from ..host.engine import Engine, EngineError
+from ..host.engine import Engine, EngineError, describe_all
 from ..host.http import HttpError
 from ..stop.by_engine import restart_policy
 
@@ -151,7 +152,7 @@ def observe_onboarding(
     try:
         engine = connect()
         summaries = engine.containers()
-        described = [seen for item in summaries if (seen := engine.inspect(str(item["Id"])))]
+        described, silent = describe_all(engine, summaries)
     except EngineError as error:
         return _result("unknown", f"nothing is known of the containers: {error}", [])
     is_guarded = guard["state"] == "active"
@@ -159,6 +160,12 @@ def observe_onboarding(
     if estate.is_feed_host:
         found += evaluate_feed(described, estate, fetch)
     found += evaluate_starters(summaries, described, estate, files)
+    for item in summaries:
+        if why := silent.get(str(item["Id"])):
+            found.append(_mismatch(str(item["Id"])[:12], why, "a description", f"docker inspect {item['Id'][:12]}"))
+    found += [
+        _note(_name(seen), odd, "fields as Docker has them", "") for seen in described if (odd := odd_words(seen))
+    ]
     if not is_guarded:
         found.append(_note("guard", guard["summary"], "an active guard", "./runbook host_setup"))
     wrong = [finding.sentence() for finding in found if finding.level == "mismatch"]

@@ -85,7 +85,8 @@ def parse_seen(described: Mapping[str, Any]) -> Seen:
         binds = tuple(sorted(str(mount["Source"]) for mount in mounts if mount.get("Type") == "bind"))
         return Seen(parse_container(described), str(described["Config"]["Image"]), binds)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ComposeError(f"The engine's description of a container is incomplete: {error!r}.", "unknown") from error
+        name = str(described.get("Name", "a container")).lstrip("/")
+        raise ComposeError(f"The engine's description of {name} is incomplete: {error!r}.", "unknown") from error
 
 
 @dataclass(frozen=True)

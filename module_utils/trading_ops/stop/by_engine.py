@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from ..core.bots import NOT_RUNNING, Bot, BotRules, select_bots
+from ..core.bots import BEING_REMOVED, NOT_RUNNING, Bot, BotRules, select_bots
 from ..core.clock import format_utc, parse_utc, uptime
+from ..core.containers import odd_words
 from ..host.engine import ContainerGone, Engine, EngineError
 from .first_wave import FirstWave
 
@@ -22,6 +23,9 @@ LOOKS: Final = 3
 """A bot that starts during the stop is met by the next look; one that starts forever is reported as running."""
 
 KILL_WAIT_SECONDS: Final = 5
+
+_NEVER: Final = "0001-"
+"""The year in which an engine puts what never was."""
 
 HOW: Final = frozenset({"already stopped", "never started", "stopped", "killed", "gone", "running", "unknown"})
 ORDERS: Final = frozenset({"cancelled", "none", "UNVERIFIED"})
@@ -56,7 +60,8 @@ class StoppedBot:
 
     `how` is one of HOW (`planned` actions of a dry run use the word a real run is expected to end with);
     `seconds` is the time this stop took; `restart_policy` is the policy it was found with;
-    `finished_at` is the engine's own time of death. `error` is empty where nothing went wrong.
+    `finished_at` is the engine's own time of death. `error` is empty where nothing went wrong; a bot that is proven
+    stopped all the same can have one.
     """
 
     id: str
@@ -95,7 +100,8 @@ def is_proven_stopped(state: dict[str, Any]) -> bool:
         and state.get("Running") is False
         and state.get("Paused") is False
         and state.get("Restarting") is False
-        and state.get("Pid") == 0
+        and type(state.get("Pid")) is int
+        and state["Pid"] == 0
     )
 
 
@@ -118,6 +124,7 @@ def stop_bots(engine: Engine, stop: Stop, clock: Callable[[], float] = time.mono
     stopped. Raises EngineError only where the engine cannot even list its containers at first.
     """
     results: dict[str, StoppedBot] = {}
+    met: dict[str, Bot] = {}
     with ThreadPoolExecutor(max_workers=IN_FLIGHT) as pool:
         for _ in range(1 if stop.dry_run else LOOKS):
             try:
@@ -131,12 +138,13 @@ def stop_bots(engine: Engine, stop: Stop, clock: Callable[[], float] = time.mono
             pending = [bot for bot in listed if not _settled(results.get(bot.id), bot)]
             if not pending:
                 break
+            met |= {bot.id: bot for bot in pending}
             stopped = pool.map(lambda bot: _stop_one(engine, bot, stop, clock), pending)
             for bot, result in zip(pending, stopped, strict=True):
                 results[bot.id] = _merge(results.get(bot.id), result)
         if stop.dry_run:
             return list(results.values())
-        return list(pool.map(lambda seen: _prove(engine, seen), results.values()))
+        return list(pool.map(lambda seen: _prove(engine, met[seen.id], seen), results.values()))
 
 
 def _settled(result: StoppedBot | None, bot: Bot) -> bool:
@@ -156,7 +164,7 @@ def _stop_one(engine: Engine, bot: Bot, stop: Stop, clock: Callable[[], float]) 
         return _result(bot, None, "gone", 0.0, errors)
     state = before["State"] if before else {}
     if before and is_proven_stopped(state):
-        if not stop.dry_run and restart_policy(before) != "no":
+        if not stop.dry_run and restart_policy(before) != "no" and state["Status"] not in BEING_REMOVED:
             _attempt(errors, engine.set_restart_policy, bot.id, "no")
         if stop.first_wave.has_stopped(bot.id):
             return _result(bot, before, _how(before, errors), 0.0, errors)
@@ -188,21 +196,21 @@ def _ended_by_first_wave(engine: Engine, bot: Bot, remaining_seconds: float) -> 
     return True
 
 
-def _prove(engine: Engine, seen: StoppedBot) -> StoppedBot:
+def _prove(engine: Engine, bot: Bot, seen: StoppedBot) -> StoppedBot:
     """Return the result as the last look of all confirms it, or what that look says instead."""
-    if seen.outcome != "proven":
-        return seen
     try:
         now = engine.inspect(seen.id)
     except EngineError as error:
-        return replace(seen, how="unknown", error=str(error))
+        return replace(seen, how="unknown", error=str(error)) if seen.outcome == "proven" else seen
     if now is None:
-        return replace(seen, how="gone")
-    if not is_proven_stopped(now.get("State") or {}):
-        return replace(seen, how="running", error="It was stopped and is running again.")
-    if restart_policy(now) != "no":
+        return replace(seen, how="gone", error="")
+    state = now["State"] if isinstance(now.get("State"), dict) else {}
+    if not is_proven_stopped(state):
+        again = replace(seen, how="running", error="It was stopped and is running again.")
+        return again if seen.outcome == "proven" else seen
+    if restart_policy(now) != "no" and state["Status"] not in BEING_REMOVED:
         return replace(seen, how="unknown", error=f"Its restart policy is still {restart_policy(now)!r}.")
-    return seen
+    return seen if seen.outcome == "proven" else _merge(seen, _result(bot, now, _how(now, ()), seen.seconds, ()))
 
 
 def _how(after: dict[str, Any] | None, errors: Sequence[str]) -> str:
@@ -230,9 +238,14 @@ def _result(bot: Bot, seen: dict[str, Any] | None, how: str, seconds: float, err
         exit_code=exit_code if how != "never started" else None,
         orders=orders_of(bot, how != "never started", exit_code),
         restart_policy=restart_policy(seen) if seen else "",
-        finished_at=_moment(state.get("FinishedAt", "")),
-        error="" if how in {"stopped", "killed", "gone"} else " ".join(errors),
+        finished_at=_finished_at(state, how),
+        error=" ".join([*(errors if how not in {"stopped", "killed", "gone"} else ()), *_odd(seen)]),
     )
+
+
+def _odd(seen: Mapping[str, Any] | None) -> list[str]:
+    words = odd_words(seen or {})
+    return [f"{words[0].upper()}{words[1:]}."] if words else []
 
 
 def _inspect(engine: Engine, bot: Bot, errors: list[str]) -> dict[str, Any] | None:
@@ -265,12 +278,16 @@ def restart_policy(seen: dict[str, Any]) -> str:
 
 
 def _was_started(state: dict[str, Any]) -> bool:
-    return bool(state.get("Status") != "created" and _moment(str(state.get("StartedAt", ""))))
+    """Return whether a process of it has ever run; a time that is missing does not say that none has."""
+    return state.get("Status") != "created" and not str(state.get("StartedAt") or "").startswith(_NEVER)
 
 
-def _moment(text: str) -> str:
-    """Return an engine's time, empty for its way of saying never (year 1)."""
-    return "" if not text or text.startswith("0001-") else text
+def _finished_at(state: Mapping[str, Any], how: str) -> str:
+    """Return the engine's time of death, empty for never. Of a bot that this stop ended, now is never earlier."""
+    moment = str(state.get("FinishedAt") or "")
+    if not moment and how in {"stopped", "killed"}:
+        return format_utc(datetime.now(UTC))
+    return "" if moment.startswith(_NEVER) else moment
 
 
 def last_finished(bots: Sequence[StoppedBot]) -> str:

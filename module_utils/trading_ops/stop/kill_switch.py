@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.bots import MODES, NOT_RUNNING, SCOPES, Bot, BotRules, in_scope, is_true, select_bots
+from ..core.containers import odd_words
 from ..core.durable import bounded
 from ..core.ids import build_incident_id
 from ..core.machine import Machine
@@ -240,7 +241,11 @@ def _bot_line(bot: Bot, described: Mapping[str, Any] | None) -> str:
     why = "by its label" if bot.mode_label in MODES else f"{label}: counts as live"
     place = f"{bot.project}/{bot.service}" if bot.service else "no Compose project"
     policy = restart_policy(dict(described)) if described else "unknown"
-    return f"bot {bot.name}: {place}, {bot.mode} ({why}), {bot.state}, restart policy {policy}, found by {bot.found_by}"
+    odd = f"; {words}" if (words := odd_words(described or {})) else ""
+    state = bot.state or "in a state that the engine does not tell"
+    return (
+        f"bot {bot.name}: {place}, {bot.mode} ({why}), {state}, restart policy {policy}, found by {bot.found_by}{odd}"
+    )
 
 
 def _latch(path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[Latch | None, bool, str]:
@@ -313,6 +318,7 @@ def _stop_result(
     warnings = []
     if stopped and not dry_run:
         warnings = desired_state.record_quietly(state_path, stopped, request.by, request.reason, now)
+    warnings += [f"{bot.name}: {bot.error}" for bot in bots if bot.outcome == "proven" and bot.error]
     return build_result(
         outcome,
         _stop_summary(report, latch_error, dry_run),

@@ -45,7 +45,7 @@ def test_check_mode_only_reads(world: World):
     assert desired(world) == {}
 
 
-@pytest.mark.parametrize("status", ["running", "paused", "restarting", "removing"])
+@pytest.mark.parametrize("status", ["running", "paused", "restarting", "stopping"])
 def test_container_in_any_state_is_stopped(world: World, status):
     one = add(world, "bot-1", status=status)
     assert stop(world, "bot")["outcome"] == "proven"
@@ -53,7 +53,7 @@ def test_container_in_any_state_is_stopped(world: World, status):
     assert one.status == "exited"
 
 
-@pytest.mark.parametrize("status", ["created", "exited", "dead"])
+@pytest.mark.parametrize("status", ["created", "exited", "dead", "removing"])
 def test_stopped_container_is_left_alone(world: World, status):
     add(world, "bot-1", status=status)
     result = stop(world, "bot")

@@ -158,7 +158,7 @@ class Host:
             run=self.run,
             now=lambda: NOW,
             clock=time.monotonic,
-            docker_root=self.root / "docker",
+            docker_roots=(self.root / "docker",),
             proc_path=self.root / "proc",
         )
         self.result = collect(self.request, tools, check_mode)

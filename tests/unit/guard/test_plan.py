@@ -32,14 +32,14 @@ def plan(latch: Latch | None, item: SeenBot, now: str, last_free: dict[str, str]
     return steps[0] if steps else None
 
 
-@pytest.mark.parametrize("state", ["running", "paused", "restarting", "removing", ""])
+@pytest.mark.parametrize("state", ["running", "paused", "restarting", "stopping", ""])
 def test_bot_started_while_halted_is_stopped_with_a_short_grace(state):
     item = seen(AFTER, state=state)
     assert plan(ALL, item, SOON) == Step(item, STARTED_WHILE_HALTED, 2)
     assert plan(ALL, item, LATER) == Step(item, STARTED_WHILE_HALTED, 2)
 
 
-@pytest.mark.parametrize("state", ["exited", "created", "dead"])
+@pytest.mark.parametrize("state", ["exited", "created", "dead", "removing"])
 def test_stopped_bot_is_left_alone(state):
     assert plan(ALL, seen(AFTER, state=state), LATER) is None
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trading_ops.host import cgroups
-from trading_ops.host.cgroups import CgroupError, HostCgroups, find_docker_root, parse_container
+from trading_ops.host.cgroups import CgroupError, HostCgroups, find_docker_root, find_docker_roots, parse_container
 
 A, B = "a" * 64, "b" * 64
 
@@ -19,7 +18,7 @@ A, B = "a" * 64, "b" * 64
 def host(tmp_path: Path) -> HostCgroups:
     (tmp_path / "docker" / "containers").mkdir(parents=True)
     (tmp_path / "cgroup").mkdir()
-    return HostCgroups(tmp_path / "docker", tmp_path / "cgroup")
+    return HostCgroups((tmp_path / "docker",), tmp_path / "cgroup")
 
 
 @pytest.fixture
@@ -82,9 +81,9 @@ def test_file_that_tells_no_labels_describes_nothing(config):
 
 def test_missing_roots_are_errors_and_not_empty_hosts(tmp_path):
     with pytest.raises(CgroupError, match="could not be read"):
-        HostCgroups(tmp_path / "none", tmp_path).containers()
+        HostCgroups((tmp_path / "none",), tmp_path).containers()
     with pytest.raises(CgroupError, match="no control groups"):
-        HostCgroups(tmp_path, tmp_path / "none").processes()
+        HostCgroups((tmp_path,), tmp_path / "none").processes()
 
 
 @pytest.mark.parametrize(("written", "expected"), [("", "no"), ("always", "always")])
@@ -158,12 +157,75 @@ def test_group_that_ends_while_it_is_read_is_empty_and_a_forbidden_one_is_an_err
         assert host.processes() == {}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [('{"data-root": "/srv/docker"}', "/srv/docker"), ("{}", None), ("garbage", None), ("[]", None), (None, None)],
-)
-def test_docker_root_is_the_engines_own_setting_or_the_default(tmp_path, text, expected):
-    path = tmp_path / "daemon.json"
-    if text is not None:
-        path.write_text(text)
-    assert find_docker_root(path) == (Path(expected) if expected else cgroups.DOCKER_ROOT)
+WAYS = {
+    "the default": ({}, "/var/lib/docker"),
+    "daemon.json": ({"etc/docker/daemon.json": '{"data-root": "/srv/my docker"}'}, "/srv/my docker"),
+    "daemon.json that is damaged": ({"etc/docker/daemon.json": "garbage"}, "/var/lib/docker"),
+    "the command line": ({"proc/12/cmdline": "/usr/bin/dockerd\0--data-root\0/srv/d\0-H\0fd://\0"}, "/srv/d"),
+    "the command line, with =": ({"proc/12/cmdline": "dockerd\0--data-root=/srv/d\0"}, "/srv/d"),
+    "a drop-in of systemd": (
+        {"etc/systemd/system/docker.service.d/a.conf": "[Service]\nExecStart=\nExecStart=dockerd --data-root /srv/d\n"},
+        "/srv/d",
+    ),
+    "the old option": ({"etc/default/docker": 'DOCKER_OPTS="--graph=/srv/d --debug"\n'}, "/srv/d"),
+    "a snap": ({"var/snap/docker/common/var-lib-docker/keep": ""}, "/var/snap/docker/common/var-lib-docker"),
+    "a snap that is set elsewhere": (
+        {"var/snap/docker/current/config/daemon.json": '{"data-root":"/srv/d"}'},
+        "/srv/d",
+    ),
+    "userns-remap": ({"etc/docker/daemon.json": '{"userns-remap": "default"}'}, "/var/lib/docker/100000.100000"),
+}
+"""Where an engine can have its files: what says so, and where they are."""
+
+
+def lay_out(root: Path, files: dict[str, str], data: str) -> Path:
+    """Write the files that say where the engine's are, and return the folder of these."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    folder = root / data.lstrip("/") / "containers"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_engines_files_are_found_wherever_it_keeps_them(tmp_path, way):
+    files, data = WAYS[way]
+    folder = lay_out(tmp_path, files, data) / A
+    (tmp_path / "var/lib/docker/containers").mkdir(parents=True, exist_ok=True)  # left behind, and empty
+    folder.mkdir()
+    (folder / "config.v2.json").write_text(json.dumps({"Name": "/x", "Config": {"Labels": None}}))
+    (folder / "hostconfig.json").write_text('{"RestartPolicy": {"Name": "always"}}')
+    (tmp_path / "cgroup").mkdir()
+    group(tmp_path, f"docker/{A}", "12")
+    host = HostCgroups(find_docker_roots(tmp_path), tmp_path / "cgroup")
+    assert [(item["Id"], item["Names"], item["State"]) for item in host.containers()] == [(A, ["/x"], "running")]
+    assert host.restart_policy(A) == "always"
+    if not data.endswith(".100000"):
+        assert find_docker_root(tmp_path) in {tmp_path / data.lstrip("/"), tmp_path / "var/lib/docker"}
+
+
+def test_a_folder_that_an_engine_left_behind_describes_nothing_where_another_has_what_runs(host, tmp_path):
+    describe(tmp_path, A)
+    (tmp_path / "old/containers" / B).mkdir(parents=True)
+    (tmp_path / "old/containers" / B / "config.v2.json").write_text('{"Name": "/old", "Config": {"Labels": {}}}')
+    both = HostCgroups((tmp_path / "old", tmp_path / "docker"), tmp_path / "cgroup")
+    assert [item["Id"] for item in both.containers()] == [A, B]
+    group(tmp_path, f"docker/{A}", "12")
+    assert [item["Id"] for item in both.containers()] == [A]
+
+
+@pytest.mark.parametrize("odd", ["always", 7, [], {"Name": ["no"]}, {"Name": False}], ids=str)
+def test_policy_on_disk_that_is_not_understood_is_not_no(host, tmp_path, odd):
+    describe(tmp_path, A)
+    (tmp_path / "docker/containers" / A / "hostconfig.json").write_text(json.dumps({"RestartPolicy": odd}))
+    assert host.restart_policy(A) == "unknown"
+
+
+@pytest.mark.parametrize("state", ["running", 7, [], None], ids=str)
+def test_a_state_on_disk_that_is_not_understood_spares_nothing(host, tmp_path, signalled, state):
+    describe(tmp_path, A, State=state)
+    (tmp_path / "docker/containers" / A / "config.v2.json").write_text(json.dumps({"State": state}))
+    group(tmp_path, f"docker/{A}", "12\n13\n")
+    host.terminate(A)
+    assert signalled == [(12, signal.SIGTERM), (13, signal.SIGTERM)]

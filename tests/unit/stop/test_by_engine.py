@@ -54,7 +54,72 @@ def test_bot_that_nothing_ends_is_running():
 
 
 def test_bot_that_is_neither_running_nor_proven_stopped_is_unknown():
-    assert stop(FakeEngine(bot("a", status="removing", immortal=True)))["a"].how == "unknown"
+    assert stop(FakeEngine(bot("a", status="stopping", immortal=True)))["a"].how == "unknown"
+
+
+class Removing(FakeEngine):
+    """`docker run --rm`: removing for a few looks once it was stopped, and then gone. It takes no policy meanwhile."""
+
+    looks = 1
+
+    def set_restart_policy(self, container_id: str, name: str) -> None:
+        if self._get(container_id).status in {"removing", "dead"}:
+            raise EngineError("container is marked for removal and cannot be updated")
+        super().set_restart_policy(container_id, name)
+
+    def stop(self, container_id: str, timeout_seconds: int) -> None:
+        self._get(container_id).status = "removing"
+
+    def kill(self, container_id: str, signal: str = "SIGKILL") -> None:
+        raise EngineError("is not running")
+
+    def inspect(self, container_id: str):
+        seen = super().inspect(container_id)
+        if seen and seen["State"]["Status"] == "removing":
+            if not self.looks:
+                del self.by_id[container_id]
+                return None
+            self.looks -= 1
+        return seen
+
+
+@pytest.mark.parametrize(("looks", "how"), [(1, "gone"), (99, "stopped")])
+def test_a_container_that_removes_itself_is_stopped_whether_it_is_gone_yet_or_not(looks, how):
+    engine = Removing(bot("trading-paper-bot-run-1"))
+    engine.looks = looks
+    seen = stop(engine)["trading-paper-bot-run-1"]
+    assert (seen.how, seen.outcome, seen.orders, seen.error) == (how, "proven", "cancelled", "")
+
+
+@pytest.mark.parametrize("status", ["removing", "dead"])
+@pytest.mark.parametrize("policy", ["no", "always"])
+def test_a_removal_that_is_stuck_for_weeks_is_stopped_whatever_its_policy_and_left_alone(status, policy):
+    engine = Removing(bot("a", status=status, restart_policy=policy))
+    engine.looks = 99
+    assert stop(engine)["a"].how == "already stopped"
+    assert {call[0] for call in engine.calls} == {"containers", "inspect"}
+
+
+def test_removing_proves_nothing_while_something_runs():
+    engine = Removing(bot("a", status="removing"))
+    engine.looks = 99
+    alive = engine.by_id[next(iter(engine.by_id))].state() | {"Pid": 4711, "Running": True}
+    engine.inspect = lambda _id: {"State": alive}
+    assert stop(engine)["a"].outcome == "running"
+
+
+def test_what_was_unknown_is_looked_at_once_more():
+    engine = FakeEngine(bot("a"))
+    looks, inspect = [], engine.inspect
+
+    def hung_until_the_last(container_id: str):
+        looks.append(1)
+        if len(looks) < 7:
+            raise EngineError("hung")
+        return inspect(container_id)
+
+    engine.inspect = hung_until_the_last
+    assert (stop(engine)["a"].outcome, len(looks)) == ("proven", 7)
 
 
 def test_kill_is_given_five_seconds_to_take_effect():
@@ -346,7 +411,8 @@ def test_state_with_a_missing_key_proves_nothing(missing):
         ("Paused", True),
         ("Restarting", True),
         ("Pid", 7),
-        ("Status", "removing"),
+        ("Status", "stopping"),
+        ("Pid", False),
     ],
 )
 def test_one_sign_of_life_is_enough(key, value):

@@ -265,7 +265,7 @@ def test_observe_tells_latch_bots_and_modes_and_changes_nothing(tmp_path):
     assert seen["desired"]["trading-paper/bot"]["state"] == "stopped"
 
 
-@pytest.mark.parametrize("status", ["running", "paused", "restarting", "removing"])
+@pytest.mark.parametrize("status", ["running", "paused", "restarting", "stopping"])
 def test_observe_counts_every_state_with_a_process_as_running(tmp_path, status):
     seen = observe(trading_host(FakeEngine(bot("a", status=status)), tmp_path), BotRules(), NOW)
     assert ("1 paper bot running" in seen["summary"], seen["bots"][0]["running"]) == (True, True)
