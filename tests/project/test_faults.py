@@ -11,7 +11,8 @@ from tests.project.repository import ROOT, is_there, table_rows
 
 KEYS = """
 host-away ignores-sigterm long-grace-period crash-loop restart-matrix reboot any-state started-meanwhile vanishes
-odd-state engine-lies engine-away no-compose-file hundred-bots many-stops controller-killed disk-full latch-damaged empty-scope
+odd-state
+engine-lies engine-away no-compose-file hundred-bots many-stops controller-killed disk-full latch-damaged empty-scope
 host-left-out one-machine answer-hostile dry-run ansible-broken orders-open nobody-proves unknown-bot label-exempts
 prometheus-away stale-sample no-number counter-reset partial-answer last-step clocks half-start start-refused
 mode-in-doubt feed-degrades model-unknown
