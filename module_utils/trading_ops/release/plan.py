@@ -14,14 +14,13 @@ from typing import Any, Final
 
 from ..compose.config import ComposeError, Service
 from ..compose.plan import Container, Step, parse_container, plan, select_expected
+from ..core.bots import NOT_RUNNING
 from .gate import Refusal
 
 MOVES: Final = frozenset({"recreate", "restart", "create", "start", "unpause", "none", "later"})
 """What happens to a service. `later`: it does not run, and takes the release when it is started."""
 
 STOP_BOTS: Final = './runbook bot_stop -e mode=all -e reason="deploy"'
-
-_IDLE: Final = frozenset({"exited", "dead", "created"})
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Seen:
     @property
     def runs(self) -> bool:
         """Return whether it is there for more than its next start."""
-        return self.container.state not in _IDLE
+        return self.container.state not in NOT_RUNNING
 
 
 @dataclass(frozen=True)

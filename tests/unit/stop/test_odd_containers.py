@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hypothesis import given
 from trading_ops.core.bots import BotRules
+from trading_ops.core.starters import HostFiles
 from trading_ops.guard.service import Guard, Settings, Tools
 from trading_ops.oncall.onboarding import Estate, observe_onboarding
 from trading_ops.state.latch import Latch, format_latch
@@ -17,6 +18,7 @@ from tests.unit.fakes import FakeCgroups, trading_host
 from tests.unit.odd_containers import odd_estates
 
 NOW = "2026-11-21T01:30:00.000Z"
+GUARD = {"state": "active", "summary": "guard active"}
 RULES = BotRules(images=("trading-core-lab/bot:*",))
 
 
@@ -80,6 +82,6 @@ def test_a_guard_lives_on_and_stops_what_a_halt_holds(estate):
 def test_the_onboarding_report_judges_the_sound_ones_whatever_the_others_say(estate):
     engine, _, _ = estate
     about = Estate(RULES, "trading-", "/var/lib/trading-core", True, "feed")
-    result = observe_onboarding(lambda: engine, lambda: "", about, {"state": "active", "summary": "guard active"})
+    result = observe_onboarding(lambda: engine, str, about, GUARD, HostFiles())
     assert any("sound" in finding["about"] for finding in result["findings"])
     assert result["outcome"] in {"failed", "proven"}
