@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from ..core.durable import fsync_directory
 from ..core.result import OperationError, build_result
+from ..host.private_files import ExposedError, demand_private
 from ..host.programs import ProgramError, Programs, checked
 from . import restic
 from .restic import Repository, ResticError
@@ -119,7 +120,7 @@ def ensure_server(wanted: Wanted, host: ServerHost, dry_run: bool) -> dict[str, 
         _ensure(wanted, host, dry_run, done)
     except OperationError as error:
         return _result(error.outcome, str(error), done)
-    except (ResticError, ProgramError, OSError) as error:
+    except (ResticError, ProgramError, ExposedError, OSError) as error:
         return _result("failed", f"{str(error).rstrip('.')}.", done)
     text = ", ".join(done) or "nothing to do"
     if dry_run:
@@ -146,9 +147,15 @@ def _ensure(wanted: Wanted, host: ServerHost, dry_run: bool, done: list[str]) ->
         )
     done += [f"wrote {file.path}" for file in differing]
     done += ["made the repository"] if is_new else [] if has_key else ["made this host a new key"]
+    is_exposed = has_key and _is_exposed(wanted.key_path, uid)
+    done += [f"made {wanted.key_path} {ACCOUNT}'s alone"] if is_exposed else []
     if dry_run:
         return
     _own_directory(wanted.data_path, uid, gid)
+    if is_exposed:
+        os.chown(wanted.key_path, uid, gid)
+        wanted.key_path.chmod(0o400)
+        demand_private(wanted.key_path, [uid])
     if not has_key:
         _File(wanted.key_path, secrets.token_urlsafe(48) + "\n", 0o400, uid, gid).write()
     for file in differing:
@@ -196,6 +203,14 @@ def _render_users(wanted: Wanted, host: ServerHost) -> str:
             f"{wanted.client} has no password on the server, and none was given (from the vault).", "refused"
         )
     return present
+
+
+def _is_exposed(path: Path, uid: int) -> bool:
+    try:
+        demand_private(path, [uid])
+        return False
+    except ExposedError:
+        return True
 
 
 def _own_directory(path: Path, uid: int, gid: int) -> None:

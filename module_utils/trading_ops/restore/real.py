@@ -124,7 +124,7 @@ def restore_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any
     try:
         repository = restic.repository_of(params)
     except (ValueError, OSError) as error:
-        return build_result("refused", f"Nothing was restored: {error}.", next_command="./runbook backup_setup")
+        return build_result("refused", f"Nothing was restored: {error}.", next_command=restic.next_after(error))
     request = Request(
         set_id=params["set"],
         confirmed=params["confirm_restore"],
