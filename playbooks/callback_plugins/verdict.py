@@ -306,6 +306,8 @@ class CallbackModule(CallbackBase):
             best_effort_results=tuple(self._best_effort_results[places.best_effort_results :]),
             unreachable=tuple(self._unreachable[places.unreachable :]),
             venues={},  # a play of its own asks nobody for another
+            best_effort_expected=(),  # and what comes after it has not been missed
+            record="",
         )
 
     def _record(self) -> str:
