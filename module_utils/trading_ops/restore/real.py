@@ -12,7 +12,7 @@ import re
 import shutil
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,16 +195,17 @@ def _restore(request: Request, ports: Ports, run: _Run, dry_run: bool) -> str:
         _restore_artifacts(place, manifest, folder, owner)
     finally:
         shutil.rmtree(folder)
-    run.begun.clear()
-    run.is_done = True
-    for role, database in manifest.databases.items():
-        if TIMESCALEDB in database.extensions:
-            _start_workers(place, request.targets[role])
+    run.begun, run.is_done = [], True
+    _start_workers(place, [request.targets[role] for role in DATABASES if _has_timescaledb(manifest, role)])
     tables = sum(len(database.tables) for database in manifest.databases.values())
     return (
         f"{found.id} of {found.host} restored, {where}: {tables} tables with {manifest.rows} rows and "
         f"{len(manifest.artifacts)} artifacts are equal to the manifest"
     )
+
+
+def _has_timescaledb(manifest: Manifest, role: str) -> bool:
+    return TIMESCALEDB in manifest.databases[role].extensions
 
 
 def _find_registry(engine: Engine, request: Request) -> str:
@@ -364,16 +365,17 @@ def _has_scheduler(place: _Place, name: str) -> bool:
         return bool(ask(SCHEDULERS_SQL.format(name=_literal(name))))
 
 
-def _start_workers(place: _Place, name: str) -> None:
-    """Start TimescaleDB's scheduler, and see it run where the server's settings let it."""
-    with place.ask(name) as (ask, _):
-        ask(_WORKERS_SQL.format("start"))
-        is_off = ask("SHOW timescaledb.max_background_workers") == ["0"]
-    end = place.ports.clock() + _START_SECONDS
-    while not is_off and not _has_scheduler(place, name):
-        if place.ports.clock() >= end:
-            raise OperationError(f"All is restored and equal, and TimescaleDB's scheduler does not run in {name}.")
-        place.ports.sleep(_INTERVAL_SECONDS)
+def _start_workers(place: _Place, names: Sequence[str]) -> None:
+    """Start TimescaleDB's scheduler in databases, and see it run where the server's settings let it."""
+    for name in names:
+        with place.ask(name) as (ask, _):
+            ask(_WORKERS_SQL.format("start"))
+            is_off = ask("SHOW timescaledb.max_background_workers") == ["0"]
+        end = place.ports.clock() + _START_SECONDS
+        while not is_off and not _has_scheduler(place, name):
+            if place.ports.clock() >= end:
+                raise OperationError(f"All is restored and equal, and TimescaleDB's scheduler does not run in {name}.")
+            place.ports.sleep(_INTERVAL_SECONDS)
 
 
 def _owner(place: _Place, dump: Path) -> str:
