@@ -22,9 +22,11 @@ description:
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,6 +120,7 @@ class CallbackModule(CallbackBase):
         self._best_effort_expected: list[BestEffortProof] = []
         self._is_best_effort = False
         self._step = ""
+        self._page_step = ""
         self._unreachable: list[tuple[str, str]] = []
         self._notes: Notes | None = None
         self._before_play = _Places()
@@ -145,6 +148,7 @@ class CallbackModule(CallbackBase):
         if self._is_best_effort:
             self._hand_on_what_is_proven()
             return
+        self._page_step = self._step
         proof = play.vars.get("must_prove")
         if not proof:
             self._results.append(Result("", "", "failed", f"play {play.get_name()!r} names no proof"))
@@ -302,6 +306,8 @@ class CallbackModule(CallbackBase):
             best_effort_results=tuple(self._best_effort_results[places.best_effort_results :]),
             unreachable=tuple(self._unreachable[places.unreachable :]),
             venues={},  # a play of its own asks nobody for another
+            best_effort_expected=(),  # and what comes after it has not been missed
+            record="",
         )
 
     def _record(self) -> str:
@@ -332,6 +338,7 @@ class CallbackModule(CallbackBase):
             is_lab=self._sources == [LAB],
             record=self._record(),
             controller=Controller(self._controller, frozenset(self._local_hosts)),
+            page=_page_of(self._page_step),
             retry_command=os.environ.get(COMMAND) or f"./runbook {self._procedure}",
         )
 
@@ -373,6 +380,16 @@ class CallbackModule(CallbackBase):
     def _show(self, text: str) -> None:
         """Show text from logs, labels and people. A terminal would do what control characters in them say."""
         self._display.display("    " + "".join(char if char.isprintable() else " " for char in text))
+
+
+def _page_of(step: str) -> str:
+    """Return page and number of the section that a play carries out, empty where no page has it."""
+    heading = re.compile(rf"^#+ {re.escape(step.partition(' (')[0])}(?: \(|$)", re.MULTILINE)
+    for path in sorted((ROOT / "runbooks").glob("*.md")) if step[:1].isdigit() else []:
+        with suppress(OSError, ValueError):
+            if heading.search(path.read_text(encoding="utf-8")):
+                return f"runbooks/{path.name} {step.partition(' ')[0]}"
+    return ""
 
 
 def _venues_of(play: Any, names: Collection[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.lab.estate import ROOT, command, docker, messages, now, on, runbook, wait_until
+from tests.lab.test_restore import restic, sets
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -130,3 +131,29 @@ def test_a_scheduled_backup_and_restore_test_leave_report_and_metrics(gone):
         assert 0 <= age < 1800, kind
     assert values["trading_core_restore_test_rto_seconds"] > 0
     assert docker("exec", CONTROL, "sh", "-c", f"find {JOBS} -name stdout").strip()
+
+
+def test_check_and_prune_are_good_as_the_jobs_that_systemd_starts(gone):
+    assert runbook("backup_setup").code == 0
+    assert runbook("backup").code == 0
+    host = json.loads(restic("snapshots --json --tag trading-core"))[-1]["hostname"]
+    old = "SET-20260102-000000"
+    tags = f"--tag trading-core --tag set={old} --time '2026-01-02 00:00:00'"
+    restic(f"backup --host {host} {tags} /etc/hostname")
+    before = sets()
+    assert old in before
+    jobs = {name: {"arguments": [name], "timeout_seconds": 600} for name in ("backup_check", "backup_prune")}
+    assert set_up(jobs).code == 0
+    for name in jobs:
+        begun = now()
+        on(CONTROL, f"systemctl start --no-block trading-core-job-{name}")
+
+        def ended(name: str = name, begun: str = begun) -> dict[str, Any] | None:
+            seen = last(name)
+            return seen if seen["started_at"] >= begun and seen["exit_code"] is not None else None
+
+        assert wait_until(ended, 300, f"the end of {name}")["exit_code"] == 0, last(name)
+        assert on(CONTROL, f"systemctl is-failed trading-core-job-{name} || true").strip() != "failed"
+        assert messages("ops", begun) == []
+    assert sets() == sorted({*before} - {old})
+    restic("check")

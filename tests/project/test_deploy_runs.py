@@ -371,7 +371,7 @@ def test_a_rollback_brings_what_the_release_does_not_pin_and_the_host_has_not(es
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("options", "words"),
-    [((), "this has to name it: -e incident_id=INC-1"), (("-e", "incident_id=INC-1"), "There is no evidence of INC-1")],
+    [((), "this has to name it: INC-1"), (("-e", "incident_id=INC-1"), "There is no evidence of INC-1")],
 )
 def test_a_rollback_in_an_incident_names_it_and_comes_after_its_evidence(estate, options, words):
     code, verdict, calls = estate.run("rollback", *ROLLBACK, *options, **IN_AN_INCIDENT)

@@ -19,7 +19,8 @@ alert-bad alert-again alert-no-order alert-receiver-killed alert-disk-full alert
 report-hostile
 log-damaged log-huge container-missing secrets log-hostile bundle-changed grafana-away evidence-disk-full channel-away
 control-away id-mistyped record-stuck
-dump-killed lock-stale repository-damaged set-bad points-at-production not-kept-apart restore-test-killed
+dump-killed lock-stale repository-damaged set-bad restore-beside-work secret-exposed points-at-production
+not-kept-apart restore-test-killed
 job-stuck job-never-ran
 """.split()
 ROWS = table_rows(ROOT / "docs" / "faults.md", columns=5)

@@ -83,6 +83,9 @@ def test_a_stop_that_nobody_proves_decides_and_what_could_not_be_done_after_it_i
     (early,) = re.findall(r"^incident (INC-\d{8}-\d{6}-gaps)$", output, re.MULTILINE)
     assert json.loads((estate.parent / "state" / "halt.json").read_text())["incident_ids"] == [early]
     assert f"record: {estate.parent}/incidents/{early}" in verdict
+    noted = "".join(path.read_text() for path in (estate.parent / "incidents" / early).glob("*.jsonl"))
+    assert "4.1 Stop trading" in noted
+    assert "did not run" not in noted  # what comes after a step has not been missed when it ends
 
 
 def test_a_channel_in_a_vault_that_is_not_open_costs_the_message_and_nothing_after_it(estate):

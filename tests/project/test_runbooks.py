@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
+import sys
 
 import pytest
 
-from tests.project.repository import PAGES, PLAYBOOKS, ROOT, commands, files, headings, play_options, subcommands
+from tests.project.repository import (
+    PAGES,
+    PLAYBOOKS,
+    ROOT,
+    commands,
+    files,
+    headings,
+    play_options,
+    plays,
+    subcommands,
+)
 
 OWNERS_SECTIONS = {
     "Incident_Handling": ["1", "2", "3", "4", "4.1", "4.2", "4.3", "4.4", "4.5", "4.6", "4.7"],
@@ -110,3 +122,18 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (path.parent / target).exists(), target
+
+
+def test_a_refused_run_finds_the_section_of_its_step():
+    path = ROOT / "playbooks" / "callback_plugins" / "verdict.py"
+    spec = importlib.util.spec_from_file_location("verdict_of_the_pages", path)
+    assert spec and spec.loader
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[spec.name]
+    owing = [play for playbook in PLAYBOOKS for play in plays(playbook) if not play.get("vars", {}).get("best_effort")]
+    assert [play["name"] for play in owing if not module._page_of(play["name"])] == []
+    assert module._page_of("4 Restore for real") == "runbooks/Backup_And_Restore.md 4"
+    assert [module._page_of(text) for text in ("", "Restore for real", "4 Restore")] == [""] * 3

@@ -6,7 +6,6 @@ Exit codes of restic 0.17 and newer: https://restic.readthedocs.io/en/stable/075
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from ..core.clock import parse_utc
 from ..core.strict_json import parse_json
+from ..host.private_files import ExposedError, account_id, demand_private
 from ..host.programs import Ended, Programs, said
 from .manifest import MANIFEST_FILE, is_id
 
@@ -83,15 +83,19 @@ class BackupSet:
 
 
 def build_repository(
-    address: str, password_path: Path, credentials_path: Path | None, cache_path: Path | None
+    address: str, password_path: Path, credentials_path: Path | None, cache_path: Path | None, user: str = ""
 ) -> Repository:
-    """Return the repository with what its files say. ValueError where one is missing, or others may read it."""
+    """Return the repository with what its files say. ValueError where one is missing, or others may read it.
+
+    user: the account that runs restic, which reads the password; empty for this process' own.
+    """
     if not address:
         raise ValueError("no repository is named (trading_core_backup_repository)")
-    _demand_private(password_path)
+    reader = account_id(user)
+    demand_private(password_path, [reader])
     environment = {}
     if credentials_path:
-        _demand_private(credentials_path)
+        demand_private(credentials_path, sorted({os.geteuid(), reader}))  # read here, and handed over
         try:
             environment = parse_environment(credentials_path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -100,9 +104,19 @@ def build_repository(
 
 
 def repository_of(params: Mapping[str, Any], cache_path: Path | None = None) -> Repository:
-    """Return the repository that the options `REPOSITORY_ARGUMENTS` name. ValueError, OSError as build_repository."""
+    """Return the repository that the options `REPOSITORY_ARGUMENTS` name, for the account `user` where there is one.
+
+    ValueError, OSError as build_repository.
+    """
     credentials_path = Path(params["credentials_path"]) if params["credentials_path"] else None
-    return build_repository(params["repository"], Path(params["password_path"]), credentials_path, cache_path)
+    path, user = Path(params["password_path"]), params.get("user", "")
+    return build_repository(params["repository"], path, credentials_path, cache_path, user)
+
+
+def next_after(error: Exception) -> str:
+    """Return what to type after `repository_of` could not give a repository."""
+    is_there = isinstance(error, ExposedError) and not error.is_missing
+    return "runbooks/Backup_And_Restore.md 3.1" if is_there else "./runbook backup_setup"
 
 
 def restic_argv(repository: Repository, argv: Sequence[str]) -> list[str]:
@@ -222,19 +236,6 @@ def parse_environment(text: str) -> dict[str, str]:
             raise ValueError(f"line {number} is not NAME=value")
         found[name.strip()] = value.strip()
     return found
-
-
-def _demand_private(path: Path) -> None:
-    """Raise ValueError unless the file is there, holds something, and is its owner's only."""
-    try:
-        seen = path.stat()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error} (fix: ./runbook backup_setup)") from error
-    is_ours = seen.st_uid in {0, os.geteuid()}
-    if not stat.S_ISREG(seen.st_mode) or not is_ours or stat.S_IMODE(seen.st_mode) & 0o077 or not seen.st_size:
-        raise ValueError(
-            f"{path} is a file with a secret, mode 0400, and its owner's alone (fix: ./runbook backup_setup)"
-        )
 
 
 def _parse_set(item: Mapping[str, Any]) -> BackupSet:

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from ..core.durable import fsync_directory
 from ..core.result import OperationError, build_result
+from ..host.private_files import ExposedError, demand_private
 from ..host.programs import ProgramError, Programs, checked
 from . import restic
 from .restic import Repository, ResticError
@@ -119,7 +120,7 @@ def ensure_server(wanted: Wanted, host: ServerHost, dry_run: bool) -> dict[str, 
         _ensure(wanted, host, dry_run, done)
     except OperationError as error:
         return _result(error.outcome, str(error), done)
-    except (ResticError, ProgramError, OSError) as error:
+    except (ResticError, ProgramError, ExposedError, OSError) as error:
         return _result("failed", f"{str(error).rstrip('.')}.", done)
     text = ", ".join(done) or "nothing to do"
     if dry_run:
@@ -146,22 +147,15 @@ def _ensure(wanted: Wanted, host: ServerHost, dry_run: bool, done: list[str]) ->
         )
     done += [f"wrote {file.path}" for file in differing]
     done += ["made the repository"] if is_new else [] if has_key else ["made this host a new key"]
+    done += [f"made {wanted.key_path} {ACCOUNT}'s alone"] if has_key and _is_exposed(wanted.key_path, uid) else []
     if dry_run:
         return
     _own_directory(wanted.data_path, uid, gid)
-    if not has_key:
-        _File(wanted.key_path, secrets.token_urlsafe(48) + "\n", 0o400, uid, gid).write()
+    _ensure_key_file(wanted.key_path, uid, gid)
     for file in differing:
         file.write()
     repository = Repository(str(wanted.repository_path), wanted.key_path, {}, None)
-    if is_new:
-        restic.ask_restic(host.mine, repository, ["init"])
-    elif not has_key:
-        with _lent(wanted, uid, gid) as path:
-            clients = Repository(repository.address, path, {}, None)
-            restic.ask_restic(
-                host.mine, clients, ["key", "add", f"--new-password-file={wanted.key_path}", "--host=control"]
-            )
+    _make_or_join(wanted, host, repository, is_new, has_key, ids)
     if wanted.repository_password and _ensure_key(wanted, host, repository, uid, gid):
         done.append("added the clients' key")
     restic.ask_restic(host.mine, repository, ["cat", "config"])
@@ -196,6 +190,37 @@ def _render_users(wanted: Wanted, host: ServerHost) -> str:
             f"{wanted.client} has no password on the server, and none was given (from the vault).", "refused"
         )
     return present
+
+
+def _ensure_key_file(path: Path, uid: int, gid: int) -> None:
+    if not path.exists():
+        _File(path, secrets.token_urlsafe(48) + "\n", 0o400, uid, gid).write()
+    elif _is_exposed(path, uid):
+        os.chown(path, uid, gid)
+        path.chmod(0o400)
+        demand_private(path, [uid])
+
+
+def _make_or_join(
+    wanted: Wanted, host: ServerHost, repository: Repository, is_new: bool, has_key: bool, ids: tuple[int, int]
+) -> None:
+    """Make the repository, or give this host's new key to it with the clients'."""
+    if is_new:
+        restic.ask_restic(host.mine, repository, ["init"])
+    elif not has_key:
+        with _lent(wanted, *ids) as path:
+            clients = Repository(repository.address, path, {}, None)
+            restic.ask_restic(
+                host.mine, clients, ["key", "add", f"--new-password-file={wanted.key_path}", "--host=control"]
+            )
+
+
+def _is_exposed(path: Path, uid: int) -> bool:
+    try:
+        demand_private(path, [uid])
+        return False
+    except ExposedError:
+        return True
 
 
 def _own_directory(path: Path, uid: int, gid: int) -> None:

@@ -57,7 +57,7 @@ def _with_repository(
         # Without a cache: what is checked is the repository itself, and another account leaves nothing behind.
         repository = restic.repository_of(params)
     except (ValueError, OSError) as error:
-        return _result("refused", f"{error}.", next_command="./runbook backup_setup")
+        return _result("refused", f"{error}.", next_command=restic.next_after(error))
     return work(repository, LocalPrograms({}, time.monotonic, timeout_seconds, params["user"]))
 
 
@@ -74,7 +74,7 @@ def observe_sets(repository: Repository, programs: Programs, now: datetime, age_
         text = f"{repository.shown} opens and has no set"
         return _result("failed" if age_limit_seconds else "proven", text, next_command="./runbook backup")
     age = (now - sets[-1].at).total_seconds()
-    text = f"{len(sets)} sets in {repository.shown}, the newest {sets[-1].id}, {_hours(age)} old"
+    text = f"{_number(len(sets))} in {repository.shown}, the newest {sets[-1].id}, {_hours(age)} old"
     if not age_limit_seconds or -LATEST_CLOCK.total_seconds() <= age <= age_limit_seconds:
         return _result("proven", text, sets, age=age)
     return _result(
@@ -100,7 +100,7 @@ def check_data(
         fix = "runbooks/Backup_And_Restore.md 3.4" if isinstance(error, ResticError) and error.code == 1 else ""
         return _result(_outcome_of(error), f"{str(error).rstrip('.')}.", next_command=fix)
     took = f"{clock() - begun:.1f} s"
-    text = f"{repository.shown} is whole: {len(sets)} sets, data part {part} of {subsets} read in {took}"
+    text = f"{repository.shown} is whole: {_number(len(sets))}, data part {part} of {subsets} read in {took}"
     return _result("proven", text, sets)
 
 
@@ -125,9 +125,9 @@ def ensure_pruned(
         if unexpected := set(old) - _may_go(before):
             names = ", ".join(sorted(unexpected))
             text = f"restic would forget {names}: the newest set of a host, or none of those listed"
-            return _result("refused", f"Nothing was forgotten: {text}.", before, "./runbook backup_prune")
+            return _result("refused", f"Nothing was forgotten: {text}.", before, "./runbook backup_info")
         if dry_run:
-            text = f"would forget {len(old)} of {len(before)} sets ({keep_within} before the newest of each host)"
+            text = f"would forget {len(old)} of {_number(len(before))} ({keep_within} before the newest of each host)"
             return _result("planned", text, before, changed=bool(old))
         if old:
             restic.remove_stale_locks(programs, repository)
@@ -147,9 +147,9 @@ def _pruned(
         return _result("failed", f"The newest set of a host is gone: {', '.join(lost)}.", after)
     # restic 0.18 ends with 0 also where the repository did not let it remove a snapshot.
     if stayed := left & set(old):
-        return _result("failed", f"{len(stayed)} sets that are too old could not be removed.", after)
+        return _result("failed", f"{_number(len(stayed))} too old and could not be removed.", after)
     gone = len(before) - len(after)
-    text = f"{len(after)} sets kept, {gone} forgotten ({keep_within} before the newest of each host)"
+    text = f"{_number(len(after))} kept, {gone} forgotten ({keep_within} before the newest of each host)"
     return _result("proven", text, after, changed=gone > 0)
 
 
@@ -169,6 +169,10 @@ def _newest_by_host(sets: Sequence[BackupSet]) -> list[BackupSet]:
 
 def _outcome_of(error: Exception) -> str:
     return error.outcome if isinstance(error, ResticError) else "failed"
+
+
+def _number(sets: int) -> str:
+    return f"{sets} set{'s' * (sets != 1)}"
 
 
 def _hours(seconds: float) -> str:

@@ -114,7 +114,7 @@ def back_up_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any
         repository = restic.repository_of(params, None if dry_run else scratch_path / CACHE)
     except (ValueError, OSError) as error:
         now = utc_now()
-        return _result("refused", f"No new set: {error}.", _Run(now), now, "./runbook backup_setup")
+        return _result("refused", f"No new set: {error}.", _Run(now), now, restic.next_after(error))
     request = Request(
         project=params["project_name"],
         database_service=params["database_service"],
@@ -320,7 +320,9 @@ def _needed_bytes(request: Request, ports: Ports, server: Server, registry: str)
         (line,) = ask(SIZES_SQL.format(names=quoted))
     seen = parse_json(line)
     if sorted(seen["names"] or ()) != names:
-        raise OperationError(f"Databases {', '.join(names)} were expected, there: {seen['names']}.", "refused")
+        raise OperationError(
+            f"Databases {', '.join(names)} were expected, there: {', '.join(seen['names'] or ['none'])}.", "refused"
+        )
     argv = postgres.exec_argv(registry, ["du", "-sk", request.artifacts_path])
     kilobytes = checked("du of the artifacts", ports.programs.run(argv)).stdout.split()[:1]
     if not kilobytes or not kilobytes[0].isdigit():

@@ -25,10 +25,11 @@ _VARIABLE: Final = re.compile(r"(?:[a-z][a-z_]*=|'\{)")
 def checked_command(text: str) -> str:
     """Return the command that a host named, empty where it is none of ours and none that only looks.
 
-    A remark of its own is left out: it is words of a host as well.
+    A remark of its own is left out: it is words of a host as well. Options alone (`-e name=value`) stand for the
+    command that was typed, with these.
     """
     command, _, remark = text.strip().partition(" (")
-    if not (_PAGE.fullmatch(command) or _LOOK.fullmatch(command) or _is_ours(command)):
+    if not (_PAGE.fullmatch(command) or _LOOK.fullmatch(command) or _is_ours(command) or is_more(command)):
         return ""
     return f"{command} ({remark}" if remark.removesuffix(")") in REMARKS else command
 
@@ -36,6 +37,11 @@ def checked_command(text: str) -> str:
 def checked_incident_ids(ids: Iterable[str]) -> list[str]:
     """Return those that are made like an incident's id, and so need no quotes."""
     return [name for name in ids if _INCIDENT_ID.fullmatch(name) and len(name) <= 80]
+
+
+def is_more(command: str) -> bool:
+    """Return whether it is no command and only options for the one that was typed."""
+    return command.startswith("-e ") and _is_ours(f"./runbook x {command}")
 
 
 def _is_ours(command: str) -> bool:

@@ -78,6 +78,8 @@ def ensure_closed(request: Request, now: str, dry_run: bool) -> dict[str, Any]:
             text = f"{request.incident_id} is closed since {record.get('closed_at', 'before')}"
             return _result("planned" if dry_run else "proven", text, post_mortem=_draft(request, record, entries, now))
         if error := _find_missing(request, record):
+            if not (category_of(record) and severity_of(record)):
+                how = f"./runbook incident_classify -e incident_id={request.incident_id}"
             return _result("refused", f"{request.incident_id} stays open: {error}.", next_command=how)
         closing = _closing(request, parse_actions(request.actions), now)
         sync = SyncRequest(request.incidents_path, request.incident_id, [as_dict(closing)], {}, "", request.by, "")
@@ -101,9 +103,9 @@ def ensure_closed(request: Request, now: str, dry_run: bool) -> dict[str, Any]:
 def _find_missing(request: Request, record: Mapping[str, Any]) -> str:
     parts = []
     if not category_of(record):
-        parts.append(f"it has no category (./runbook incident_classify -e incident_id={request.incident_id})")
+        parts.append("it has no category")
     if not severity_of(record):
-        parts.append("its severity is not known (incident_classify)")
+        parts.append("its severity is not known")
     if not request.cause.strip():
         parts.append("nobody has said the cause")
     return "; ".join(parts)

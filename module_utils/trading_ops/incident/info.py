@@ -12,16 +12,19 @@ from .record import CATEGORIES, describe_defects, project
 from .timeline import Entry, as_dict
 
 SHOWN = 10
+REHEARSAL = "incident_test_"
 
 
 def observe(incidents_path: Path, incident_id: str) -> dict[str, Any]:
     """Return the module result: every incident, or the named one. Never raises.
 
+    A rehearsal of evidence has a folder as well and is no incident: it is seen by its name only.
     The outcome is `unknown` where a record cannot be read or is damaged, or the named one is not there.
     """
     try:
         ids = incident_ids(incidents_path)
-        seen = [_observe(incident_path(incidents_path, name), name) for name in ids if incident_id in ("", name)]
+        wanted = [name for name in ids if name == incident_id or not (incident_id or name.startswith(REHEARSAL))]
+        seen = [_observe(incident_path(incidents_path, name), name) for name in wanted]
     except FolderError as error:
         return _result("unknown", str(error), ())
     if incident_id and not seen:

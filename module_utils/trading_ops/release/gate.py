@@ -142,9 +142,9 @@ def _named(facts: Facts) -> list[Refusal]:
     opened = list(facts.incidents.get("open") or ())
     if not opened or facts.incident_id in opened:
         return []
-    return [
-        Refusal(f"an incident is open, and this has to name it: -e incident_id={opened[0]}", "./runbook incident_info")
-    ]
+    ids = checked_incident_ids(opened)
+    text = f"an incident is open, and this has to name it: {', '.join(opened)}"
+    return [Refusal(text, f"-e incident_id={ids[0]}" if ids else "./runbook incident_info")]
 
 
 def _latches(facts: Facts) -> list[Refusal]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ..core.commands import checked_command, checked_incident_ids
+from ..core.commands import checked_command, checked_incident_ids, is_more
 from ..core.machine import Machine, parse_machine, parse_recorded
 from ..core.outcome import EXIT_CODES, GOOD, worst
 from .identity import Controller, Doubt, Witness, find_clones, find_doubts
@@ -99,7 +99,8 @@ class Run:
     open orders after a stop; `venues` is the endpoint for them that the estate names, by host; `first_wave` what the
     first wave said of a host, which is quoted and never counted;
     `best_effort_expected` what best-effort plays owe; `unreachable` are (host, ssh's words); `seconds` from the
-    command's start, monotonic; `record` is the folder of the incident that the run belongs to.
+    command's start, monotonic; `record` is the folder of the incident that the run belongs to; `page` the section
+    that people read of the step that ran last.
     `controller` is the machine that the run was started on.
     `inventory_option` is `-i …` where the estate is not the default one: the next command must stay in it.
     """
@@ -116,6 +117,7 @@ class Run:
     venues: Mapping[str, str] = field(default_factory=dict)
     first_wave: Mapping[str, str] = field(default_factory=dict)
     retry_command: str = ""
+    page: str = ""
     record: str = ""
     inventory_option: str = ""
     is_lab: bool = False
@@ -304,6 +306,8 @@ def _at_the_host(host: str) -> str:
 
 
 def _until_back(run: Run, host: str) -> str:
+    if STOP_PROOFS.isdisjoint([item.proof for item in run.expected] + [result.proof for result in run.results]):
+        return f"{_again(run)} (again once {host} answers)"
     return (
         f"{_again(run)} (again once {host} answers; until then switch it off or stop its bots at its console, "
         "see runbooks/Incident_Handling.md 4.1)"
@@ -446,8 +450,24 @@ def _next_command(run: Run, outcome: str, judged: Sequence[Result]) -> str:
         return ""
     # A lease that another run holds is waited for; what was left half-done meanwhile comes first.
     asked = {outcome, "failed"} if outcome == "locked" else {outcome}
-    own = [result.next_command for result in judged if result.outcome in asked and result.next_command]
-    return own[0] if own else _again(run)
+    own = [_completed(result.next_command, run) for result in judged if result.outcome in asked and result.next_command]
+    if outcome != "refused":
+        return _release_of(run, outcome) or (own[0] if own else _again(run))
+    # What was refused is refused again until something else is done: the page says what.
+    others = [command for command in own if command.partition(" (")[0] != run.retry_command]
+    return others[0] if others else run.page or _again(run)
+
+
+def _completed(command: str, run: Run) -> str:
+    return f"{run.retry_command} {command}" if is_more(command) else command
+
+
+def _release_of(run: Run, outcome: str) -> str:
+    """Return what leads on from a run that is no stop, failed, and has halted for that; empty for any other."""
+    halted = [result for result in run.results if result.proof == "kill_switch" and _is_stop(result)]
+    ids = checked_incident_ids(sorted(name for result in halted for name in _incident_ids(result)))
+    is_meant = outcome == "failed" and run.procedure not in STOPS and _all_good(halted)
+    return f"./runbook halt_release -e incident_id={ids[0]}" if is_meant and ids else ""
 
 
 def _again(run: Run) -> str:

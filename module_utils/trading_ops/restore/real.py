@@ -12,7 +12,7 @@ import re
 import shutil
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +44,26 @@ from .database import feed_roles
 
 _LONGEST_LIST: Final = 1 << 20
 
-TARGET_SQL: Final = """
-SELECT jsonb_build_object('sessions', (SELECT count(*) FROM pg_stat_activity WHERE datname = d.datname))
-FROM pg_database d WHERE d.datname = {name}"""
+_PAGE: Final = "runbooks/Backup_And_Restore.md 4"
+_START_SECONDS: Final = 20
+_INTERVAL_SECONDS: Final = 0.2
+
+EXISTS_SQL: Final = "SELECT datname FROM pg_database WHERE datname = {name}"
+SCHEDULER: Final = "TimescaleDB Background Worker Scheduler"
+SESSIONS_SQL: Final = r"""
+SELECT left(coalesce(nullif(application_name, ''), backend_type), 60) || ' of ' || coalesce(usename::text, 'nobody')
+FROM pg_stat_activity
+WHERE datname = {name} AND pid <> pg_backend_pid()
+  AND backend_type !~ '^(autovacuum worker|parallel worker|TimescaleDB Background Worker .*|.* \[\d+\])$'
+ORDER BY 1"""
+"""Who is connected to a database, all but PostgreSQL's own helpers and the workers of TimescaleDB.
+
+In every database with the extension runs its scheduler, and for a while each of its jobs, whose type is `name [id]`. A
+client cannot choose its type. Only timescaledb_pre_restore() ends these workers, and the restore calls it.
+"""
+SCHEDULERS_SQL: Final = f"SELECT pid FROM pg_stat_activity WHERE datname = {{name}} AND backend_type = '{SCHEDULER}'"
+_WORKERS_SQL: Final = "SELECT _timescaledb_functions.{}_background_workers()"
+"""Of TimescaleDB 2.12 and newer."""
 VERSIONS_SQL: Final = "SELECT version FROM pg_available_extension_versions WHERE name = 'timescaledb'"
 INSTALLED_SQL: Final = "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
 
@@ -70,11 +87,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Ports:
-    """The world: the engine, programs of the host, how much a disk has free, and who owns a file."""
+    """The world: the engine, programs of the host, how much a disk has free, clock and wait, and who owns a file."""
 
     engine: Callable[[], Engine]
     programs: Programs
     free_bytes: Callable[[Path], int]
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
     chown: Callable[[Path, int, int], None] = os.chown
 
 
@@ -94,9 +113,10 @@ class _Place:
 
 @dataclass
 class _Run:
-    """How far it came: what was begun is no longer empty."""
+    """How far it came: what was begun, and is not done, is no longer empty."""
 
     begun: list[str] = field(default_factory=list)
+    is_done: bool = False
 
 
 def restore_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
@@ -104,7 +124,7 @@ def restore_this_host(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any
     try:
         repository = restic.repository_of(params)
     except (ValueError, OSError) as error:
-        return build_result("refused", f"Nothing was restored: {error}.", next_command="./runbook backup_setup")
+        return build_result("refused", f"Nothing was restored: {error}.", next_command=restic.next_after(error))
     request = Request(
         set_id=params["set"],
         confirmed=params["confirm_restore"],
@@ -175,11 +195,17 @@ def _restore(request: Request, ports: Ports, run: _Run, dry_run: bool) -> str:
         _restore_artifacts(place, manifest, folder, owner)
     finally:
         shutil.rmtree(folder)
+    run.begun, run.is_done = [], True
+    _start_workers(place, [request.targets[role] for role in DATABASES if _has_timescaledb(manifest, role)])
     tables = sum(len(database.tables) for database in manifest.databases.values())
     return (
         f"{found.id} of {found.host} restored, {where}: {tables} tables with {manifest.rows} rows and "
         f"{len(manifest.artifacts)} artifacts are equal to the manifest"
     )
+
+
+def _has_timescaledb(manifest: Manifest, role: str) -> bool:
+    return TIMESCALEDB in manifest.databases[role].extensions
 
 
 def _find_registry(engine: Engine, request: Request) -> str:
@@ -193,7 +219,7 @@ def _find_registry(engine: Engine, request: Request) -> str:
         raise OperationError(
             f"MLflow's container has to be made and not to run ({request.project}/{request.mlflow_service}: {seen}).",
             "refused",
-            "docker compose create mlflow (on the host; runbooks/Backup_And_Restore.md 4)",
+            _PAGE,
         )
     return str(found[0]["Id"])
 
@@ -201,17 +227,28 @@ def _find_registry(engine: Engine, request: Request) -> str:
 def _demand_empty(place: _Place) -> tuple[int, int]:
     """Return whose the artifact folder is. OperationError unless each target is missing, or empty without a session."""
     for name in place.request.targets.values():
-        with place.ask("postgres") as (ask, _):
-            lines = ask(TARGET_SQL.format(name=_literal(name)))
-        if not lines:
+        if not _exists(place, name):
             continue
-        if lines != ['{"sessions": 0}']:
-            raise OperationError(f"Database {name} has sessions: {lines[0]}.", "refused")
+        _demand_alone(place, name)
         with place.ask(name) as (ask, _):
             tables = ask(build_tables_sql(has_timescaledb=False))
         if tables:
             raise OperationError(f"Database {name} is not empty: it has {len(tables)} tables.", "refused")
     return _owner_of_empty(place.ports, place.registry, place.request.artifacts_path)
+
+
+def _exists(place: _Place, name: str) -> bool:
+    with place.ask("postgres") as (ask, _):
+        return bool(ask(EXISTS_SQL.format(name=_literal(name))))
+
+
+def _demand_alone(place: _Place, name: str) -> None:
+    """Raise OperationError where anyone is connected to a database: what they write would be missing, or too much."""
+    with place.ask("postgres") as (ask, _):
+        found = ask(SESSIONS_SQL.format(name=_literal(name)))
+    if found:
+        shown = ", ".join(found[:3]) + (" …" if len(found) > 3 else "")
+        raise OperationError(f"Database {name} has {len(found)} session{'s' * (len(found) != 1)}: {shown}.", "refused")
 
 
 def _owner_of_empty(ports: Ports, container: str, path: str) -> tuple[int, int]:
@@ -268,12 +305,12 @@ def _demand_version(place: _Place, manifest: Manifest) -> None:
         if version is None:
             continue
         with place.ask("postgres") as (ask, _):
-            known, exists = ask(VERSIONS_SQL), bool(ask(TARGET_SQL.format(name=_literal(name))))
+            known = ask(VERSIONS_SQL)
         if version not in known:
             raise OperationError(
                 f"The server has no TimescaleDB {version}, which {role} was backed up with.", "refused"
             )
-        installed = _installed_version(place, name) if exists else ""
+        installed = _installed_version(place, name) if _exists(place, name) else ""
         if installed not in {"", version}:
             raise OperationError(f"Database {name} has TimescaleDB {installed}, not {version}.", "refused")
 
@@ -286,20 +323,22 @@ def _installed_version(place: _Place, name: str) -> str:
 def _restore_database(place: _Place, role: str, wanted: Database, folder: Path) -> None:
     name, dump = place.request.targets[role], folder / wanted.dump.file
     version = wanted.extensions.get(TIMESCALEDB)
-    with place.ask("postgres") as (ask, _):
-        if not ask(TARGET_SQL.format(name=_literal(name))):
-            owner = _owner(place, dump)
+    if not _exists(place, name):
+        owner = _owner(place, dump)
+        with place.ask("postgres") as (ask, _):
             ask(f"CREATE DATABASE {_identifier(name)} TEMPLATE template0" + (f" OWNER {owner}" if owner else ""))
     if version:
         if not _installed_version(place, name):
             with place.ask(name) as (ask, _):
                 ask("SET search_path = public")
                 ask(f"CREATE EXTENSION timescaledb VERSION {_literal(version)}")
-        _switch(place, name, "pre_restore", "on")
+        _switch(place, name, "on", "SELECT timescaledb_pre_restore()")
+        _demand_alone(place, name)
     ended = place.ports.programs.feed(postgres.restore_argv(place.server, name), dump)
     postgres.ended_well("pg_restore", ended)
     if version:
-        _switch(place, name, "post_restore", "off")
+        # Its workers wait for the end of this transaction: no job (retention, say) takes a row before all are compared.
+        _switch(place, name, "off", "BEGIN", "SELECT timescaledb_post_restore()", _WORKERS_SQL.format("stop"), "COMMIT")
     with place.ask(name) as (ask, _):
         wrong = differences(wanted.tables, measure(ask).tables)
         if wrong:
@@ -307,14 +346,36 @@ def _restore_database(place: _Place, role: str, wanted: Database, folder: Path) 
         ask("ANALYZE")  # a restored database has no statistics, and plans as if it were empty
 
 
-def _switch(place: _Place, name: str, what: str, restoring: str) -> None:
-    """Call one of TimescaleDB's pair, and see in a new session what it left."""
+def _switch(place: _Place, name: str, restoring: str, *statements: str) -> None:
+    """Begin or end TimescaleDB's restore mode, and see in a new session what that left: no scheduler either way."""
     with place.ask(name) as (ask, _):
         ask("SET search_path = public")
-        ask(f"SELECT timescaledb_{what}()")
+        for sql in statements:
+            ask(sql)
     with place.ask(name) as (ask, _):
-        if (seen := ask("SHOW timescaledb.restoring")) != [restoring]:
-            raise OperationError(f"After timescaledb_{what}() {name} has timescaledb.restoring {seen}.")
+        seen = ", ".join(ask("SHOW timescaledb.restoring"))
+    if seen != restoring:
+        raise OperationError(f"{name} has timescaledb.restoring {seen or 'nowhere'}, where {restoring} was switched.")
+    if _has_scheduler(place, name):
+        raise OperationError(f"TimescaleDB's scheduler still runs in {name}, although it was stopped.")
+
+
+def _has_scheduler(place: _Place, name: str) -> bool:
+    with place.ask("postgres") as (ask, _):
+        return bool(ask(SCHEDULERS_SQL.format(name=_literal(name))))
+
+
+def _start_workers(place: _Place, names: Sequence[str]) -> None:
+    """Start TimescaleDB's scheduler in databases, and see it run where the server's settings let it."""
+    for name in names:
+        with place.ask(name) as (ask, _):
+            ask(_WORKERS_SQL.format("start"))
+            is_off = ask("SHOW timescaledb.max_background_workers") == ["0"]
+        end = place.ports.clock() + _START_SECONDS
+        while not is_off and not _has_scheduler(place, name):
+            if place.ports.clock() >= end:
+                raise OperationError(f"All is restored and equal, and TimescaleDB's scheduler does not run in {name}.")
+            place.ports.sleep(_INTERVAL_SECONDS)
 
 
 def _owner(place: _Place, dump: Path) -> str:
@@ -353,5 +414,7 @@ def _failed(outcome: str, sentence: str, run: _Run, next_command: str = "") -> d
     text = sentence.rstrip(".")
     if run.begun:
         left = f"Begun and not usable: {', '.join(run.begun)}. Remove that by hand before the next try"
-        return build_result("failed", f"{text}. {left}.", changed=True, next_command="runbooks/Backup_And_Restore.md 4")
-    return build_result(outcome, f"Nothing was restored. {text}.", next_command=next_command)
+        return build_result("failed", f"{text}. {left}.", changed=True, next_command=_PAGE)
+    if run.is_done:
+        return build_result(outcome, f"{text}.", changed=True, next_command="docker logs (on the host)")
+    return build_result(outcome, f"Nothing was restored. {text}.", next_command=next_command or _PAGE)

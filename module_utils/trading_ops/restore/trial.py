@@ -22,7 +22,7 @@ from ..backup.checksums import ChecksumError
 from ..backup.manifest import MANIFEST_FILE, MLFLOW, TRADING, Manifest, ManifestError, observe_files, parse_manifest
 from ..backup.manifest import file_facts as facts_of
 from ..backup.postgres import Server
-from ..backup.restic import repository_of
+from ..backup.restic import next_after, repository_of
 from ..checks.catalogue import CatalogueError
 from ..checks.prometheus import Fetch as MetricFetch
 from ..checks.prometheus import http_fetch
@@ -80,12 +80,15 @@ def run_restore_test(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]
     report = Report(format_utc(tools.now()), params["by"], params["set"])
     try:
         request = parse_request(params)
-        if not params["set_path"]:
-            tools = replace(tools, fetch=fetch_from_repository(repository_of(params), tools.free_bytes))
     except CatalogueError as error:
         return _result("invalid", str(error), report, tools)
     except (ValueError, OSError) as error:
         return _result("usage", str(error), report, tools)
+    try:
+        if not params["set_path"]:
+            tools = replace(tools, fetch=fetch_from_repository(repository_of(params), tools.free_bytes))
+    except (ValueError, OSError) as error:
+        return _result("refused", str(error), report, tools, next_command=next_after(error))
     return ensure_tested(request, tools, report, dry_run)
 
 

@@ -14,11 +14,14 @@ from trading_ops.backup.restic import (
     build_repository,
     check_end,
     newest_set,
+    next_after,
     parse_environment,
     parse_files,
     parse_sets,
+    repository_of,
     restic_argv,
 )
+from trading_ops.host.private_files import account_name
 from trading_ops.host.programs import Ended
 
 from tests.unit.backup_world import NOW, snapshot
@@ -123,17 +126,29 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file away")
-def test_a_secret_that_belongs_to_somebody_else_is_refused(tmp_path):
-    password = tmp_path / "password"
-    password.write_text("x\n")
-    password.chmod(0o400)
+def test_the_password_is_the_files_of_the_account_that_runs_restic(tmp_path):
+    password, credentials, account = tmp_path / "password", tmp_path / "credentials", account_name(65534)
+    for path in (password, credentials):
+        path.write_text("A=b\n")
+        path.chmod(0o400)
     os.chown(password, 65534, 65534)
-    with pytest.raises(ValueError, match="its owner's alone"):
+    with pytest.raises(ValueError, match=f"belongs to {account}, not to root"):
         build_repository("/repo", password, None, None)
+    params = {"repository": "/repo", "password_path": str(password), "credentials_path": "", "user": account}
+    assert repository_of(params).password_path == password
+    # Read here, as root, and handed over: root's own file does as well.
+    assert repository_of({**params, "credentials_path": str(credentials)}).environment == {"A": "b"}
+    os.chown(credentials, 65534, 65534)
+    assert repository_of({**params, "credentials_path": str(credentials)}).environment == {"A": "b"}
+    os.chown(password, 0, 0)
+    with pytest.raises(ValueError, match=f"belongs to root, not to {account}") as seen:
+        repository_of(params)
+    assert next_after(seen.value) == "runbooks/Backup_And_Restore.md 3.1"
 
 
 def test_a_missing_password_or_address_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="backup_setup"):
+    with pytest.raises(ValueError, match="none cannot be read: No such file") as seen:
         build_repository("/repo", tmp_path / "none", None, None)
+    assert next_after(seen.value) == "./runbook backup_setup"
     with pytest.raises(ValueError, match="no repository"):
         build_repository("", tmp_path / "none", None, None)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trading_ops.backup.restic import repository_of
 from trading_ops.backup.server import ServerHost, Wanted, ensure_server
+from trading_ops.host.private_files import account_name
 from trading_ops.host.programs import Ended
 
 from tests.unit.fakes import FakeClock
@@ -30,6 +32,7 @@ class World:
         self.has_package = True
         self.removes = False
         self.asked: list[str] = []
+        self.ids = (os.geteuid(), os.getegid())
 
     def run(
         self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None, cwd: Path | None = None
@@ -76,7 +79,7 @@ class World:
         passwords = {"client_password": PASSWORD, "repository_password": REPOSITORY_PASSWORD} | more
         wanted = Wanted(data_path=self.data, listen=":8000", client="trading-core", key_path=self.key, **passwords)
         clock = FakeClock()
-        ids = (os.geteuid(), os.getegid()) if self.has_package else None
+        ids = self.ids if self.has_package else None
         host = ServerHost(self, self, lambda: ids, self.ask, clock, clock.sleep, self.settings, self.users)
         return ensure_server(wanted, host, dry_run)
 
@@ -158,3 +161,32 @@ def test_a_lost_key_of_this_host_is_made_anew_with_the_clients_and_no_second_rep
     seen = world.ensure()
     assert (seen["outcome"], len(world.keys)) == ("proven", 3)
     assert sum("init" in line for line in world.asked) == 1
+
+
+def test_a_key_that_others_can_use_is_made_the_accounts_alone_again(world):
+    world.ensure()
+    world.key.chmod(0o440)
+    assert "control-password" in world.ensure(dry_run=True)["summary"]
+    assert world.key.stat().st_mode & 0o777 == 0o440
+    seen = world.ensure()
+    assert (seen["outcome"], seen["changed"], world.key.stat().st_mode & 0o777) == ("proven", True, 0o400)
+    assert world.ensure()["changed"] is False
+
+
+def test_an_empty_key_is_no_key_and_told(world):
+    world.ensure()
+    world.key.chmod(0o600)
+    world.key.write_text("")
+    seen = world.ensure()
+    assert (seen["outcome"], "is empty" in seen["summary"]) == ("failed", True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file to another account")
+def test_what_the_setup_writes_is_what_check_and_prune_take(world):
+    """Both judged the same file, each in its own way: the weekly jobs were refused for three weeks."""
+    world.ids = (65534, 65534)
+    world.ensure()
+    params = {"repository": "/r", "password_path": str(world.key), "credentials_path": ""}
+    assert repository_of({**params, "user": account_name(65534)}).password_path == world.key
+    with pytest.raises(ValueError, match="not to root"):
+        repository_of(params)

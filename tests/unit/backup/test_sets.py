@@ -125,7 +125,7 @@ def test_a_plan_that_takes_the_newest_set_is_not_carried_out(world):
 
 def test_a_set_that_could_not_be_removed_is_a_failure_although_restic_ends_with_0(world):
     seen = prune(world)
-    assert (seen["outcome"], "1 sets that are too old" in seen["summary"]) == ("failed", True)
+    assert (seen["outcome"], "1 set too old and could not be removed" in seen["summary"]) == ("failed", True)
 
 
 @pytest.mark.parametrize("plan", ["{}", "null", "[{}]", '[{"remove": 3}]', "x"])

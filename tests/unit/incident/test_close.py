@@ -98,6 +98,7 @@ def test_without_category_and_severity_it_stays_open(request_, tmp_path):
     assert done["outcome"] == "refused"
     assert "no category" in done["summary"]
     assert "severity is not known" in done["summary"]
+    assert done["next_command"] == f"./runbook incident_classify -e incident_id={ID}"
 
 
 def test_a_dry_run_closes_nothing(request_):

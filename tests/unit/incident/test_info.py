@@ -35,6 +35,13 @@ def test_a_list_of_incidents_names_the_open_ones_and_what_is_damaged(primary):
     assert (observe(primary, "")["outcome"], observe(primary, "INC-none")["outcome"]) == ("unknown", "unknown")
 
 
+def test_a_rehearsal_is_no_open_incident_and_is_seen_by_its_name(primary):
+    name = "incident_test_20261121-013000"
+    (primary / name).mkdir(parents=True)
+    assert (observe(primary, "")["summary"], observe(primary, "")["incidents"]) == ("no open incident", [])
+    assert observe(primary, name)["incidents"][0]["id"] == name
+
+
 def test_a_manifest_that_the_timeline_vouches_for_is_listed(primary):
     bring(primary, [as_dict(entry(1, "evidence", facts={"manifests": {"lab1": "ab"}}))])
     assert observe(primary, ID)["incidents"][0]["manifests"] == {"lab1": "ab"}

@@ -190,6 +190,58 @@ def test_next_command_is_that_of_the_most_serious_result():
     assert judge(run(refused, silent, proof="compose_services")).line.endswith("NEXT: systemctl status docker")
 
 
+PAGE = "runbooks/Backup_And_Restore.md 4"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("", PAGE),
+        ("./runbook restore -e set=SET-1", PAGE),
+        ("./runbook restore -e set=SET-1 (if that is meant)", PAGE),
+        ("./runbook backup_info", "./runbook backup_info"),
+        ("-e confirm_restore=SET-1", "./runbook restore -e set=SET-1 -e confirm_restore=SET-1"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_was_refused_is_not_what_to_type_next(said, shown, dry_run):
+    refused = Result("a", "restore", "refused", "Database trading has 1 session: bot of trading", said)
+    asked = run(refused, hosts="a", proof="restore", page=PAGE)
+    asked = replace(asked, procedure="restore", retry_command="./runbook restore -e set=SET-1", dry_run=dry_run)
+    assert judge(asked).line.endswith(f"NEXT: {shown}")
+
+
+def test_what_failed_may_be_tried_again_and_a_refusal_without_a_page_as_well():
+    failed = Result("a", "restore", "failed", "psql ended")
+    assert judge(run(failed, hosts="a", proof="restore", page=PAGE)).line.endswith("NEXT: ./runbook failsafe_stop")
+    refused = replace(failed, outcome="refused")
+    assert judge(run(refused, hosts="a", proof="restore")).line.endswith("NEXT: ./runbook failsafe_stop")
+
+
+def test_after_a_failed_start_that_halted_comes_the_release_of_that_halt():
+    latched = {"latch": {"engaged": True, "scope": "all", "incident_ids": ["INC-7"]}, "bots": []}
+    halted = [Result(name, "kill_switch", "proven", "stopped", fields=latched) for name in "ab"]
+    watched = Result("a", "wait_for_metrics", "failed", "latency too high", "./runbook checks")
+    start = replace(
+        run(*halted, watched, hosts="a", proof="wait_for_metrics"),
+        procedure="bot_start",
+        retry_command="./runbook bot_start",
+    )
+    assert judge(start).line.endswith("NEXT: ./runbook halt_release -e incident_id=INC-7")
+    unknown = replace(halted[0], outcome="unknown")
+    assert "halt_release" not in judge(replace(start, results=(unknown, halted[1], watched))).line.split("NEXT:")[1]
+
+
+def test_a_host_that_went_away_from_what_stops_no_bot_has_none_to_be_stopped_at_its_console():
+    gone = replace(
+        run(hosts="a", proof="release"),
+        procedure="rollback",
+        retry_command="./runbook rollback",
+        unreachable=(("a", "no route"),),
+    )
+    assert judge(gone).line.endswith("NEXT: ./runbook rollback (again once a answers)")
+
+
 def test_what_is_left_half_done_comes_before_the_same_command_again_where_another_run_holds_a_host():
     held = Result("b", "state_lease", "locked", "Held by reno")
     ended = Result("a", "", "failed", "NOT BACK: b", "./runbook releases")

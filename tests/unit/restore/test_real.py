@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,12 @@ from trading_ops.backup.checksums import EXTENSIONS_SQL
 from trading_ops.backup.manifest import FileFacts, file_facts, render_manifest
 from trading_ops.backup.restic import Repository
 from trading_ops.host.programs import Ended, ProgramError
-from trading_ops.restore.real import Ports, Request, ensure_restored
+from trading_ops.restore.real import SCHEDULER, SESSIONS_SQL, Ports, Request, ensure_restored
 
+from tests.postgres import server
 from tests.unit.backup_samples import MANIFEST
 from tests.unit.backup_world import snapshot
+from tests.unit.fakes import FakeClock
 
 SET = MANIFEST.id
 CONTENT = {"trading.dump": b"PGDMP trading", "mlflow.dump": b"PGDMP mlflow", "roles.sql": b"CREATE ROLE trading;\n"}
@@ -62,6 +65,9 @@ class World:
     free: int = 10_000_000_000
     asked: list[str] = field(default_factory=list)
     listing: bytes | None = None
+    max_workers: int = 16
+    starts_workers: bool = True
+    clock: FakeClock = field(default_factory=FakeClock)
     owners: dict[str, tuple[int, int]] = field(default_factory=dict)
     after_restore: Callable[[dict[str, Any]], None] = lambda _: None
 
@@ -77,7 +83,7 @@ class World:
             SET, SET, "trading-paper", "timescaledb", "mlflow", "postgres", {"trading": "trading", "mlflow": "mlflow"},
             "/mlartifacts", self.root / "scratch", 1_000_000, Repository("/repository", Path("/pw"), {}, None),
         )  # fmt: skip
-        ports = Ports(lambda: self, self, lambda _: self.free, self.chown)
+        ports = Ports(lambda: self, self, lambda _: self.free, self.clock, self.clock.sleep, self.chown)
         return ensure_restored(replace(request, **more), ports, dry_run)
 
     def chown(self, path: Path, user: int, group: int) -> None:
@@ -147,6 +153,7 @@ class Conversation:
 
     world: World
     name: str
+    is_in_transaction: bool = False
 
     def ask(self, text: str, mark: str) -> list[str]:
         sql = text.partition(";\n\\echo")[0].strip()
@@ -155,16 +162,33 @@ class Conversation:
 
     def end(self) -> None: ...
 
+    @staticmethod
+    def _activity(database: dict[str, Any], is_scheduler: bool) -> list[str]:
+        if is_scheduler:
+            return ["4711"] if database["scheduler"] else []
+        return list(database["sessions"])
+
     def _rows(self, sql: str) -> list[Any]:
         databases = self.world.databases
-        if "pg_stat_activity" in sql:
+        if sql.startswith("SELECT datname"):
             wanted = sql.rpartition("= ")[2].strip("'")
-            return [{"sessions": databases[wanted]["sessions"]}] if wanted in databases else []
+            return [wanted] if wanted in databases else []
+        if "pg_stat_activity" in sql:
+            (wanted,) = re.findall(r"datname = '(\w+)'", sql)
+            return self._activity(databases[wanted], is_scheduler=SCHEDULER in sql)
         if sql.startswith("CREATE DATABASE"):
             databases[sql.split('"')[1]] = empty_database()
             return []
+        if sql == "BEGIN":
+            self.is_in_transaction = True
+            return []
+        if sql == "COMMIT":
+            self.is_in_transaction = False
+            return []
         if sql.startswith(("SET", "ANALYZE")):
             return []
+        if sql == "SHOW timescaledb.max_background_workers":
+            return [str(self.world.max_workers)]
         if "pg_available_extension_versions" in sql:
             return list(self.world.versions)
         here = databases[self.name]
@@ -172,11 +196,19 @@ class Conversation:
             return [here["extension"]] if here["extension"] else []
         if sql.startswith("CREATE EXTENSION"):
             here["extension"] = sql.split("'")[1]
+            here["scheduler"] = True
             return []
+        if "background_workers()" in sql:
+            here["scheduler"] = "start" in sql and self.world.starts_workers and self.world.max_workers > 0
+            return ["t"]
         if "timescaledb_p" in sql:
             if sql in self.world.breaks:
                 raise ProgramError("psql ended in the middle of an answer: must be superuser")
             here["restoring"] = "on" if "pre_restore" in sql else here.get("stuck", "off")
+            here["scheduler"] = here.get("deaf", False) if "pre_restore" in sql else True
+            if "post_restore" in sql and not self.is_in_transaction:
+                here["tables"].clear()  # a retention job takes what it finds old, at once
+            here["sessions"] = here["sessions"] or here.get("comes", [])
             return ["t"]
         if sql == "SHOW timescaledb.restoring":
             return [here["restoring"]]
@@ -195,7 +227,12 @@ class Conversation:
 
 
 def empty_database(**more: Any) -> dict[str, Any]:
-    return {"tables": {}, "sessions": 0, "extension": "", "restoring": "off", **more}
+    return {"tables": {}, "sessions": [], "extension": "", "restoring": "off", "scheduler": False, **more}
+
+
+def live_database(**more: Any) -> dict[str, Any]:
+    """Return an empty database as the page's own steps leave it: with the extension, and its scheduler at work."""
+    return empty_database(extension="2.19.3", scheduler=True, **more)
 
 
 @pytest.fixture
@@ -213,9 +250,44 @@ def test_a_set_is_restored_into_new_databases_and_compared(world):
 
 
 def test_a_database_that_is_there_and_empty_is_used_as_it_is(world):
-    world.databases = {"trading": empty_database(extension="2.19.3"), "mlflow": empty_database()}
+    world.databases = {"trading": live_database(), "mlflow": empty_database()}
+    assert world.restore(dry_run=True)["outcome"] == "planned"
     assert world.restore()["outcome"] == "proven"
     assert not [sql for sql in world.asked if sql.startswith("CREATE")]
+
+
+def test_timescaledbs_workers_are_stopped_until_everything_is_compared_and_run_afterwards(world):
+    world.databases = {"trading": live_database(), "mlflow": empty_database()}
+    assert world.restore()["outcome"] == "proven"
+    workers = [sql for sql in world.asked if "_restore()" in sql or "background_workers()" in sql or "cp" in sql]
+    order = ["pre_restore", "post_restore", "stop_background", "docker cp", "docker cp", "start_background"]
+    assert [part in sql for part, sql in zip(order, workers, strict=True)] == [True] * 6
+    assert world.databases["trading"]["scheduler"]
+
+
+def test_a_server_that_is_set_to_have_no_workers_gets_none(world):
+    world.max_workers = 0
+    assert world.restore()["outcome"] == "proven"
+    assert not world.databases["trading"]["scheduler"]
+
+
+def test_workers_that_do_not_start_again_are_told_and_the_data_are_not_called_unusable(world):
+    world.starts_workers = False
+    seen = world.restore()
+    assert (seen["outcome"], seen["changed"]) == ("failed", True)
+    assert seen["summary"] == "All is restored and equal, and TimescaleDB's scheduler does not run in trading."
+    assert seen["next_command"].startswith("docker logs")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"deaf": True}, "scheduler still runs"), ({"comes": ["bot of trading"]}, "1 session: bot of trading")],
+)
+def test_nothing_is_restored_beside_who_stays_or_comes(world, more, words):
+    world.databases = {"trading": live_database(**more)}
+    seen = world.restore()
+    assert (seen["outcome"], words in seen["summary"]) == ("failed", True)
+    assert not [line for line in world.asked if "pg_restore --exit" in line]
 
 
 @pytest.mark.parametrize("listing", [b"", b"x" * 600, b"\0" * 10_240])
@@ -254,7 +326,10 @@ def test_without_the_same_id_twice_nothing_is_even_looked_at(world, confirmed):
     [
         (lambda world: world.databases.update(trading=empty_database(tables=TABLES_THERE)), "trading is not empty"),
         (lambda world: world.databases.update(mlflow=empty_database(tables=TABLES_THERE)), "mlflow is not empty"),
-        (lambda world: world.databases.update(trading=empty_database(sessions=1)), "Database trading has sessions"),
+        (
+            lambda world: world.databases.update(trading=live_database(sessions=["psql of postgres"])),
+            "has 1 session: psql of postgres.",
+        ),
         (lambda world: world.artifacts.update(old=b"x"), "/mlartifacts in MLflow's container is not empty"),
         (lambda world: world.artifacts.update(old=b"x" * 3_000_000), "/mlartifacts in MLflow's container is not empty"),
         (lambda world: world.states.update(mlflow="running"), "not to run"),
@@ -267,6 +342,9 @@ def test_what_is_not_empty_is_refused_and_left_as_it_is(world, spoil, words, dry
     spoil(world)
     seen = world.restore(dry_run)
     assert (seen["outcome"], seen["changed"], words in seen["summary"]) == ("refused", False, True)
+    assert "./runbook restore" not in seen["next_command"]
+    assert seen["next_command"]
+    assert "{" not in seen["summary"]
     assert not [line for line in world.asked if line.startswith("CREATE") or "pg_restore" in line or "--target" in line]
 
 
@@ -312,7 +390,10 @@ def test_a_database_with_another_timescaledb_gets_nothing(world):
             lambda world: world.breaks.update({"SELECT timescaledb_pre_restore()": Ended(1, "", "")}),
             "must be superuser",
         ),
-        (lambda world: world.databases.update(trading=empty_database(stuck="on")), "timescaledb_post_restore()"),
+        (
+            lambda world: world.databases.update(trading=empty_database(stuck="on")),
+            "timescaledb.restoring on, where off",
+        ),
     ],
 )
 def test_a_failure_half_way_says_what_was_begun_and_takes_nothing_away(world, spoil, words):
@@ -355,3 +436,36 @@ def test_an_artifact_that_came_back_another_is_a_failure(world, monkeypatch):
 def test_the_samples_files_have_the_facts_that_a_real_file_has(tmp_path):
     (tmp_path / "x").write_bytes(MODEL)
     assert file_facts(tmp_path / "x") == FileFacts(len(MODEL), _sha(MODEL))
+
+
+def test_who_is_connected_is_told_by_a_real_server():
+    with server() as real:
+        real.ask("postgres", "CREATE DATABASE trading")
+        sql = SESSIONS_SQL.format(name="'trading'")
+        assert real.ask("postgres", sql) == []
+        assert real.ask("trading", sql) == []  # who asks is none of them
+        # What a client calls itself changes nothing: TimescaleDB's workers are known by their type.
+        for name in ("bot", SCHEDULER, "Retention Policy [1000]"):
+            argv = real.psql("trading", name)
+            with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+                assert client.stdin and client.stdout
+                client.stdin.write("SELECT 1;\n")
+                client.stdin.flush()
+                client.stdout.readline()
+                assert real.ask("postgres", sql) == [f"{name} of postgres"]
+                client.stdin.close()
+        kinds = (
+            "(SELECT 1 AS pid, 'trading' AS datname, 'x' AS usename, '' AS application_name, {} AS backend_type) AS a"
+        )
+        for kind, is_session in (
+            ("autovacuum worker", False),
+            ("parallel worker", False),
+            (SCHEDULER, False),
+            ("Job History Log Retention Policy [3]", False),
+            ("client backend", True),
+            ("walsender", True),
+            ("logical replication worker", True),
+            ("pg_cron", True),
+        ):
+            found = real.ask("postgres", sql.replace("pg_stat_activity", kinds.format(f"'{kind}'")))
+            assert (found != []) is is_session, kind
