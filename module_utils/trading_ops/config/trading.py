@@ -17,7 +17,7 @@ from typing import Any, Final
 from ..core.durable import bounded, write_durably
 from ..core.result import OperationError, build_result
 from ..state import audit
-from ..state.latch import LATCH_FILE, read_latch
+from ..state.latch import read_latch
 from . import drift_log
 
 MAX_BYTES: Final = 1024 * 1024
@@ -178,9 +178,9 @@ def _plan(request: Request) -> Planned:
         raise ConfigError(f"{request.path} is no text: {error}.", "failed") from error
     changes, changed = request.edit(text) if request.edit else plan(text, request.changes)
     barred = [change.key for change in changes if not change.is_allowed_while_halted]
-    latch = read_latch(request.state_path / LATCH_FILE)
+    latch = read_latch(request.state_path)
     if latch and barred:
-        release = f"./runbook halt_release -e incident_id={latch.incident_ids[0]}" if latch.incident_ids else ""
+        release = f"./runbook halt_release -e incident_id={latch.incident_ids[0]}" if not latch.damaged else ""
         summary = "Until its release things get smaller or go off, and parameters of strategies can be put right; not"
         raise ConfigError(f"{latch.sentence()} {summary}: {', '.join(barred)}.", "refused", release)
     return Planned(changes, text, changed, seen)

@@ -15,6 +15,7 @@ EVENTS: Final = frozenset(
     {
         "engaged",
         "released",
+        "latch brought to both places",
         "stopped while halted",
         "restart policy neutralised",
         "unexpected bot seen",
