@@ -312,7 +312,7 @@ def _prepare(request: Request, scratch: Path) -> None:
     """Copy what the project is made of into a private directory, without the secrets that lie beside it."""
     request.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     request.scratch_path.chmod(0o700)
-    for name in ("project", "state", "set"):
+    for name in ("project", "state/latch", "set"):  # the latch that this bot mounts: none
         (scratch / name).mkdir(parents=True)
     for name in request.layout.tree:
         source, copy = request.layout.project_src / name, scratch / "project" / name
