@@ -1,4 +1,4 @@
-"""Who shares the host with trading-halt: users who hold locks, lay links and call it by way of sudo, and older versions."""
+"""Who shares the host with trading-halt: users who hold locks, lay links and call it by sudo, and older versions."""
 
 from __future__ import annotations
 
@@ -271,7 +271,7 @@ def test_settings_of_before_and_by_hand_are_read(make, tmp_path):
     conf = host.system / "etc/trading-core/bots.conf"
     conf.parent.mkdir(parents=True)
     conf.write_text(
-        "# written by an older host_setup\n\nTRADING_CORE_BOT_SERVICES='x? y'\nTRADING_CORE_BOT_PROJECTS=\"trading-*\"\n"
+        "# by an older host_setup\n\nTRADING_CORE_BOT_SERVICES='x? y'\nTRADING_CORE_BOT_PROJECTS=\"trading-*\"\n"
         'TRADING_CORE_OTHER_SERVICES=""\nTRADING_CORE_GRACE_PERIOD_SECONDS=3'
     )
     said = host.halt()

@@ -13,6 +13,7 @@ KEYS = """
 host-away ignores-sigterm long-grace-period crash-loop restart-matrix reboot any-state started-meanwhile vanishes
 engine-lies engine-away no-compose-file hundred-bots many-stops controller-killed disk-full latch-damaged empty-scope
 host-left-out one-machine answer-hostile dry-run ansible-broken orders-open nobody-proves unknown-bot label-exempts
+lock-held version-mix root-misled
 prometheus-away stale-sample no-number counter-reset partial-answer last-step clocks half-start start-refused
 mode-in-doubt feed-degrades model-unknown
 alert-bad alert-again alert-no-order alert-receiver-killed alert-disk-full alert-path-silent release-bad

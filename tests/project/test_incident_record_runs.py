@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trading_ops.state.latch import places
 
 from tests.project.repository import ROOT
 

@@ -1,6 +1,6 @@
 """Locks between this project's processes on one machine, where no less trusted party can open them.
 
-Whoever can open a file for reading can hold its lock: a container that mounts the state directory, or any local user.
+Who can open a file for reading can hold its lock: a container that mounts the state directory, or any local user.
 So root's locks stand in a folder of root's alone. A folder that another user has laid in its place is moved away.
 Without root there is no such place; who then may write the state is one user, and the lock stands beside it, mode 0600.
 """

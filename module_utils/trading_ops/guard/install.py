@@ -53,18 +53,12 @@ def ensure_guarded(
     wanted = [*package, *files]
     differing = [file for file in wanted if differs(file)]
     superfluous = unexpected(host.install_path, sources)
-    diff = {
-        "before": "".join(f"{path}\n" for path in superfluous) + "".join(map(_shown_before, differing)),
-        "after": "".join(f"{file.path}\n{file.content}" for file in differing),
-    }
+    diff = _diff(differing, superfluous)
     guard = host.observe_guard()
     needs_places = host.state_path.is_dir() and not is_settled(host.state_path)
     changed = bool(differing or superfluous) or needs_places or not _is_in_force(host, guard)
-    done = [
-        *[str(latch_path(host.state_path))] * needs_places,
-        *(str(file.path) for file in differing),
-        *(f"{path} removed" for path in superfluous),
-    ]
+    places = [str(latch_path(host.state_path))] * needs_places
+    done = [*places, *(str(file.path) for file in differing), *(f"{path} removed" for path in superfluous)]
     try:
         for file in differing:
             check_content(file, host.run)
@@ -125,6 +119,13 @@ def _systemctl(host: GuardedHost, *arguments: str) -> None:
     code, output = host.run(["systemctl", *arguments])
     if code != 0:
         raise HostFileError(f"systemctl {' '.join(arguments)} ended with {code}: {output.strip()}")
+
+
+def _diff(differing: Sequence[HostFile], superfluous: Sequence[Path]) -> dict[str, str]:
+    return {
+        "before": "".join(f"{path}\n" for path in superfluous) + "".join(map(_shown_before, differing)),
+        "after": "".join(f"{file.path}\n{file.content}" for file in differing),
+    }
 
 
 def _shown_before(file: HostFile) -> str:

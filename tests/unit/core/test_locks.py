@@ -50,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         each.chmod(0o755)
     path = tmp_path / "run" / "lock" / "trading-core"
     path.parent.mkdir(parents=True)
-    path.parent.chmod(0o1777)  # as Debian has it: whoever is first, makes it
+    path.parent.chmod(0o1777)  # as Debian has it: the first to come makes it
     monkeypatch.setattr(locks, "FOLDER", path)
     return path
 
