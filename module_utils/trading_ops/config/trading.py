@@ -170,6 +170,8 @@ def _plan(request: Request) -> Planned:
         content, seen = bounded(lambda: (request.path.read_bytes(), request.path.stat()), FILE_SECONDS)
     except OSError as error:
         raise ConfigError(f"{request.path} could not be read: {error}.", "failed", f"ls -la {request.path}") from error
+    if request.path.is_symlink() and request.path.lstat().st_uid not in (0, seen.st_uid):
+        raise ConfigError(f"{request.path} is a link to another user's file.", "refused", f"ls -la {request.path}")
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{request.path} is longer than {MAX_BYTES} bytes.", "failed")
     try:
@@ -190,6 +192,8 @@ def _write_and_prove(path: Path, text: str, seen: os.stat_result) -> str:
     """Return what went wrong, empty where the file holds the text, under the owner and mode that it had."""
     real = path.resolve()  # a link stays one
     try:
+        if not os.path.samestat(real.stat(), seen):  # by its owner, who may lay a link to a file of root's
+            raise OSError("it was replaced meanwhile")
         bounded(lambda: write_durably(real, text, like=seen), FILE_SECONDS)
         content, now = bounded(lambda: (real.read_bytes(), real.stat()), FILE_SECONDS)
     except OSError as error:
