@@ -79,7 +79,8 @@ options:
     default: false
   halt_latch_path:
     description:
-      - The halt latch. While it is engaged for O(gate_mode), starting is refused. It is read once more after the start,
+      - The halt latch, by either of its places (C(latch/halt.json) and C(halt.json) in the state directory); both are
+        asked. While it is engaged for O(gate_mode), starting is refused. It is read once more after the start,
         and what was started is stopped again if it got engaged meanwhile. Not used by O(state=stopped).
     type: path
   gate_mode:
@@ -155,7 +156,7 @@ EXAMPLES = r"""
       TRADING_MODE: paper
     services: [bot]
     restart_policy: "no"
-    halt_latch_path: /var/lib/trading-core/halt.json
+    halt_latch_path: /var/lib/trading-core/latch/halt.json
     gate_mode: paper
     feed_gate_path: /var/lib/trading-core/feed_gate.json
     feeds: ["{{ feed.feed }}"]

@@ -11,8 +11,11 @@ description:
   - Writes the very trading_ops sources that this module was sent with to C(/usr/local/lib/trading-core/trading_ops),
     removes there what is not part of them, and writes O(files). Each file replaces the one before in one step.
   - Files pass O(files[].validate) before the first one is written.
+  - The halt latch is brought to both of its places, and its folder made, before the first file is written, so that at
+    every moment of an upgrade a halted host has it where each version looks.
   - The service C(trading-core-guard) is enabled, restarted where anything changed or it gave no sign of life, and has
     to give one with the digest of the installed sources within 15 s.
+extends_documentation_fragment: host_state
 options:
   files:
     description: Files beside the package, the unit of the service among them.
@@ -49,6 +52,7 @@ attributes:
 EXAMPLES = r"""
 - name: Install and start the guard
   trading_guard:
+    state_path: /var/lib/trading-core
     files:
       - path: /etc/systemd/system/trading-core-guard.service
         content: "{{ lookup('ansible.builtin.template', 'trading-core-guard.service.j2') }}"
@@ -84,6 +88,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.trading_ops.core import package
+from ansible.module_utils.trading_ops.core.arguments import STATE_ARGUMENTS
 from ansible.module_utils.trading_ops.core.result import finish
 from ansible.module_utils.trading_ops.guard import (
     __main__,  # noqa: F401  what it stands on is loaded with it, and so installed
@@ -93,6 +98,7 @@ from ansible.module_utils.trading_ops.guard import (
 from ansible.module_utils.trading_ops.host.files import HostFile
 
 ARGUMENT_SPEC = {
+    **STATE_ARGUMENTS,
     "files": {
         "type": "list",
         "elements": "dict",
@@ -114,7 +120,13 @@ def main() -> None:
         code, out, err = module.run_command(list(argv))
         return code, out + err
 
-    host = install.GuardedHost(run, installed.observe_guard, installed.INSTALL_PATH, installed.HEARTBEAT_PATH)
+    host = install.GuardedHost(
+        run,
+        installed.observe_guard,
+        installed.INSTALL_PATH,
+        installed.HEARTBEAT_PATH,
+        Path(module.params["state_path"]),
+    )
     files = [
         HostFile(Path(item["path"]), item["content"], int(item["mode"], 8), tuple(item["validate"]))
         for item in module.params["files"]

@@ -48,6 +48,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def own_locks(tmp_path_factory):
+    """Tests hold locks of their own: those of this machine belong to what runs on it."""
+    locks = importlib.import_module("trading_ops.core.locks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locks, "FOLDER", tmp_path_factory.mktemp("run") / "lock" / "trading-core")
+        yield locks.FOLDER
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_incident_in_the_checkout(tmp_path_factory):
     """Runs of tests write their records elsewhere: the checkout's are the operator's."""
     with pytest.MonkeyPatch.context() as patch:

@@ -17,6 +17,7 @@ description:
 """
 
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -148,10 +149,11 @@ def _ssh_options(known: Mapping[str, Any], resolved: Any) -> dict[str, Any]:
 
 def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.touch(mode=0o600)
-        temporary.write_text(text, encoding="utf-8")
+        anew = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with open(os.open(temporary, anew, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

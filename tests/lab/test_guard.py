@@ -30,7 +30,10 @@ BY_HAND = {
 def halt() -> None:
     """Write the latch as a shell would: what is tested here is what comes after the stop."""
     latch = {"scope": "all", "incident_ids": ["INC-20261121-000000-guard"], "since": now(), "by": "test", "reason": "x"}
-    on(HOST, f"printf '%s' '{json.dumps(latch)}' >{STATE}/.halt && mv {STATE}/.halt {STATE}/halt.json")
+    written = (
+        f"mkdir -p {STATE}/latch && printf '%s' '{json.dumps(latch)}' >{STATE}/.halt && cp {STATE}/.halt {STATE}/.other"
+    )
+    on(HOST, f"{written} && mv {STATE}/.halt {STATE}/halt.json && mv {STATE}/.other {STATE}/latch/halt.json")
 
 
 def audit(since: str) -> list[dict[str, Any]]:

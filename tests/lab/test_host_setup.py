@@ -36,7 +36,8 @@ def bare(stacks: None) -> Iterator[None]:
     on(
         HOST,
         "systemctl disable --now trading-core-guard && rm -rf /usr/local/lib/trading-core /etc/trading-core "
-        "/usr/local/sbin/trading-halt /etc/sudoers.d/trading-core /etc/systemd/system/trading-core-guard.service "
+        "/usr/local/sbin/trading-halt /usr/local/libexec/trading-core /etc/tmpfiles.d/trading-core.conf "
+        "/etc/sudoers.d/trading-core /etc/systemd/system/trading-core-guard.service "
         "/var/lib/trading-core/estate.json /run/trading-core && systemctl daemon-reload",
     )
     yield

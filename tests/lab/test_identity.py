@@ -77,7 +77,7 @@ def test_halt_now_says_the_same(forgotten, estate, tmp_path):
 def restore_host() -> Iterator[None]:
     """The host of the restore test, which a stop that is led there halts too."""
     yield
-    on("lab-restore", "rm -f /var/lib/trading-core/halt.json")
+    on("lab-restore", "rm -f /var/lib/trading-core/halt.json /var/lib/trading-core/latch/halt.json")
 
 
 @pytest.mark.faults

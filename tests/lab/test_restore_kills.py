@@ -16,7 +16,7 @@ from tests.lab.test_restore_test import HOST, left, production
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-LOCK = "/var/lib/trading-core/restore_test.lock"
+LOCK = "/run/lock/trading-core/var-lib-trading-core.restore_test"
 
 
 def test_ten_healthy_runs_in_a_row_are_green(good_set):

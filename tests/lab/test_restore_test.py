@@ -82,7 +82,7 @@ def test_a_host_that_is_halted_is_refused(repository):
     try:
         tested = runbook("restore_test")
     finally:
-        on(HOST, "rm /var/lib/trading-core/halt.json")
+        on(HOST, "rm -f /var/lib/trading-core/halt.json /var/lib/trading-core/latch/halt.json")
     assert tested.code == 13
     assert "INC-1" in tested.verdict
     assert left() == ""

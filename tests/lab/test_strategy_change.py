@@ -34,7 +34,7 @@ def config(stacks: None) -> Iterator[None]:
 def fingerprint(host: str) -> str:
     """Return every file of configuration and state with owner, mode, time and content, so that any change shows."""
     # The lease of a run comes and goes, and the audit log tells of it.
-    left_out = "! -name audit.jsonl ! -name '.lease.lock'"
+    left_out = "! -name audit.jsonl"
     shown = f"find {ROOT_PATH}/config /var/lib/trading-core -type f {left_out}"
     return on(host, f"{shown} -printf '%p %u %g %m %T@\\n' | sort; {shown} -print0 | sort -z | xargs -0 sha256sum")
 

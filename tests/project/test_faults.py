@@ -13,15 +13,12 @@ KEYS = """
 host-away ignores-sigterm long-grace-period crash-loop restart-matrix reboot any-state started-meanwhile started-again
 vanishes odd-state engine-lies engine-away no-compose-file hundred-bots many-stops controller-killed disk-full
 latch-damaged empty-scope host-left-out one-machine answer-hostile dry-run ansible-broken orders-open nobody-proves
-unknown-bot label-exempts prometheus-away stale-sample no-number counter-reset partial-answer last-step clocks
-half-start start-refused mode-in-doubt feed-degrades model-unknown
-alert-bad alert-again alert-no-order alert-receiver-killed alert-disk-full alert-path-silent release-bad
-report-hostile
+unknown-bot label-exempts lock-held version-mix root-misled prometheus-away stale-sample no-number counter-reset
+partial-answer last-step clocks half-start start-refused mode-in-doubt feed-degrades model-unknown alert-bad
+alert-again alert-no-order alert-receiver-killed alert-disk-full alert-path-silent release-bad report-hostile
 log-damaged log-huge container-missing secrets log-hostile bundle-changed grafana-away evidence-disk-full channel-away
-control-away id-mistyped record-stuck
-dump-killed lock-stale repository-damaged set-bad restore-beside-work secret-exposed points-at-production
-not-kept-apart restore-test-killed
-job-stuck job-never-ran
+control-away id-mistyped record-stuck dump-killed lock-stale repository-damaged set-bad restore-beside-work
+secret-exposed points-at-production not-kept-apart restore-test-killed job-stuck job-never-ran
 """.split()
 ROWS = table_rows(ROOT / "docs" / "faults.md", columns=5)
 

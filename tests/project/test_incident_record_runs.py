@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trading_ops.state.latch import places
 
 from tests.project.repository import ROOT
 
@@ -143,8 +144,8 @@ def test_a_refused_command_is_on_record_of_an_incident_that_is_known_and_makes_n
     assert (code, "is not an incident of this latch" in verdict) == (13, True)
     assert [path.name for path in copies.iterdir()] == [ID]
 
-    latch = estate.parent / "one" / "halt.json"
-    latch.write_text(json.dumps(json.loads(latch.read_text()) | {"incident_ids": ["INC-20261121-070000-other"]}))
+    for latch in places(estate.parent / "one"):
+        latch.write_text(json.dumps(json.loads(latch.read_text()) | {"incident_ids": ["INC-20261121-070000-other"]}))
     assert runbook(estate, "halt_release", "-e", f"incident_id={ID}")[0] == 13
     assert [item["outcome"] for item in entries(copies / ID, "pending.jsonl")][-2:] == ["", "refused"]
 

@@ -18,6 +18,7 @@ SHELL_SCRIPTS = [
     "breakglass/common.sh",
     "breakglass/halt-now",
     "breakglass/trading-halt",
+    "breakglass/trading-halt-sudo",
     "benchmarks/bot/bench-bot",
     "lab/engine.sh",
     "lab/host/files/usr/local/sbin/lab-host-init",

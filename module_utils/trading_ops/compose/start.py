@@ -10,7 +10,7 @@ from ..core.bots import PROJECT_LABEL
 from ..core.outcome import worst
 from ..feed.gate import GATE_COMMAND, read_gate
 from ..host.engine import Engine, EngineError
-from ..state.latch import Latch, read_latch
+from ..state.latch import Latch, read_latch, state_path_of
 from .config import (
     ComposeError,
     build_command,
@@ -206,7 +206,7 @@ def _stop_again(request: Request, tools: Tools, engine: Engine, steps: Sequence[
 def _blocking_latch(request: Request) -> Latch | None:
     if request.halt_latch_path is None:
         return None
-    latch = read_latch(request.halt_latch_path)
+    latch = read_latch(state_path_of(request.halt_latch_path))
     return latch if latch and latch.blocks(request.gate_mode) else None
 
 
@@ -219,7 +219,7 @@ def _demand_gate(request: Request, tools: Tools) -> None:
 
 
 def _release_command(latch: Latch) -> str:
-    if not latch.incident_ids:
+    if latch.damaged:
         return './runbook failsafe_stop -e reason="damaged latch"'
     return f"./runbook halt_release -e incident_id={latch.incident_ids[0]}"
 

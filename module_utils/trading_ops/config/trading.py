@@ -17,7 +17,7 @@ from typing import Any, Final
 from ..core.durable import bounded, write_durably
 from ..core.result import OperationError, build_result
 from ..state import audit
-from ..state.latch import LATCH_FILE, read_latch
+from ..state.latch import read_latch
 from . import drift_log
 
 MAX_BYTES: Final = 1024 * 1024
@@ -170,6 +170,8 @@ def _plan(request: Request) -> Planned:
         content, seen = bounded(lambda: (request.path.read_bytes(), request.path.stat()), FILE_SECONDS)
     except OSError as error:
         raise ConfigError(f"{request.path} could not be read: {error}.", "failed", f"ls -la {request.path}") from error
+    if request.path.is_symlink() and request.path.lstat().st_uid not in (0, seen.st_uid):
+        raise ConfigError(f"{request.path} is a link to another user's file.", "refused", f"ls -la {request.path}")
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{request.path} is longer than {MAX_BYTES} bytes.", "failed")
     try:
@@ -178,9 +180,9 @@ def _plan(request: Request) -> Planned:
         raise ConfigError(f"{request.path} is no text: {error}.", "failed") from error
     changes, changed = request.edit(text) if request.edit else plan(text, request.changes)
     barred = [change.key for change in changes if not change.is_allowed_while_halted]
-    latch = read_latch(request.state_path / LATCH_FILE)
+    latch = read_latch(request.state_path)
     if latch and barred:
-        release = f"./runbook halt_release -e incident_id={latch.incident_ids[0]}" if latch.incident_ids else ""
+        release = f"./runbook halt_release -e incident_id={latch.incident_ids[0]}" if not latch.damaged else ""
         summary = "Until its release things get smaller or go off, and parameters of strategies can be put right; not"
         raise ConfigError(f"{latch.sentence()} {summary}: {', '.join(barred)}.", "refused", release)
     return Planned(changes, text, changed, seen)
@@ -190,6 +192,8 @@ def _write_and_prove(path: Path, text: str, seen: os.stat_result) -> str:
     """Return what went wrong, empty where the file holds the text, under the owner and mode that it had."""
     real = path.resolve()  # a link stays one
     try:
+        if not os.path.samestat(real.stat(), seen):  # by its owner, who may lay a link to a file of root's
+            raise OSError("it was replaced meanwhile")
         bounded(lambda: write_durably(real, text, like=seen), FILE_SECONDS)
         content, now = bounded(lambda: (real.read_bytes(), real.stat()), FILE_SECONDS)
     except OSError as error:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import secrets
 import stat
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 _T = TypeVar("_T")
+
+_ANEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def bounded(work: Callable[[], _T], timeout_seconds: float) -> _T:
@@ -38,22 +40,16 @@ def bounded(work: Callable[[], _T], timeout_seconds: float) -> _T:
     return results[0]
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock at `path` inside, against every other process that does; waits for it without a bound."""
-    with open(path, "a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def write_durably(path: Path, text: str, like: os.stat_result | None = None) -> None:
     """Replace the file at `path` in one step; when this returns, the text survives a power cut.
 
-    The file is its writer's and everybody may read it, or it has the owner and mode of `like`.
+    The file is its writer's and everybody may read it, or it has the owner and mode of `like`. It is written beside
+    under a name that no one can have laid there first: the folder may be another user's.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, _ANEW, 0o600)
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(descriptor, "w", encoding="utf-8") as file:
             if like:
                 os.fchown(file.fileno(), like.st_uid, like.st_gid)
             # Without a `like`: bots and the guard read it under other users.
@@ -68,8 +64,8 @@ def write_durably(path: Path, text: str, like: os.stat_result | None = None) -> 
 
 
 def append_durably(path: Path, text: str) -> None:
-    """Append `text` to the file at `path`; when this returns, it survives a power cut."""
-    with open(path, "a", encoding="utf-8") as file:
+    """Append `text` to the file at `path`, which is no link; when this returns, it survives a power cut."""
+    with open(os.open(path, _APPEND, 0o644), "a", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

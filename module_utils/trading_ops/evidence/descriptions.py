@@ -34,7 +34,14 @@ HOST_COMMANDS: Final[dict[str, list[str]]] = {
     "kernel journal": ["journalctl", "--no-pager", "-o", "short-iso", "-n", "100", "-k", "-p", "warning"],
 }
 HOST_FILES: Final = ("uptime", "loadavg", "meminfo", "version", "pressure/cpu", "pressure/memory", "pressure/io")
-STATE_FILES: Final = ("halt.json", "desired.json", "feed_gate.json", "audit.jsonl", "drift_log.jsonl")
+STATE_FILES: Final = (
+    "halt.json",
+    "latch/halt.json",
+    "desired.json",
+    "feed_gate.json",
+    "audit.jsonl",
+    "drift_log.jsonl",
+)
 
 _INSPECTED: Final[dict[str, tuple[str, ...]]] = {
     "": ("Id", "Name", "Created", "Path", "Args", "Image", "RestartCount", "Driver", "Platform", "LogPath", ODD),

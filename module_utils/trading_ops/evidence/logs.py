@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from ..core.bots import SERVICE_LABEL, select_bots
 from ..core.clock import parse_utc
@@ -193,17 +194,37 @@ def copy_logs(
     for name, item in logs:
         target = folder / f"{prefix}_{stamp}_{safe_name(name)}.log"
         try:
-            if not request.root_path.is_dir():
-                raise OSError(f"{request.root_path} is not there")
-            owner = request.root_path.stat()
-            if not folder.is_dir():
-                folder.mkdir(mode=0o750)
-                os.chown(folder, owner.st_uid, owner.st_gid)
-            with open(bundle.root / item.path, "rb") as source, open(target, "xb") as file:
-                os.fchmod(file.fileno(), 0o640)
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                shutil.copyfileobj(source, file, FILE_BYTES)
+            with open(bundle.root / item.path, "rb") as source:
+                _write_anew(request.root_path, target, source)
             copies.append({"name": name, "path": str(target), "reason": ""})
         except OSError as error:
             copies.append({"name": name, "path": "", "reason": f"{target}: {error.strerror or error}"})
     return copies
+
+
+def _write_anew(root_path: Path, target: Path, source: BinaryIO) -> None:
+    """Copy `source` to a new file in a folder of the checkout, owned as the checkout is. Raises OSError.
+
+    The checkout is another user's, who may lay a link where root is about to write: each step stands on the one before
+    by its descriptor, and follows no link.
+    """
+    if not root_path.is_dir():
+        raise OSError(f"{root_path} is not there")
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    with ExitStack() as opened:
+        root = os.open(root_path, flags)
+        opened.callback(os.close, root)
+        owner, name, is_new = os.fstat(root), target.parent.name, True
+        try:
+            os.mkdir(name, 0o750, dir_fd=root)
+        except FileExistsError:
+            is_new = False
+        folder = os.open(name, flags | os.O_NOFOLLOW, dir_fd=root)
+        opened.callback(os.close, folder)
+        if is_new and os.fstat(folder).st_uid == os.geteuid():
+            os.fchown(folder, owner.st_uid, owner.st_gid)
+        anew = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(target.name, anew, 0o600, dir_fd=folder), "wb") as file:
+            os.fchmod(file.fileno(), 0o640)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            shutil.copyfileobj(source, file, FILE_BYTES)

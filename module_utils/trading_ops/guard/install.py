@@ -20,9 +20,11 @@ from ..host.files import (
     remove,
     unexpected,
 )
+from ..state.latch import LatchError, is_settled, latch_path, settle
 
 SERVICE: Final = "trading-core-guard.service"
 START_SECONDS: Final = 15
+SETTLE_SECONDS: Final = 5
 INTERVAL_SECONDS: Final = 0.2
 
 
@@ -34,6 +36,7 @@ class GuardedHost:
     observe_guard: Callable[[], dict[str, str]]
     install_path: Path
     heartbeat_path: Path
+    state_path: Path
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -50,24 +53,24 @@ def ensure_guarded(
     wanted = [*package, *files]
     differing = [file for file in wanted if differs(file)]
     superfluous = unexpected(host.install_path, sources)
-    diff = {
-        "before": "".join(f"{path}\n" for path in superfluous) + "".join(map(_shown_before, differing)),
-        "after": "".join(f"{file.path}\n{file.content}" for file in differing),
-    }
+    diff = _diff(differing, superfluous)
     guard = host.observe_guard()
-    changed = bool(differing or superfluous) or not _is_in_force(host, guard)
-    done = [*(str(file.path) for file in differing), *(f"{path} removed" for path in superfluous)]
+    needs_places = host.state_path.is_dir() and not is_settled(host.state_path)
+    changed = bool(differing or superfluous) or needs_places or not _is_in_force(host, guard)
+    places = [str(latch_path(host.state_path))] * needs_places
+    done = [*places, *(str(file.path) for file in differing), *(f"{path} removed" for path in superfluous)]
     try:
         for file in differing:
             check_content(file, host.run)
         if changed and not dry_run:
+            settle(host.state_path, SETTLE_SECONDS)
             if superfluous or any(file in package for file in differing):
                 _replace_package(host.install_path, sources)
             for file in differing:
                 if file not in package:
                     ensure_file(file)
             guard = _restart(host)
-    except (HostFileError, OSError) as error:
+    except (HostFileError, LatchError, OSError) as error:
         return _result("failed", str(error), changed, guard, done, diff)
     if dry_run:
         would = f"would write {len(differing)} files and (re)start the guard" if changed else "nothing to do"
@@ -116,6 +119,13 @@ def _systemctl(host: GuardedHost, *arguments: str) -> None:
     code, output = host.run(["systemctl", *arguments])
     if code != 0:
         raise HostFileError(f"systemctl {' '.join(arguments)} ended with {code}: {output.strip()}")
+
+
+def _diff(differing: Sequence[HostFile], superfluous: Sequence[Path]) -> dict[str, str]:
+    return {
+        "before": "".join(f"{path}\n" for path in superfluous) + "".join(map(_shown_before, differing)),
+        "after": "".join(f"{file.path}\n{file.content}" for file in differing),
+    }
 
 
 def _shown_before(file: HostFile) -> str:

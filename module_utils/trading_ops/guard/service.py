@@ -25,7 +25,7 @@ from ..core.unexpected import Beyond
 from ..host.cgroups import CgroupError
 from ..host.engine import ContainerGone, Engine, EngineError, docker_engine, follow_starts
 from ..state import audit
-from ..state.latch import Latch, read_latch
+from ..state.latch import Latch, LatchError, read_latch, settle
 from ..stop.beyond import describe_beyond
 from ..stop.by_engine import IN_FLIGHT, Stop, restart_policy
 from ..stop.fallback import stop_with_fallback
@@ -39,6 +39,7 @@ LOOK_SECONDS: Final = 3
 """For one answer of the engine within a look; a hung engine must not make the guard look stale."""
 
 WITHIN_LOOK_SECONDS: Final = 6
+SETTLE_SECONDS: Final = 2
 BETWEEN_LOOKS_SECONDS: Final = 0.2
 """At least: a crash-looping container sends an event every few milliseconds."""
 
@@ -126,13 +127,29 @@ class Guard:
     def run_once(self) -> bool:
         """Return whether the bots could be seen, once everything that has to be done about them has begun."""
         begun = self._now()
-        latch = read_latch(self._host.latch_path)
+        latch = read_latch(self._host.state_path)
         seen, error = self._observe(latch)
         self._report("the engine", error)
         self._begin(latch, seen or [])
         self._begin(latch, self._look_beyond(latch))  # nothing comes before the bots that the rules match
+        self._settle()
         self._last_free |= {mode: begun for mode in MODES if not (latch and latch.blocks(mode))}
         return seen is not None
+
+    def _settle(self) -> None:
+        """Keep the latch's two places alike: what an older version wrote or lifted knows one of them alone."""
+        error = ""
+        try:
+            if settle(self._host.state_path, SETTLE_SECONDS):
+                text = "The halt latch stood in one of its places, or otherwise there: now it is in both."
+                self._say(text)
+                for warning in audit.record_quietly(
+                    self._host.state_path, "latch brought to both places", BY, self._now()
+                ):
+                    self._say(warning)
+        except LatchError as failure:
+            error = str(failure)
+        self._report("the latch's places", error)
 
     def _begin(self, latch: Latch | None, seen: list[SeenBot]) -> None:
         for step in plan_guard(latch, self._last_free, seen, self._now(), self._settings.grace_seconds):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ..core.durable import append_durably, bounded, write_durably
+from ..core.locks import locked
 from .timeline import Entry, Timeline, format_new_lines, parse_timeline
 
 _T = TypeVar("_T")
@@ -27,7 +26,9 @@ UNSYNCED: Final = "pending.jsonl"
 INCIDENT: Final = "incident.yml"
 POST_MORTEM: Final = "post_mortem.md"
 EVIDENCE: Final = "evidence"
-LOCK: Final = ".lock"
+LOCK: Final = "record"
+LOCK_FILES: Final = frozenset({".lock", f".{LOCK}.lock"})
+"""What the lock may leave in the folder: of before, and where there is no root."""
 
 FILE_SECONDS: Final = 5
 MAX_BYTES: Final = 64 * 1024 * 1024
@@ -82,14 +83,6 @@ def make(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: plays of two operators write at the same time."""
-    with open(folder / LOCK, "a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def append(folder: Path, name: str, entries: Sequence[Entry]) -> int:
     """Append those of `entries` that the file has not yet, fsynced; return how many. Makes the folder.
 
@@ -98,7 +91,7 @@ def append(folder: Path, name: str, entries: Sequence[Entry]) -> int:
 
     def work() -> int:
         make(folder)
-        with locked(folder):
+        with locked(folder, LOCK):
             return append_locked(folder, name, entries)
 
     return in_time(work, f"{folder / name} could not be written")

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.locks import locked
 from ..core.result import build_result
 from .folder import (
     INCIDENT,
+    LOCK,
     POST_MORTEM,
     TIMELINE,
     UNSYNCED,
@@ -20,7 +22,6 @@ from .folder import (
     append_locked,
     in_time,
     incident_path,
-    locked,
     make,
     read,
     replace_locked,
@@ -183,7 +184,7 @@ def ensure_local_copy(
 
 def _write(folder: Path, request: SyncRequest, entries: Sequence[Entry], now: str) -> int:
     make(folder)
-    with locked(folder):
+    with locked(folder, LOCK):
         known = parse_timeline(read(folder, TIMELINE)).entries
         new = with_phases(known, entries)
         record = project(request.incident_id, [*known, *new])
@@ -199,7 +200,7 @@ def _write(folder: Path, request: SyncRequest, entries: Sequence[Entry], now: st
 
 def _refresh(folder: Path, content: bytes, primary: Mapping[str, str]) -> tuple[bool, int]:
     make(folder)
-    with locked(folder):
+    with locked(folder, LOCK):
         changed = replace_locked(folder, TIMELINE, content.decode())
         changed |= replace_locked(folder, INCIDENT, primary["incident"])
         if primary["post_mortem"] and not (folder / POST_MORTEM).exists():

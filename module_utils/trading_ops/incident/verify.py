@@ -18,7 +18,7 @@ from ..core.strict_json import parse_json
 from .folder import (
     EVIDENCE,
     INCIDENT,
-    LOCK,
+    LOCK_FILES,
     POST_MORTEM,
     TIMELINE,
     UNSYNCED,
@@ -31,7 +31,7 @@ from .record import project
 from .timeline import Entry, parse_timeline
 
 MANIFEST: Final = "manifest.json"
-NOT_VOUCHED_FOR: Final = frozenset({UNSYNCED, POST_MORTEM, LOCK})
+NOT_VOUCHED_FOR: Final = frozenset({UNSYNCED, POST_MORTEM}) | LOCK_FILES
 """People edit the post-mortem; what is not synced yet has a chain of its own."""
 
 HASHING_SECONDS: Final = 120

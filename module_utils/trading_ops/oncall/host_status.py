@@ -29,7 +29,7 @@ from ..host.logs import split_lines
 from ..host.programs import Ended, ProgramError, said
 from ..state import audit
 from ..state import desired as desired_state
-from ..state.latch import LATCH_FILE, read_latch
+from ..state.latch import read_latch
 from ..stop.kill_switch import parse_bot_rules
 
 LOG_LINES: Final = 20_000
@@ -126,7 +126,7 @@ def _observe_records(state_path: Path, since: str, problems: list[str]) -> dict[
     def read_log() -> list[dict[str, Any]]:
         return _read_audit(state_path / audit.AUDIT_FILE, since, problems)
 
-    latch = read_latch(state_path / LATCH_FILE)
+    latch = read_latch(state_path)
     found = {
         "latch": asdict(latch) if latch else None,
         "gate": _attempt("the feed gate", lambda: _read_gate(state_path / GATE_FILE), None, problems),

@@ -6,7 +6,6 @@ kind; and beside it the points of the last report, to compare the next one with.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from ..core.clock import format_utc, parse_utc
 from ..core.durable import append_durably, bounded, write_durably
+from ..core.locks import locked
 from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
 from ..release.pause import read_pause
@@ -179,8 +179,7 @@ def ensure_written(
 
     def write() -> int:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with open(folder / ".lock", "a", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(folder, "log"):
             text = _text(folder / LOG_FILE)
             new = select_new(parse_lines(text)[0], entries)
             if new:

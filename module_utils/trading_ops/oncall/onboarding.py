@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from ..core.bots import (
@@ -26,6 +27,7 @@ from ..core.starters import UNLIKELY, HostFiles, find_containers, find_in_files
 from ..core.unexpected import Beyond, Unexpected, find_beyond
 from ..host.engine import Engine, EngineError, describe_all
 from ..host.http import HttpError
+from ..state.latch import latch_path
 from ..stop.by_engine import restart_policy
 
 LEVELS: Final = frozenset({"mismatch", "note"})
@@ -206,11 +208,17 @@ def _of_bot(bot: Bot, seen: Mapping[str, Any], estate: Estate, is_guarded: bool)
         fix = f"stop_grace_period: {LONGEST_GRACE_SECONDS}s in the service, then start it again"
         text = f"its stop timeout is {timeout} s"
         found.append(_mismatch(bot.name, text, f"0 to {LONGEST_GRACE_SECONDS} s, the longest a stop waits", fix))
-    if estate.state_path not in {str(mount.get("Source", "")).rstrip("/") for mount in seen.get("Mounts") or []}:
-        fix = f"volumes: [{estate.state_path}:/run/trading-core:ro] in the service"
-        text = "it cannot see the halt latch"
-        found.append(_note(bot.name, text, "a bot that looks at the latch before each order", fix))
-    return found
+    return [*found, *_of_mounts(bot.name, seen, Path(estate.state_path))]
+
+
+def _of_mounts(name: str, seen: Mapping[str, Any], state_path: Path) -> Iterator[Finding]:
+    sources = {Path(str(mount["Source"])) for mount in seen.get("Mounts") or [] if mount.get("Source")}
+    folder = latch_path(state_path).parent
+    fix = f"volumes: [{folder}:/run/trading-core:ro] in the service, then start it again"
+    if whole := [source for source in sources if source in (state_path, *state_path.parents)]:
+        yield _note(name, f"it mounts {whole[0]}, and so sees all that is kept there", f"{folder} alone", fix)
+    elif folder not in sources:
+        yield _note(name, "it cannot see the halt latch", "a bot that looks at the latch before each order", fix)
 
 
 def _of_unexpected(found: Unexpected) -> Finding:

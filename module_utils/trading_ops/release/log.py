@@ -6,7 +6,6 @@ one could go back to.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
@@ -18,12 +17,13 @@ from typing import Any, Final
 
 from ..core.clock import format_utc
 from ..core.durable import append_durably, bounded
+from ..core.locks import locked
 from ..core.result import build_result
 from ..core.strict_json import object_lines, parse_json
 from . import pause as deploy_pause
 
 RELEASES_FILE: Final = "releases.jsonl"
-LOCK_FILE: Final = ".releases.lock"
+LOCK: Final = "releases"
 DISK_SECONDS: Final = 5
 SHOWN: Final = 15
 
@@ -156,8 +156,7 @@ def ensure_recorded(state_path: Path, ran: Ran, now: datetime, dry_run: bool) ->
     """
 
     def record() -> tuple[list[dict[str, Any]], Log]:
-        with open(state_path / LOCK_FILE, "a", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(state_path, LOCK):
             log = read_log(state_path)
             lines = build_records(ran, log, now)
             append_durably(state_path / RELEASES_FILE, "".join(f"{_line(line)}\n" for line in lines))

@@ -6,21 +6,19 @@ of "not paused"; whatever cannot be understood is a pause. A person sets it, and
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from ..core.durable import bounded, fsync_directory, write_durably
+from ..core.locks import locked
 from ..core.result import build_result
 from ..state import audit
 
 PAUSE_FILE: Final = "deploy_pause.json"
-LOCK_FILE: Final = ".deploy_pause.lock"
+LOCK: Final = "deploy_pause"
 DISK_SECONDS: Final = 5
 LIFT_COMMAND: Final = './runbook deploy_resume -e reason="what was found, and why it is safe again"'
 _URL_CHARACTERS: Final = 6000
@@ -80,7 +78,7 @@ def ensure_paused(state_path: Path, wanted: Pause, tracker_url: str, dry_run: bo
     warnings: list[str] = []
 
     def pause() -> Pause:
-        with _locked(state_path):
+        with locked(state_path, LOCK):
             held = _kept(read_pause(state_path), wanted)
             if held is wanted:
                 write_durably(state_path / PAUSE_FILE, _format(wanted))
@@ -117,7 +115,7 @@ def ensure_resumed(state_path: Path, reason: str, by: str, now: str, dry_run: bo
         return _result("planned", f"would lift: {present.sentence()}", changed=True, pause=present)
 
     def lift() -> Pause | None:
-        with _locked(state_path):
+        with locked(state_path, LOCK):
             # Again: an alert may have set another one since.
             lifted = read_pause(state_path)
             if lifted:
@@ -162,13 +160,6 @@ def _format(pause: Pause) -> str:
     fields = asdict(pause)
     del fields["damaged"]
     return json.dumps(fields, ensure_ascii=False) + "\n"
-
-
-@contextmanager
-def _locked(state_path: Path) -> Iterator[None]:
-    with open(state_path / LOCK_FILE, "a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _damaged(why: str) -> Pause:

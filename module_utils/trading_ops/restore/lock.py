@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-LOCK_FILE: Final = "restore_test.lock"
+from ..core.locks import opened_lock
+
+LOCK: Final = "restore_test"
+_HOLDER_BYTES: Final = 4096
 
 _LEASHED: Final = ("setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 """A program ends with the run that began it, also where that run is killed. The shell checks whether that was before
@@ -25,19 +28,18 @@ class RestoreTestLocked(Exception):
 
 
 @contextmanager
-def hold(path: Path, holder: str) -> Iterator[int]:
+def hold(state_path: Path, holder: str) -> Iterator[int]:
     """Give the lock's descriptor; `holder` says who holds it. Raises RestoreTestLocked, OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    state_path.mkdir(parents=True, exist_ok=True)
+    with opened_lock(state_path, LOCK) as descriptor:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.seek(0)
-            raise RestoreTestLocked(file.read().strip() or "a run that has not named itself yet") from error
-        file.truncate(0)
-        file.write(holder + "\n")
-        file.flush()
-        yield file.fileno()
+            holding = os.pread(descriptor, _HOLDER_BYTES, 0).decode("utf-8", "replace").strip()
+            raise RestoreTestLocked(holding or "a run that has not named itself yet") from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{holder}\n".encode(), 0)
+        yield descriptor
 
 
 def leashed(descriptor: int) -> Callable[..., Any]:

@@ -32,7 +32,7 @@ from ..core.clock import format_utc, uptime
 from ..host.connection_end import Interrupted
 from ..host.http import Endpoint
 from ..host.programs import LocalPrograms, ProgramError, Programs
-from ..state.latch import LATCH_FILE, read_latch
+from ..state.latch import read_latch
 from .compare import check_age, check_content, check_set, recovery_point_seconds
 from .database import (
     Target,
@@ -47,7 +47,7 @@ from .faults import Failure, RestoreFault, by_cause, fault, may_pass
 from .fetch import Fetch, fetch_from_folder, fetch_from_repository
 from .isolation import find_dangers
 from .leftovers import REMOVE_SECONDS, observe_things, present_of, remove_all
-from .lock import LOCK_FILE, RestoreTestLocked, hold, leashed
+from .lock import RestoreTestLocked, hold, leashed
 from .request import Request, parse_request
 from .result import Report, build_result, proven_summary
 from .stack import Stack
@@ -94,14 +94,14 @@ def run_restore_test(params: Mapping[str, Any], dry_run: bool) -> dict[str, Any]
 
 def ensure_tested(request: Request, tools: Tools, report: Report, dry_run: bool) -> dict[str, Any]:
     """Return the module result of the whole test."""
-    latch = read_latch(request.state_path / LATCH_FILE)
+    latch = read_latch(request.state_path)
     if latch:
         text = f"{latch.sentence()} No restore test runs on a host that is halted."
         return _result("refused", text, report, tools, next_command="./runbook status")
     if dry_run:
         return _preview(request, tools, report)
     try:
-        with hold(request.state_path / LOCK_FILE, f"{request.by}, since {report.started_at}") as lock:
+        with hold(request.state_path, f"{request.by}, since {report.started_at}") as lock:
             return _run(request, tools, report, leashed(lock))
     except RestoreTestLocked as error:
         return _result("locked", f"another restore test runs on this host: {error}", report, tools)
@@ -315,7 +315,7 @@ def _prepare(request: Request, scratch: Path) -> None:
     """Copy what the project is made of into a private directory, without the secrets that lie beside it."""
     request.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     request.scratch_path.chmod(0o700)
-    for name in ("project", "state", "set"):
+    for name in ("project", "state/latch", "set"):  # the latch that this bot mounts: none
         (scratch / name).mkdir(parents=True)
     for name in request.layout.tree:
         source, copy = request.layout.project_src / name, scratch / "project" / name

@@ -24,6 +24,7 @@ EVENTS: Final = frozenset(
     {
         "engaged",
         RELEASED,
+        "latch brought to both places",
         STOPPED,
         "restart policy neutralised",
         "unexpected bot seen",

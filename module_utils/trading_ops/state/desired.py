@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from ..core.durable import bounded, locked, write_durably
+from ..core.durable import bounded, write_durably
+from ..core.locks import locked
 
 DESIRED_FILE: Final = "desired.json"
-LOCK_FILE: Final = ".desired.lock"
+LOCK: Final = "desired"
 STATES: Final = frozenset({"started", "stopped", "completed"})
 
 WRITE_SECONDS: Final = 5
@@ -104,7 +105,7 @@ def record_quietly(state_path: Path, states: Mapping[str, str], by: str, why: st
 def _write(state_path: Path, states: Mapping[str, str], by: str, why: str, now: str) -> str:
     state_path.mkdir(mode=0o755, parents=True, exist_ok=True)
     path = state_path / DESIRED_FILE
-    with locked(state_path / LOCK_FILE):
+    with locked(state_path, LOCK):
         try:
             present, warning = read(state_path), ""
         except DesiredStateError as error:

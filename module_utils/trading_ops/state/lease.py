@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from ..core.clock import format_utc
-from ..core.durable import bounded, fsync_directory, locked, write_durably
+from ..core.durable import bounded, fsync_directory, write_durably
+from ..core.locks import locked
 from ..core.result import build_result
 from . import audit
 
 _T = TypeVar("_T")
 
 LEASE_FILE: Final = "lease.json"
-LOCK_FILE: Final = ".lease.lock"
+LOCK: Final = "lease"
 
 MAX_SECONDS: Final = 3600
 """No lease is longer, and none blocks longer: a run that died, or garbage in the file, is over by then."""
@@ -132,7 +133,7 @@ def take(state_path: Path, wanted: Wanted, now: Callable[[], datetime], dry_run:
 
     def read_decide_write() -> Taken:
         _make_directory(state_path)
-        with locked(state_path / LOCK_FILE):
+        with locked(state_path, LOCK):
             # The time is read under the lock: waiting for it may have outlived the lease that stood there.
             moment = now()
             taken = _judge(_read(state_path), wanted, moment)
@@ -175,7 +176,7 @@ def free(state_path: Path, wanted: Wanted, now: Callable[[], datetime]) -> tuple
     """
 
     def free_it() -> Lease | None:
-        with locked(state_path / LOCK_FILE):
+        with locked(state_path, LOCK):
             present = _read(state_path)
             if present and _is_of(present, wanted.holder):
                 (state_path / LEASE_FILE).unlink()

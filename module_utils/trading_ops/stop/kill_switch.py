@@ -23,7 +23,7 @@ from ..host.engine import Engine, EngineError
 from ..state import audit, lease
 from ..state import desired as desired_state
 from ..state.known_estate import read_known_estate
-from ..state.latch import LATCH_FILE, Latch, LatchError, engage, lift, may_lift, plan_engage, read_latch
+from ..state.latch import Latch, LatchError, engage, latch_path, lift, may_lift, plan_engage, read_latch
 from .beyond import LOOK_SECONDS, describe_beyond, look_beyond
 from .by_engine import Stop, StoppedBot, last_finished, restart_policy
 from .fallback import StopReport, stop_with_fallback
@@ -74,11 +74,6 @@ class TradingHost:
     observe_machine: Callable[[], Machine] = Machine
     read_files: Callable[[], HostFiles] = HostFiles
 
-    @property
-    def latch_path(self) -> Path:
-        """Return where the halt latch is."""
-        return self.state_path / LATCH_FILE
-
 
 def parse_stop_request(params: Mapping[str, Any], now: str) -> tuple[StopRequest, list[str]]:
     """Return the stop that `params` ask for, and a warning for each value that could not be used.
@@ -124,9 +119,11 @@ def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bo
 
     The engine may be dead and the disk full: the stop happens all the same, and the outcome says what is not proven.
     """
-    latch, latch_changed, latch_error = _latch(host.latch_path, request, now, dry_run)
+    latch, latch_changed, latch_error = _latch(host.state_path, request, now, dry_run)
     first_wave = read_first_wave(host.signalled_path, request.incident_id)
     report, guard = _stop(host, request, lambda bot: in_scope(bot, request.scope), first_wave, dry_run)
+    if latch_error:  # a bot that filled the disk or held a lock has ended by now
+        latch, latch_changed, latch_error = _latch(host.state_path, request, now, dry_run)
     result = _stop_result(report, host.state_path, request, now, dry_run, latch_error)
     result = _with_starters(result, host, request.rules, None if latch_error else latch)
     if latch_changed and latch:
@@ -141,14 +138,14 @@ def ensure_halted(host: TradingHost, request: StopRequest, now: str, dry_run: bo
     # A latch keeps the words of its first writer.
     is_anothers = latch is not None and (latch.by, latch.reason) != (request.by, request.reason)
     result["halted_before"] = _halted_text(latch) if is_anothers else ""
-    return result | {"latch": _latch_fields(latch, host.latch_path), "guard": guard} | said
+    return result | {"latch": _latch_fields(latch, host.state_path), "guard": guard} | said
 
 
 def ensure_stopped(host: TradingHost, request: StopRequest, mode: str, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of a planned stop of the bots of `mode` (`paper`, `live` or `all`); no latch."""
     report, _ = _stop(host, request, lambda bot: mode in ("all", bot.mode), FirstWave(), dry_run)
     result = _stop_result(report, host.state_path, request, now, dry_run)
-    result = _with_starters(result, host, request.rules, read_latch(host.latch_path))
+    result = _with_starters(result, host, request.rules, read_latch(host.state_path))
     said, warnings = identity(host)
     result["warnings"] += warnings
     # Of a planned stop nobody asks for the hosts that an inventory lost.
@@ -170,20 +167,19 @@ def identity(host: TradingHost) -> tuple[dict[str, Any], list[str]]:
 
 def ensure_lifted(state_path: Path, incident_id: str, by: str, now: str, dry_run: bool) -> dict[str, Any]:
     """Return the module result of lifting the halt, which takes one of its incident ids. Starts nothing."""
-    path = state_path / LATCH_FILE
-    before = read_latch(path)
+    before = read_latch(state_path)
     try:
-        changed = may_lift(before, incident_id) if dry_run else lift(path, incident_id, by, now, WRITE_SECONDS)
-        after = read_latch(path)
+        changed = may_lift(before, incident_id) if dry_run else lift(state_path, incident_id, by, now, WRITE_SECONDS)
+        after = read_latch(state_path)
     except LatchError as error:
-        return _lift_result(False, "refused", str(error), before, path)
+        return _lift_result(False, "refused", str(error), before, state_path)
     if after is not None and not dry_run:
-        return _lift_result(changed, "failed", "The latch was engaged again at once.", after, path)
+        return _lift_result(changed, "failed", "The latch was engaged again at once.", after, state_path)
     if not changed:
-        return _lift_result(False, "planned" if dry_run else "proven", "No halt latch to lift.", None, path)
+        return _lift_result(False, "planned" if dry_run else "proven", "No halt latch to lift.", None, state_path)
     done = "would be lifted" if dry_run else "lifted"
     text = f"Halt latch {done} for {incident_id}; nothing was started."
-    return _lift_result(True, "planned" if dry_run else "proven", text, after, path)
+    return _lift_result(True, "planned" if dry_run else "proven", text, after, state_path)
 
 
 def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
@@ -191,7 +187,7 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
 
     The outcome is `unknown` where the engine could not be asked, else `proven` (it was seen). `now` is ISO 8601 UTC.
     """
-    latch = read_latch(host.latch_path)
+    latch = read_latch(host.state_path)
     desired, desired_error = desired_state.read_quietly(host.state_path)
     described: dict[str, Mapping[str, Any]] = {}
     seen: list[Bot] = []
@@ -214,7 +210,7 @@ def observe(host: TradingHost, rules: BotRules, now: str) -> dict[str, Any]:
     result = build_result(
         "unknown" if error else "proven",
         "; ".join(texts),
-        latch=_latch_fields(latch, host.latch_path),
+        latch=_latch_fields(latch, host.state_path),
         guard=guard,
         lease=held,
         bots=[asdict(bot) | {"running": bot.state not in NOT_RUNNING} for bot in seen],
@@ -248,17 +244,17 @@ def _bot_line(bot: Bot, described: Mapping[str, Any] | None) -> str:
     )
 
 
-def _latch(path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[Latch | None, bool, str]:
+def _latch(state_path: Path, request: StopRequest, now: str, dry_run: bool) -> tuple[Latch | None, bool, str]:
     """Return the latch as it then is, whether it changed, and why it could not be written (empty: it was)."""
     wanted = Latch(request.scope, (request.incident_id,), now, request.by, request.reason)
     try:
         if dry_run:
-            present = read_latch(path)
+            present = read_latch(state_path)
             planned = plan_engage(present, wanted, keep_first_id=not request.id_is_given)
             return planned, planned != present, ""
-        latch, changed = engage(path, wanted, not request.id_is_given, WRITE_SECONDS)
+        latch, changed = engage(state_path, wanted, not request.id_is_given, WRITE_SECONDS)
     except LatchError as error:
-        return read_latch(path), False, str(error)
+        return read_latch(state_path), False, str(error)
     return latch, changed, ""
 
 
@@ -362,18 +358,21 @@ def _stop_summary(report: StopReport, latch_error: str, dry_run: bool) -> str:
     return "; ".join(part for part in [text + took, without, *named, report.error, latched, *beyond] if part)
 
 
-def _lift_result(changed: bool, outcome: str, summary: str, latch: Latch | None, path: Path) -> dict[str, Any]:
-    ids = latch.incident_ids if latch else ()
+def _lift_result(changed: bool, outcome: str, summary: str, latch: Latch | None, state_path: Path) -> dict[str, Any]:
+    ids = latch.incident_ids if latch and not latch.damaged else ()
     next_command = f"./runbook halt_release -e incident_id={ids[0]}" if outcome == "refused" and ids else ""
     if outcome == "refused" and not ids:
         next_command = './runbook failsafe_stop -e reason="damaged latch"'
-    return build_result(outcome, summary, changed=changed, next_command=next_command, latch=_latch_fields(latch, path))
+    return build_result(
+        outcome, summary, changed=changed, next_command=next_command, latch=_latch_fields(latch, state_path)
+    )
 
 
-def _latch_fields(latch: Latch | None, path: Path) -> dict[str, Any]:
+def _latch_fields(latch: Latch | None, state_path: Path) -> dict[str, Any]:
+    path = str(latch_path(state_path))
     if latch is None:
-        return {"engaged": False, "path": str(path)}
-    return {"engaged": True, "path": str(path), **asdict(latch), "incident_ids": list(latch.incident_ids)}
+        return {"engaged": False, "path": path}
+    return {"engaged": True, "path": path, **asdict(latch), "incident_ids": list(latch.incident_ids)}
 
 
 def _halted_text(latch: Latch | None) -> str:

@@ -240,6 +240,26 @@ def test_while_halted_nothing_gets_larger_and_everything_may_get_smaller(request
     assert change(request_, changes=smaller)["outcome"] == "proven"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes other users' files")
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_link_that_another_user_laid_to_a_file_of_roots_is_not_followed(request_, tmp_path, monkeypatch, is_late):
+    victim = tmp_path / "victim.yml"
+    victim.write_text(request_.path.read_text())
+    before = victim.read_text()
+
+    def lay() -> None:
+        request_.path.unlink()
+        request_.path.symlink_to(victim)
+        os.lchown(request_.path, 65534, 65534)
+
+    if is_late:
+        monkeypatch.setattr(drift_log, "record", lambda *_: None if request_.path.is_symlink() else lay())
+    else:
+        lay()
+    assert change(request_)["outcome"] == ("failed" if is_late else "refused")
+    assert victim.read_text() == before
+
+
 def test_owner_and_mode_stay_and_a_link_stays_a_link(request_, tmp_path):
     real = tmp_path / "real.yml"
     request_.path.rename(real)

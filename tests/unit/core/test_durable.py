@@ -3,7 +3,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from trading_ops.core.durable import bounded, write_durably
+from trading_ops.core.durable import append_durably, bounded, write_durably
 
 
 def test_write_replaces_the_file_and_leaves_nothing_beside_it(tmp_path):
@@ -87,3 +87,25 @@ def test_bounded_returns_raises_or_gives_up():
     with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
         bounded(lambda: never.wait(30), 0.05)
     never.set()
+
+
+def test_no_name_that_others_can_lay_first_is_written_through(tmp_path, monkeypatch):
+    # Finding 14: who owns the folder lays `<name>.<pid>.tmp`, by the thousand if need be.
+    victim = tmp_path / "victim"
+    victim.write_text("root's")
+    (tmp_path / f"trading.yml.{os.getpid()}.tmp").symlink_to(victim)
+    for name in ("0" * 16, "1" * 16):  # and a guess that comes true is refused, not followed
+        (tmp_path / f"trading.yml.{name}.tmp").symlink_to(victim)
+    write_durably(tmp_path / "trading.yml", "sizing: {}", like=victim.stat())
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0" * 16)
+    with pytest.raises(FileExistsError):
+        write_durably(tmp_path / "trading.yml", "other")
+    assert victim.read_text() == "root's"
+    assert (tmp_path / "trading.yml").read_text() == "sizing: {}"
+
+
+def test_an_append_follows_no_link(tmp_path):
+    (tmp_path / "audit.jsonl").symlink_to(tmp_path / "bots.conf")
+    with pytest.raises(OSError, match="symbolic"):
+        append_durably(tmp_path / "audit.jsonl", "x\n")
+    assert not (tmp_path / "bots.conf").exists()

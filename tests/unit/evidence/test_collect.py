@@ -244,6 +244,23 @@ def test_copies_on_the_host_never_replace_one(tmp_path):
     assert (Path(first["path"]).exists(), second["path"], "File exists" in second["reason"]) == (True, "", True)
 
 
+@pytest.mark.parametrize("laid", ["folder", "file"])
+def test_copies_on_the_host_follow_no_link_that_the_checkouts_owner_laid(tmp_path, laid):
+    host = Host(tmp_path, feed())
+    target = Path(host.collect()["host_logs"][0]["path"])
+    target.unlink()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if laid == "folder":
+        target.parent.rmdir()
+        target.parent.symlink_to(elsewhere)
+    else:
+        target.symlink_to(elsewhere / "x")
+    (copy,) = host.collect()["host_logs"]
+    assert (copy["path"], bool(copy["reason"])) == ("", True)
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_rehearsal_is_named_so(tmp_path):
     host = Host(tmp_path, feed())
     (copy,) = host.collect(incident_id="incident_test_20261121-013000")["host_logs"]

@@ -22,6 +22,7 @@ class World:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.heartbeat = root / "guard.json"
+        self.state = root / "state"
         self.lives = True
         self.broken: dict[str, str] = {}
         self.calls: list[list[str]] = []
@@ -44,7 +45,7 @@ class World:
     def ensure(self, sources=SOURCES, content: str = "X=1\n", dry_run: bool = False) -> dict:
         clock = FakeClock()
         package = self.root / "lib" / "trading_ops"
-        host = GuardedHost(self.run, self.observe_guard, package, self.heartbeat, clock, clock.sleep)
+        host = GuardedHost(self.run, self.observe_guard, package, self.heartbeat, self.state, clock, clock.sleep)
         file = HostFile(self.root / "etc" / "x.conf", content, 0o640, ("checker", "%s"))
         return ensure_guarded(host, sources, [file], dry_run)
 
@@ -216,3 +217,37 @@ def test_where_the_file_system_cannot_exchange_and_the_second_rename_fails_the_o
     with pytest.raises(files.HostFileError, match="no space"):
         files.exchange(new, old)
     assert (old / "name").read_text() == "trading_ops"
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_halted_host_of_the_old_layout_is_halted_at_every_moment_of_its_upgrade(tmp_path, is_refused):
+    world = World(tmp_path)
+    old = world.state / "halt.json"
+    world.state.mkdir()
+    old.write_text('{"scope": "all", "incident_ids": ["INC-1"]}')
+    seen: list[tuple[bool, bool]] = []
+    real = world.run
+
+    def look(argv: Sequence[str]) -> tuple[int, str]:
+        seen.append((old.exists(), (world.state / "latch" / "halt.json").exists()))
+        return real(argv)
+
+    world.run = look
+    world.broken = {"checker": "line 1: syntax error"} if is_refused else {}
+    assert world.ensure(dry_run=True)["changed"]
+    assert not (world.state / "latch").exists()
+    first = world.ensure()
+    assert all(is_old for is_old, _ in seen)
+    assert first["outcome"] == ("failed" if is_refused else "proven")
+    assert seen[-1][1] is not is_refused  # from before the guard is stopped
+    if not is_refused:
+        assert first["files"][0] == str(world.state / "latch" / "halt.json")
+        assert world.ensure()["changed"] is False
+
+
+def test_the_latchs_folder_is_made_before_the_first_halt(tmp_path):
+    world = World(tmp_path)
+    world.state.mkdir()
+    assert world.ensure()["changed"]
+    assert list((world.state / "latch").iterdir()) == []
+    assert world.ensure()["changed"] is False

@@ -9,7 +9,7 @@ import pytest
 from trading_ops.guard.installed import digest, judge_guard, parse_heartbeat
 from trading_ops.guard.service import Guard, Settings, Tools, beat, follow_forever, parse_settings
 from trading_ops.host.engine import Engine, EngineError
-from trading_ops.state.latch import Latch, format_latch
+from trading_ops.state.latch import Latch, format_latch, places, read_latch
 
 from tests.unit.fakes import FakeCgroups, FakeContainer, FakeEngine, bot, trading_host
 
@@ -39,7 +39,9 @@ class World:
 
     def halt(self, since: str, scope: str = "all") -> None:
         latch = Latch(scope, ("INC-1",), since, "reno", "x")
-        (self.state_path / "halt.json").write_text(format_latch(latch))
+        for path in places(self.state_path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(format_latch(latch))
 
     def work(self) -> None:
         while self.waiting:
@@ -279,3 +281,24 @@ def test_label_of_a_restore_test_is_told_once_and_the_bot_stopped(tmp_path):
     world.run_once()
     assert not any(item.running for item in world.engine.by_id.values())
     assert len([line for line in world.said if "label of a restore test" in line]) == 1
+
+
+def test_halt_of_an_older_version_comes_to_the_place_that_bots_mount(tmp_path):
+    world = World(tmp_path)
+    world.run_once()
+    assert (tmp_path / "latch").is_dir()
+    (tmp_path / "halt.json").write_text(format_latch(Latch("all", ("INC-1",), HALTED_BEFORE, "reno", "x")))
+    world.run_once()
+    assert [path.exists() for path in places(tmp_path)] == [True, True]
+    assert [entry["event"] for entry in world.audit()] == ["latch brought to both places"]
+    (tmp_path / "halt.json").unlink()  # as an older version lifts it
+    world.run_once()
+    assert (tmp_path / "halt.json").exists()
+    assert read_latch(tmp_path).incident_ids == ("INC-1",)
+
+
+def test_places_that_cannot_be_made_alike_are_told_once_and_end_no_guard(tmp_path):
+    world = World(tmp_path)
+    (tmp_path / "latch").write_text("a file where the folder should be")
+    assert [world.run_once(), world.run_once()] == [True, True]
+    assert len([line for line in world.said if "both places" in line]) == 1

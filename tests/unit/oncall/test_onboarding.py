@@ -36,7 +36,7 @@ class Describing(FakeEngine):
         is_bot = seen["Config"]["Labels"].get("com.docker.compose.service") == "bot"
         seen["Config"]["Env"] = more.get("env", [f"TRADING_MODE={mode}", "PATH=/bin"] if is_bot else ["PATH=/bin"])
         seen["Config"]["StopTimeout"] = more.get("timeout", 15)
-        seen["Mounts"] = more.get("mounts", [{"Source": "/var/lib/trading-core"}])
+        seen["Mounts"] = more.get("mounts", [{"Source": "/var/lib/trading-core/latch"}])
         return seen
 
 
@@ -98,8 +98,13 @@ def test_restart_policy_is_a_mismatch_only_where_no_guard_takes_it_away():
 
 @pytest.mark.parametrize(
     ("more", "labels"),
-    [({"mounts": []}, {}), ({}, {"trading-core.cancels-orders": "false"})],
-    ids=["no latch mounted", "says that it does not cancel"],
+    [
+        ({"mounts": []}, {}),
+        ({"mounts": [{"Source": "/var/lib/trading-core"}]}, {}),
+        ({"mounts": [{"Source": "/var/lib/trading-core/latch"}, {"Source": "/var/lib"}]}, {}),
+        ({}, {"trading-core.cancels-orders": "false"}),
+    ],
+    ids=["no latch mounted", "of the older layout", "more than the latch mounted", "says that it does not cancel"],
 )
 def test_what_weakens_but_does_not_break_the_stop_is_a_note(more, labels):
     engine = Describing(bot("a", labels=labels))

@@ -111,14 +111,14 @@ def test_the_backlog_item_names_what_is_analysed_again_and_the_command_that_lift
 def test_what_is_told_of_a_lifted_pause_is_what_was_lifted(tmp_path, monkeypatch):
     pause(tmp_path)
     later = Pause(NOW, "alertmanager", "tracking error 0.009", "alert:tracking_error")
-    locked = deploy_pause._locked
+    locked = deploy_pause.locked
 
-    def late(state_path):
-        monkeypatch.setattr(deploy_pause, "_locked", locked)
+    def late(state_path, name):
+        monkeypatch.setattr(deploy_pause, "locked", locked)
         (tmp_path / PAUSE_FILE).unlink()
         pause(tmp_path, later)
-        return locked(state_path)
+        return locked(state_path, name)
 
-    monkeypatch.setattr(deploy_pause, "_locked", late)
+    monkeypatch.setattr(deploy_pause, "locked", late)
     assert later.reason in resume(tmp_path)["summary"]
     assert later.reason in json.loads((tmp_path / "audit.jsonl").read_text().splitlines()[-1])["was"]

@@ -5,7 +5,7 @@ from trading_ops.backup.checksums import Table
 from trading_ops.host.connection_end import Interrupted
 from trading_ops.host.programs import Ended
 from trading_ops.restore import trial as restore_test
-from trading_ops.restore.lock import LOCK_FILE, hold
+from trading_ops.restore.lock import hold
 
 from tests.unit.restore_world import names
 
@@ -72,7 +72,7 @@ def test_a_stack_that_is_not_kept_apart_is_refused_before_anything_starts(world)
 
 def test_a_second_test_is_locked_out_and_told_whose_the_first_is(world):
     world.state.mkdir()
-    with hold(world.state / LOCK_FILE, "anna, since this morning"):
+    with hold(world.state, "anna, since this morning"):
         result = world.test()
     assert result["outcome"] == "locked"
     assert "anna, since this morning" in result["summary"]

@@ -1,4 +1,3 @@
-import fcntl
 import json
 import threading
 from pathlib import Path
@@ -6,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trading_ops.core.locks import locked
 from trading_ops.state import desired as desired_state
 from trading_ops.state.desired import (
     Desired,
@@ -114,8 +114,7 @@ def test_place_that_cannot_be_written_is_a_warning_where_a_stop_has_happened(tmp
 
 def test_stuck_writer_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(desired_state, "WRITE_SECONDS", 0.05)
-    with open(tmp_path / ".desired.lock", "a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(tmp_path, "desired"):
         with pytest.raises(DesiredStateError, match="no answer from lock or disk"):
             record(tmp_path, {"p/bot": "stopped"}, "reno", "halt", FIRST)
         assert not (tmp_path / "desired.json").exists()

@@ -8,6 +8,7 @@ from trading_ops.core.bots import BotRules
 from trading_ops.core.machine import Machine
 from trading_ops.state import audit
 from trading_ops.state.latch import LatchError
+from trading_ops.stop import kill_switch
 from trading_ops.stop.kill_switch import (
     TradingHost,
     ensure_halted,
@@ -86,6 +87,28 @@ def test_latch_is_written_before_the_first_bot_is_touched(tmp_path):
     assert seen[0] is True
 
 
+@pytest.mark.parametrize("is_back", [True, False])
+def test_a_latch_that_could_not_be_written_is_tried_once_more_after_the_bots_have_ended(tmp_path, monkeypatch, is_back):
+    # Finding 5: the bot that filled the disk, or held what the latch needs, ends with the stop.
+    engine = FakeEngine(bot("a"))
+    (container,) = engine.by_id.values()
+    tries = []
+    real = kill_switch.engage
+
+    def engage(*args: Any) -> Any:
+        tries.append(container.running)
+        if container.running or not is_back:
+            raise LatchError("No space left on device")
+        return real(*args)
+
+    monkeypatch.setattr(kill_switch, "engage", engage)
+    result = halt(engine, tmp_path)
+    assert tries == [True, False]
+    assert result["outcome"] == ("proven" if is_back else "unlatched")
+    assert (result["latch"]["engaged"], (tmp_path / "halt.json").exists()) == (is_back, is_back)
+    assert (tmp_path / "audit.jsonl").exists() is is_back
+
+
 def test_halt_of_a_host_that_stands_still_is_changed_by_its_latch(tmp_path):
     result = halt(FakeEngine(bot("a", status="exited")), tmp_path)
     assert (result["outcome"], result["changed"]) == ("proven", True)
@@ -162,8 +185,6 @@ def test_disk_that_cannot_be_written_does_not_keep_a_bot_running(tmp_path):
 
 
 def test_hung_disk_holds_a_stop_up_for_two_seconds_at_most(tmp_path, monkeypatch):
-    from trading_ops.stop import kill_switch
-
     limits: list[float] = []
 
     def hang(_path: Path, _wanted: object, _keep: bool, timeout_seconds: float) -> None:
@@ -238,8 +259,6 @@ def test_lifting_needs_the_id_and_starts_nothing(tmp_path):
 
 
 def test_lifting_of_a_latch_that_is_engaged_again_at_once_is_not_proven(tmp_path, monkeypatch):
-    from trading_ops.stop import kill_switch
-
     halt(FakeEngine(), tmp_path, incident_id="INC-1")
     monkeypatch.setattr(kill_switch, "lift", lambda *_: True)
     result = ensure_lifted(tmp_path, "INC-1", "reno", NOW, False)
@@ -247,6 +266,7 @@ def test_lifting_of_a_latch_that_is_engaged_again_at_once_is_not_proven(tmp_path
 
 
 def test_lifting_of_a_damaged_latch_is_refused_with_the_way_out(tmp_path):
+    halt(FakeEngine(), tmp_path, incident_id="INC-1")
     (tmp_path / "halt.json").write_text("garbage")
     result = ensure_lifted(tmp_path, "INC-1", "reno", NOW, False)
     assert result["outcome"] == "refused"
