@@ -170,7 +170,7 @@ def test_where_no_trading_host_answers_people_are_told_and_all_that_needs_none_o
     assert "gone: did not answer (" in sentence
     missed = verdict.partition("missed: ")[2]
     assert [step for step in AFTER_THE_STOP if step in missed] == AFTER_THE_STOP_OF_NOBODY
-    assert "nobody knows how good the data is" in missed  # by a Prometheus that is not there
+    assert "whether the data is wrong is not known" in missed  # by a Prometheus that is not there
     assert "here: did not" not in missed  # the evidence of the feed's host was taken
     for step in AFTER_THE_STOP:
         assert f"PLAY [{step}" in output
