@@ -117,6 +117,11 @@ def test_while_the_control_host_is_away_the_checkout_keeps_everything_and_brings
     whole = estate.read_text()
     control_goes_away(estate)
     assert runbook(estate, "incident_note", "-e", f"incident_id={ID}", "-e", "text=first")[0] == 0
+    said = ("-e", "category=E", "-e", "severity=critical", "-e", "reason=the venue says so")
+    code, verdict, _ = runbook(estate, "incident_classify", "-e", f"incident_id={ID}", *said)
+    assert (code, "Severity computed: critical" in verdict, "Category set: E" in verdict) == (0, True, True)
+    code, verdict, _ = runbook(estate, "status")
+    assert (code, "ctl: did not answer" in verdict) == (10, True)
 
     estate.write_text(whole)
     said = ("-e", "cause=a lost | stream", "-e", "actions=reno: fix it; anna: look after it")
@@ -124,7 +129,7 @@ def test_while_the_control_host_is_away_the_checkout_keeps_everything_and_brings
     assert (code, f"    backlog: - [ ] look after it (anna, {ID})" in output) == (0, True)
     home = entries(estate.parent / "ctl" / "incidents" / ID)
     assert [item["text"] for item in home if item["kind"] == "note"] == ["first"]
-    assert "closing" in {item["kind"] for item in home}
+    assert {"severity", "category", "closing"} <= {item["kind"] for item in home}
     for folder in (estate.parent / "ctl" / "incidents" / ID, estate.parent / "copies" / ID):
         text = (folder / "post_mortem.md").read_text()
         assert "a lost \\| stream" in text
@@ -185,18 +190,6 @@ def test_notes_for_an_incident_that_the_checkout_does_not_know_begin_with_the_fi
     )
     assert f"noted meanwhile: {is_noted}" in done.stdout, done.stdout + done.stderr
     assert [item["text"] for item in entries(noted.parent, noted.name)][:1] == ["begins"], "at the latest at its end"
-
-
-@pytest.mark.faults
-def test_while_the_control_host_is_away_a_classification_is_kept_as_well_and_status_names_it(estate):
-    control_goes_away(estate)
-    said = ("-e", "category=E", "-e", "severity=critical", "-e", "reason=the venue says so")
-    code, verdict, _ = runbook(estate, "incident_classify", "-e", f"incident_id={ID}", *said)
-    assert (code, "Severity computed: critical" in verdict, "Category set: E" in verdict) == (0, True, True)
-    noted = entries(estate.parent / "copies" / ID, "pending.jsonl")
-    assert {"severity", "category"} <= {item["kind"] for item in noted}
-    code, verdict, _ = runbook(estate, "status")
-    assert (code, "ctl: did not answer" in verdict) == (10, True)
 
 
 @pytest.mark.faults
