@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 from trading_ops.stop.halt_list import HaltHost, format_halt_list, ssh_argv
 
-from tests.breakglass.world import ROOT, Host, container
+from tests.breakglass.world import ROOT, SHELLS, Host, container
 
-SHELLS = ["dash", "bash", "bash --posix"]
 LATCHED = "latched (INC-20261121-013000-test)"
 INCIDENT = "INC-20261121-013000-test"
 COUNTED = {"stopped": 2, "killed": 0, "already": 0, "gone": 0, "cancelled": 2, "unverified": 0, "latched": INCIDENT}

@@ -16,7 +16,7 @@ from trading_ops.host.cgroups import HostCgroups, find_docker_roots
 from trading_ops.state.latch import Latch, format_latch, parse_latch
 from trading_ops.stop.first_wave import parse_first_wave
 
-from tests.breakglass.world import TRADING_HALT, Host, container
+from tests.breakglass.world import SHELLS, TRADING_HALT, Host, container
 from tests.unit.host.test_cgroups import WAYS, lay_out
 
 ID = "INC-20261121-013000-test"
@@ -48,9 +48,6 @@ def test_every_bot_is_stopped_neutralised_and_the_host_latched(make):
     assert {item["policy"] for item in host.world["containers"]} == {"no"}
     latch = parse_latch(host.latch_text())
     assert (latch.scope, latch.incident_ids, latch.by, latch.reason) == ("all", (ID,), "reno", "bars look wrong")
-
-
-SHELLS = ["dash", "bash", "bash --posix"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

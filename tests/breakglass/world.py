@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
+SHELLS = ["dash", "bash --posix", pytest.param("bash", marks=pytest.mark.faults)]
+"""What `sh` is on Debian, what it is where it is bash, and bash that was typed."""
 TRADING_HALT = ROOT / "breakglass" / "trading-halt"
 MACHINE_ID, BOOT_ID = "1" * 32, "a8401e2a-d6b9-4ec6-a763-db764318381a"
 _numbers = itertools.count(1)

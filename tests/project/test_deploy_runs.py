@@ -179,14 +179,7 @@ def released(calls: list[str]) -> list[str]:
     return [call.partition(" ")[2] for call in calls if call.startswith("release ") and "(check)" not in call]
 
 
-def leases(estate: Estate) -> list[Path]:
-    return list(estate.home.glob("*/state/lease.json"))
-
-
-def test_every_host_is_asked_and_has_it_before_the_first_one_is_changed_then_one_at_a_time(estate):
-    code, verdict, calls = estate.run("deploy", *DEPLOY)
-    assert code == 0, verdict
-    assert released(calls) == ["one bbbb", "two bbbb"]
+def assert_every_host_was_asked_first(calls: list[str]) -> None:
     first = calls.index("release one bbbb")
     assert {
         "release one bbbb (check)",
@@ -195,6 +188,18 @@ def test_every_host_is_asked_and_has_it_before_the_first_one_is_changed_then_one
         "release_fetch two bbbb",
     } <= {*calls[:first]}
     assert calls[first + 1] == "wait_for_metrics one", "the feed is looked at after each host"
+
+
+def leases(estate: Estate) -> list[Path]:
+    return list(estate.home.glob("*/state/lease.json"))
+
+
+@pytest.mark.faults
+def test_every_host_is_asked_and_has_it_before_the_first_one_is_changed_then_one_at_a_time(estate):
+    code, verdict, calls = estate.run("deploy", *DEPLOY)
+    assert code == 0, verdict
+    assert released(calls) == ["one bbbb", "two bbbb"]
+    assert_every_host_was_asked_first(calls)
     assert calls[-1] == "release_record control depl"
     assert leases(estate) == []
     assert not list(estate.home.glob("*/state/release.bundle"))
@@ -209,6 +214,7 @@ def test_what_the_second_host_would_refuse_is_asked_before_the_first_one_is_chan
     assert not [call for call in calls if call.startswith(("release_fetch", "release_record"))]
 
 
+@pytest.mark.faults
 def test_parity_that_is_off_pauses_deploys_and_names_what_lifts_it(estate):
     said = {
         "kill_switch_info__one": {"bots": [BOT]},
@@ -245,6 +251,7 @@ def test_where_a_change_fails_every_host_that_was_begun_goes_back_and_that_is_on
     failed = {"outcome": "failed", "summary": "gui is not healthy"}
     code, verdict, calls = estate.run("deploy", *DEPLOY, release__two__bbbb=failed)
     assert code == 1, verdict
+    assert_every_host_was_asked_first(calls)
     assert released(calls) == ["one bbbb", "two bbbb", "two aaaa", "one aaaa"]
     assert "gui is not healthy" in verdict
     assert "what ran before runs again, and the feed is well" in verdict
@@ -252,6 +259,7 @@ def test_where_a_change_fails_every_host_that_was_begun_goes_back_and_that_is_on
     assert leases(estate) == []
 
 
+@pytest.mark.faults
 def test_a_host_whose_turn_has_not_come_is_not_brought_back(estate):
     said = {"wait_for_metrics__one": {"outcome": "failed", "summary": "closed by feed_bars_rate"}}
     code, verdict, calls = estate.run("deploy", *DEPLOY, **said)

@@ -92,6 +92,7 @@ def test_without_a_prometheus_everything_is_unknown_and_ends_with_ten(checks):
     assert "    UNKNOWN  feed_bars " in output
 
 
+@pytest.mark.faults
 def test_a_bad_catalogue_ends_with_twelve_and_names_check_and_field(checks):
     code, verdict, output = checks(threshold="many")
     assert (code, "feed_bars: threshold: a number is needed, not 'many'" in verdict) == (12, True), output

@@ -86,20 +86,18 @@ def test_a_venue_that_the_estate_names_has_to_answer(estate, stopped, url, code,
     assert (ended, words in verdict) == (code, True), output
 
 
-def test_each_procedure_that_stops_says_what_is_open_and_a_dry_run_asks_nobody(estate, stopped, venue):
+@pytest.mark.parametrize(("name", "variable"), first_of([("failsafe_stop", "reason=test"), ("bot_stop", "mode=all")]))
+def test_each_procedure_that_stops_says_what_is_open_and_a_dry_run_asks_nobody(estate, stopped, venue, name, variable):
     url = f"trading_core_open_orders_url=http://127.0.0.1:{venue.server_port}/orders"
-    procedures = (("failsafe_stop", "reason=test"), ("bot_stop", "mode=all"))
-    for name, variable in procedures:
-        code, verdict, output = play(name, estate, "-e", variable, "-e", url, "--check", root=stopped)
-        assert (code, venue.asked) == (0, 0), output
-    for name, variable in procedures:
-        code, verdict, output = play(name, estate, "-e", variable, "-e", url, root=stopped)
-        assert (code, "orders: none (bots: 1 cancelled; venue: no open order at http" in verdict) == (0, True), output
+    asked = (name, estate, "-e", variable, "-e", url)
+    code, verdict, output = play(*asked, "--check", root=stopped)
+    assert (code, venue.asked) == (0, 0), output
+    code, verdict, output = play(*asked, root=stopped)
+    assert (code, "orders: none (bots: 1 cancelled; venue: no open order at http" in verdict) == (0, True), output
     venue.orders = [{"id": 1}, {"id": 2}]
-    for name, variable in procedures:
-        code, verdict, output = play(name, estate, "-e", variable, "-e", url, root=stopped)
-        assert (code, "STOPPED, ORDERS OPEN: " in verdict, "orders: 2 OPEN" in verdict) == (14, True, True), output
-    assert venue.asked == 4
+    code, verdict, output = play(*asked, root=stopped)
+    assert (code, "STOPPED, ORDERS OPEN: " in verdict, "orders: 2 OPEN" in verdict) == (14, True, True), output
+    assert venue.asked == 2
 
 
 def test_a_stop_whose_ask_was_left_out_is_fourteen(estate, stopped, venue):

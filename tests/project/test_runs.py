@@ -59,6 +59,7 @@ def test_silent_engine_and_dead_host_are_unknown_and_both_named(estate):
     assert verdict.startswith("VERDICT 10 failsafe_stop: NOT PROVEN: UNKNOWN:")
     assert "here: Nothing is known of the bots" in verdict
     assert "away: did not answer (" in verdict
+    assert "very machine" not in verdict, "the inventory says that it is this one"
     assert json.loads((estate.parent / "state" / "halt.json").read_text())["reason"] == "test"
 
 
@@ -72,11 +73,13 @@ def test_two_names_for_this_machine_are_unknown_and_both_named(estate):
 
 @pytest.mark.parametrize(
     ("where", "words", "is_right"),
-    [
-        ("inventory", [], True),
-        ("words", ["-e", "ansible_connection=local"], False),
-        ("nowhere", ["-c", "local"], False),
-    ],
+    first_of(
+        [
+            ("words", ["-e", "ansible_connection=local"], False),
+            ("nowhere", ["-c", "local"], False),
+            ("inventory", [], True),
+        ]
+    ),
 )
 def test_this_machine_is_right_where_the_inventory_says_so_and_not_where_somebody_typed_it(
     estate, where, words, is_right
@@ -151,6 +154,7 @@ def test_a_host_without_python_is_named_with_what_to_type_there_and_what_the_fir
     assert "NEXT: sudo trading-halt (on here; runbooks/Incident_Handling.md 4.1, By hand, at the host)" in verdict
 
 
+@pytest.mark.faults
 def test_a_venue_that_the_estate_names_and_nobody_could_ask_is_no_matter_of_a_stop_that_is_not_proven(estate):
     code, verdict, _ = play(
         "failsafe_stop", estate, "-e", "reason=test", "-e", "trading_core_open_orders_url={{ vault_venue }}"
@@ -203,6 +207,7 @@ def test_an_inventory_without_trading_hosts_is_never_zero(tmp_path, content):
     assert wrapped.seconds < SOON_SECONDS
 
 
+@pytest.mark.faults
 def test_host_left_out_by_a_limit_is_missed(estate):
     code, verdict, _ = play("failsafe_stop", estate, "--limit", "here")
     assert (code, "away: no result" in verdict) == (10, True)

@@ -152,6 +152,7 @@ def estate(tmp_path: Path) -> Estate:
     return Estate(tmp_path)
 
 
+@pytest.mark.faults
 def test_a_start_of_two_hosts_is_watched_on_each_and_halts_none(estate):
     code, verdict, calls = estate.start()
     assert (code, estate.halted(calls)) == (0, []), verdict
@@ -175,6 +176,7 @@ def test_a_host_that_goes_away_for_a_moment_is_halted_and_all_others_too(estate,
     assert "compose_services two bot" not in calls
 
 
+@pytest.mark.faults
 def test_a_start_that_somebody_stops_meanwhile_says_who_and_why(estate):
     held = "The halt latch is engaged (all) since 01:30 by kim: bars look wrong [INC-1]"
     watch = {"outcome": "refused", "summary": "the bot is gone"}
@@ -183,12 +185,14 @@ def test_a_start_that_somebody_stops_meanwhile_says_who_and_why(estate):
     assert f"somebody else had halted meanwhile: {held}" in verdict
 
 
+@pytest.mark.faults
 def test_a_host_that_stays_away_is_named_as_not_halted(estate):
     code, verdict, calls = estate.start(compose_services__one__bot={"away": {"one": 9}})
     assert (code, {*estate.halted(calls)}) == (10, {"two", "three"}), verdict
     assert "NOT HALTED, as they did not answer: one; every other trading host was" in verdict
 
 
+@pytest.mark.faults
 def test_a_host_that_goes_away_before_any_bot_is_started_halts_none(estate):
     code, verdict, calls = estate.start(compose_services__one__gui={"away": {"one": 1}})
     assert (code, estate.halted(calls)) == (10, []), verdict
@@ -210,15 +214,24 @@ def test_every_host_is_asked_then_each_starts_on_the_feed_as_it_is_right_before(
     assert (code, estate.halted(calls)) == (0, []), verdict
     started = [call for call in calls if call.startswith(("compose_services", "feed_info"))]
     assert started[-3:] == ["compose_services two timescaledb mlflow gui", "feed_info one", "compose_services two bot"]
+    assert [call.split()[1] for call in calls if call.endswith(" bot")] == ["one", "two"]
+    assert not list(estate.home.glob("*/state/lease.json"))
+
+
+AT_LATCH_AND_GUARD = ("--start-at-task", "bot_preflight : Look at latch and guard", "-e", "mode=live")
 
 
 def test_no_start_at_a_later_task_starts_live_without_its_confirmation(estate):
-    start_at = ("--start-at-task", "bot_preflight : Look at latch and guard", "-e", "mode=live")
-    code, verdict, calls = estate.start(*start_at, name="bot_start")
+    code, verdict, calls = estate.start(*AT_LATCH_AND_GUARD, name="bot_start")
     assert (code != 0, "Live trading was not confirmed" in verdict) == (True, True), verdict
     assert [call for call in calls if "compose_services" in call and "(check)" not in call] == []
     assert estate.halted(calls) == []
-    assert estate.start(*start_at, "-e", "confirm_live=trading-live", name="bot_start")[0] == 0
+
+
+@pytest.mark.faults
+def test_a_start_at_a_later_task_starts_live_that_is_confirmed(estate):
+    code, verdict, _ = estate.start(*AT_LATCH_AND_GUARD, "-e", "confirm_live=trading-live", name="bot_start")
+    assert code == 0, verdict
 
 
 FEED = "compose_services one live_connector prometheus"
@@ -268,6 +281,7 @@ def test_a_service_behind_a_gate_is_not_restarted_however_it_is_typed(estate, ty
     assert [call for call in calls if call.startswith("compose_services")] == []
 
 
+@pytest.mark.faults
 def test_services_are_restarted_under_their_own_names(estate):
     asked = json.dumps({"services": "grafana,alertmanager", "reason": "test"})
     _, _, calls = estate.start("-e", asked, name="service_restart")
