@@ -71,7 +71,8 @@ def test_the_laptop_needs_neither_ssh_nor_root(tmp_path):
 
 def test_the_template_shows_every_estate_variable_with_its_default():
     text = (ROOT / "inventories/homelab/group_vars/all/estate.yml").read_text(encoding="utf-8")
-    shown = yaml.safe_load("\n".join(line[2:] for line in text.splitlines() if line.startswith("# trading_core_")))
+    lines = [line[2:] for line in text.splitlines() if line.startswith(("# trading_core_", "#   "))]
+    shown = yaml.safe_load("\n".join(lines))
     assert shown == {key: value for key, value in ESTATE.items() if key not in NOT_SET}
 
 

@@ -17,6 +17,7 @@ SHELL_SCRIPTS = [
     "runbook",
     ".ci/run",
     "breakglass/common.sh",
+    "breakglass/stop-words.sh",
     "breakglass/halt-now",
     "breakglass/trading-halt",
     "breakglass/trading-halt-sudo",

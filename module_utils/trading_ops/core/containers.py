@@ -70,15 +70,7 @@ def sound_description(seen: Mapping[str, Any], container_id: str) -> dict[str, A
         each = _part(networks, "Networks", "NetworkSettings.", odd) or {}
         for name in each:
             _part(each, name, "NetworkSettings.Networks.", odd)
-    if (settings := _part(found, "HostConfig", "", odd)) is not None:
-        _part(settings, "LogConfig", "HostConfig.", odd)
-        policy = _part(settings, "RestartPolicy", "HostConfig.", odd)
-        if policy is not None and not isinstance(policy.get("Name"), str | None):
-            odd.append("HostConfig.RestartPolicy.Name")
-        if any(name.startswith("HostConfig.RestartPolicy") for name in odd):
-            settings["RestartPolicy"] = _UNKNOWN_POLICY
-    elif "HostConfig" in odd:
-        found["HostConfig"] = {"RestartPolicy": _UNKNOWN_POLICY}
+    _set_host_config(found, odd)
     return _marked(found, odd)
 
 
@@ -165,3 +157,15 @@ def _part(holder: dict[str, Any], name: str, path: str, odd: list[str]) -> dict[
     odd.append(path + name)
     holder[name] = None
     return None
+
+
+def _set_host_config(found: dict[str, Any], odd: list[str]) -> None:
+    if (settings := _part(found, "HostConfig", "", odd)) is not None:
+        _part(settings, "LogConfig", "HostConfig.", odd)
+        policy = _part(settings, "RestartPolicy", "HostConfig.", odd)
+        if policy is not None and not isinstance(policy.get("Name"), str | None):
+            odd.append("HostConfig.RestartPolicy.Name")
+        if any(name.startswith("HostConfig.RestartPolicy") for name in odd):
+            settings["RestartPolicy"] = _UNKNOWN_POLICY
+    elif "HostConfig" in odd:
+        found["HostConfig"] = {"RestartPolicy": _UNKNOWN_POLICY}

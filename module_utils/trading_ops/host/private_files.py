@@ -1,4 +1,4 @@
-"""Files with a secret that only their reader reads: the one judgement of owner and mode, for whoever reads or mends."""
+"""Files with a secret that only their reader may read: the one judgement of owner and mode."""
 
 from __future__ import annotations
 

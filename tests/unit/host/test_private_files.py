@@ -1,4 +1,4 @@
-"""A file with a secret is its reader's alone, whoever the reader is; what is wrong with it is told as it was found."""
+"""A file with a secret is its reader's alone, of any account; what is wrong with it is told as it was found."""
 
 from __future__ import annotations
 
