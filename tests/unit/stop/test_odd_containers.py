@@ -10,7 +10,7 @@ from trading_ops.core.bots import BotRules
 from trading_ops.core.starters import HostFiles
 from trading_ops.guard.service import Guard, Settings, Tools
 from trading_ops.oncall.onboarding import Estate, observe_onboarding
-from trading_ops.state.latch import Latch, format_latch
+from trading_ops.state.latch import Latch, engage
 from trading_ops.stop.kill_switch import TradingHost, ensure_halted, observe, parse_stop_request
 
 from tests.properties import examples
@@ -70,7 +70,7 @@ def test_a_guard_lives_on_and_stops_what_a_halt_holds(estate):
     engine, truth, _ = estate
     with tempfile.TemporaryDirectory() as folder:
         host = host_of(engine, truth, folder)
-        host.latch_path.write_text(format_latch(Latch("all", ("INC-1",), "2026-11-21T00:00:00.000Z", "x", "x")))
+        engage(host.state_path, Latch("all", ("INC-1",), "2026-11-21T00:00:00.000Z", "x", "x"), False, 2)
         settings = Settings(RULES, 2, Path(folder), "unix:///x")
         tools = Tools(say=lambda _text: None, run=lambda work: work(), now=lambda: NOW)
         assert Guard(settings, host, lambda: engine, tools).run_once()
