@@ -1,16 +1,36 @@
 # shellcheck shell=sh disable=SC2034 # who sources it reads the variables
 # What the entry script and halt-now share. Sourced with $root set to the checkout; needs no environment.
 
-say() { printf '%s\n' "$*" >&2; }
+umask u+rwx # without it nothing that is made here could be read again
+# A terminal or a log that is gone stops nobody from stopping.
+{ : >&2; } 2>/dev/null || exec 2>/dev/null
 
+say() { printf '%s\n' "$*" >&2 || :; }
+
+# One path for a place, however it is typed: ./x, x/, x//y, ~/x, through a link.
 absolute() { # path
-    case $1 in /*) printf '%s\n' "${1%/}" ;; *) printf '%s/%s\n' "$(pwd -P)" "${1%/}" ;; esac
+    typed=$1
+    case $typed in "~/"*) typed=${HOME:-}/${typed#"~/"} ;; esac
+    if [ -d "$typed" ]; then
+        (CDPATH='' cd -P -- "$typed" && pwd -P) && return
+    fi
+    folder=$(CDPATH='' cd -P -- "$(dirname -- "$typed")" 2>/dev/null && pwd -P) || folder=$(pwd -P)/$(dirname -- "$typed")
+    printf '%s/%s\n' "${folder%/}" "${typed##*/}"
 }
 
-# Where halt-now's host list for an inventory is: not in the checkout, so that no `git clean` takes it.
+# Where halt-now's host list for an inventory is: not in the checkout, so that no `git clean` takes it. Where the place that
+# the environment names is none, the list of the home, also where the environment names no home.
 halt_list_path() { # inventory
     key=$(absolute "$1" | cksum)
-    printf '%s/trading-core/hosts-%s\n' "${XDG_STATE_HOME:-${HOME:-$root/.cache}/.local/state}" "${key%% *}"
+    key=trading-core/hosts-${key%% *}
+    if [ -z "${XDG_STATE_HOME:-}" ] || [ ! -d "$XDG_STATE_HOME" ]; then
+        home=${HOME:-$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6)}
+        state=${home:-$root/.cache}/.local/state
+        [ -z "${XDG_STATE_HOME:-}" ] || [ -r "$state/$key" ] || state=$XDG_STATE_HOME
+    else
+        state=$XDG_STATE_HOME
+    fi
+    printf '%s\n' "$state/$key"
 }
 
 # A number for the inventory as it is now, empty where a file cannot say what the inventory holds: a script, a list of

@@ -106,8 +106,12 @@ class Laptop:
         return self._run(str(self.root / "runbook"), *arguments, at=2, timeout=timeout)
 
     def _run(self, *argv: str, at: int, timeout: float = 60) -> Ended:
+        return self.typed(*argv[at:], by=[*argv[:at], "-i", str(self.inventory)], timeout=timeout)
+
+    def typed(self, *words: str, by: list[str] | None = None, timeout: float = 60) -> Ended:
+        """Run exactly these words, by ./runbook if nothing else is given."""
         done = subprocess.run(
-            [*argv[:at], "-i", str(self.inventory), *argv[at:]],
+            [*(by or [str(self.root / "runbook")]), *words],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -351,6 +355,12 @@ LESS_THAN_ALL = [
     ["-i", "other"],
     ["--list-tasks"],
     ["--dry-run"],
+    ["-vC"],
+    ["--lim", "a"],
+    ["--", "--check"],
+    ["--", "-l", "a"],
+    ["--", "--tags=x"],
+    ["--", "--list-hosts"],
 ]
 
 
@@ -378,6 +388,7 @@ ALL_OF_THEM = [
     ["-e", "trading_core_bot_services=x"],
     ["-u", "root"],
     ["words"],
+    ["--", "--diff", "--forks", "5"],
 ]
 
 
@@ -497,6 +508,11 @@ TYPED = [
     ("-e grace_period_seconds=08 x", "x"),
     ("-e grace_period_seconds=99999999999999999999 x", "x"),
     ("-e grace_period_seconds=$(reboot) x", "x"),
+    ("-ve reason=x", "x"),
+    ("-e=reason=x", "x"),
+    ("--rea=x", "x"),
+    ("the —prices are -nope", "the —prices are"),
+    ("-- --nosuch", ""),
 ]
 
 
@@ -524,7 +540,21 @@ def test_a_megabyte_of_words_is_cut_and_stops(make, words):
 
 @pytest.mark.parametrize("command", ["failsafe_stop", "incident", "bot_stop", "feed_stop", "halt-now"])
 @pytest.mark.parametrize(
-    "words", [["--help"], ["why", "--help"], ["-e", "reason=x", "--version"], ["-h"], ["--reason", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["why", "--help"],
+        ["-e", "reason=x", "--version"],
+        ["-h"],
+        ["--reason", "--help"],
+        ["-hv"],
+        ["--hel"],
+        ["—help"],
+        ["why", "--help\r"],
+        ["--", "--help"],
+        ["-u", "root", "-h"],
+        ["-help"],
+    ],
 )
 def test_what_asks_for_help_never_acts_and_says_how_to_stop(make, command, words):
     laptop = make(a=PROVEN)
@@ -536,12 +566,120 @@ def test_what_asks_for_help_never_acts_and_says_how_to_stop(make, command, words
     assert not (laptop.root / ".venv").exists()
 
 
-@pytest.mark.parametrize("words", [["--dry-run"], ["why", "--check"], ["-n"], ["-e", "reason=x", "-n"], ["-C", "why"]])
-def test_a_dry_run_by_any_of_its_names_halts_no_host(make, words):
+DRY = [["--dry-run"], ["why", "--check"], ["-n"], ["-e", "reason=x", "-n"], ["-C", "why"]]
+DRY += [["-Cv"], ["-vC"], ["-nv"], ["-Ce", "reason=x"], ["--che"], ["--check=yes"], ["—dry-run"], ["––check"]]
+DRY += [["--check\r"], ["-u", "root", "-C"], ["--forks", "5", "-C"], ["-check"], ["--", "--check"], ["why", "--", "-C"]]
+
+
+@pytest.mark.parametrize("command", ["halt-now", "failsafe_stop"])
+@pytest.mark.parametrize("words", DRY, ids=repr)
+def test_a_dry_run_by_any_of_its_names_halts_no_host(make, command, words):
     laptop = make(a="echo 'planned: would stop x'")
-    ended = laptop.runbook("halt-now", *words)
+    laptop.break_ansible(code=4)
+    ended = laptop.runbook(command, *words)
     assert (ended.code, "DRY RUN: nothing was changed" in ended.verdict) == (0, True)
     assert "--check" in laptop.sent("a")
+
+
+@pytest.mark.parametrize("typed", ["--list-hosts", "--syntax-check"])
+def test_what_only_shows_halts_no_host_where_there_is_no_environment(make, typed):
+    laptop = make(a=PROVEN)
+    laptop.environment |= {"PATH": f"{laptop.folder}:/usr/bin:/bin", "UV_OFFLINE": "1"}
+    for number in (14, 13, 12, ""):
+        (laptop.folder / f"python3{'.' if number else ''}{number}").write_text("#!/bin/sh\nexit 1\n")
+        (laptop.folder / f"python3{'.' if number else ''}{number}").chmod(0o755)
+    ended = laptop.runbook("failsafe_stop", typed)
+    assert (ended.code, "NOTHING WAS STOPPED" in ended.verdict) == (12, True)
+    assert not (laptop.folder / "sent-a").exists()
+
+
+@pytest.mark.parametrize("spelled", ["-i={}", "--inv={}", "-i{}/.", "-i{}//", "-i{}/../estate", "--inventory=~/estate"])
+@pytest.mark.parametrize("command", ["failsafe_stop", "halt-now"])
+def test_an_inventory_is_the_same_however_it_is_spelled(make, command, spelled):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    ended = laptop.typed(command, spelled.format(laptop.inventory), "why")
+    assert (ended.code, "why" in laptop.sent("a"), "OLDER" in ended.verdict) == (0, True, False)
+
+
+@pytest.mark.parametrize("typed", ["-i {} failsafe_stop", "-v -i {} halt-now", "failsafe-stop -i {}", "halt_now -i {}"])
+def test_a_stop_is_known_after_its_options_and_by_either_dash(make, typed):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    assert laptop.typed(*typed.format(laptop.inventory).split(), "why").code == 0
+    assert "why" in laptop.sent("a")
+
+
+ENVIRONMENTS = [
+    {"PATH": "/nonexistent"},
+    {"PATH": ""},
+    {"HOME": "", "XDG_STATE_HOME": "{}/state"},
+    {"HOME": "{}/home", "XDG_STATE_HOME": "/nonexistent"},
+    {"TMPDIR": "/nonexistent"},
+    {"TRADING_CORE_STARTED_AT": "a.bc"},
+    {"TRADING_CORE_STARTED_AT": "a[$(touch {}/ran)].00"},
+    {"TRADING_CORE_STARTED_AT": "08.99"},
+    {"TRADING_CORE_OPERATOR": "'" * 60_000},
+    {"TRADING_CORE_FIRST_WAVE_FILE": "{}/fifo"},
+    {"TRADING_CORE_VAULT_PASSWORD_FILE": "{}"},
+]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("command", ["runbook failsafe_stop", "runbook halt-now", "breakglass/halt-now"])
+@pytest.mark.parametrize("variables", ENVIRONMENTS, ids=lambda each: repr(each)[:50])
+def test_no_variable_of_the_shell_keeps_a_stop_from_a_host(make, command, shell, variables):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    os.mkfifo(laptop.folder / "fifo")
+    (laptop.folder / "home/.local").mkdir(parents=True)
+    (laptop.folder / "home/.local/state").symlink_to(laptop.folder / "state")
+    laptop.environment |= {name: text.replace("{}", str(laptop.folder)) for name, text in variables.items()}
+    program, *words = command.split()
+    ended = laptop.typed(*words, "-i", str(laptop.inventory), "why", by=[*_full(shell), str(laptop.root / program)])
+    assert (ended.code, ended.verdict[:10], "why" in laptop.sent("a")) == (0, "VERDICT 0 ", True), ended.said
+    assert not (laptop.folder / "ran").exists()
+
+
+def _full(shell: str) -> list[str]:
+    name, *options = shell.split()
+    return [str(shutil.which(name)), *options]
+
+
+def test_what_the_shell_exports_under_a_name_of_ours_is_neither_removed_nor_a_verdict(make):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    mine = laptop.folder / "mine"
+    mine.write_text("VERDICT 0 bot_stop: PROVEN\n")
+    laptop.environment |= {"first_wave_verdict": str(mine), "first_wave_code": "0", "first_wave": "1", "ansible": "x"}
+    ended = laptop.runbook("bot_stop", "why")
+    assert (ended.code, mine.exists()) == (12, True)
+
+
+def test_halt_now_takes_no_incident_that_the_shell_has_kept(make):
+    laptop = make(a=PROVEN)
+    laptop.environment["TRADING_CORE_INCIDENT_ID"] = "INC-20261121-013000-another"
+    assert laptop.runbook("halt-now", "why").code == 0
+    assert "another" not in laptop.sent("a")
+
+
+@pytest.mark.parametrize("option", ["--incident", "--scope", "--grace-seconds", "--by"])
+def test_a_long_word_of_any_option_reaches_every_host(make, option):
+    laptop = make(a=PROVEN)
+    assert laptop.runbook("halt-now", option, "'" * 100_000).code == 0
+    assert len(laptop.sent("a")) < 8000
+
+
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "<&-", ">&-", ">/dev/full"])
+def test_a_stream_that_is_gone_keeps_no_stop_from_a_host(make, where):
+    laptop = make(a=PROVEN)
+    (laptop.inventory / "group_vars.yml").write_text("x: 1\n")  # no first wave: what follows has to come so far
+    laptop.break_ansible(code=4)
+    line = f'exec "$0" "$@" {where}'
+    laptop.typed(
+        "failsafe_stop", "-i", str(laptop.inventory), "why", by=["/bin/sh", "-c", line, str(laptop.root / "runbook")]
+    )
+    assert "why" in laptop.sent("a")
 
 
 def test_a_sentence_that_says_no_is_a_reason(make):
