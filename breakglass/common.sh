@@ -1,16 +1,39 @@
 # shellcheck shell=sh disable=SC2034 # who sources it reads the variables
 # What the entry script and halt-now share. Sourced with $root set to the checkout; needs no environment.
 
+newline='
+'
+unset GREP_OPTIONS GREP_COLORS # of a person's shell: a stop reads the same everywhere
 umask u+rwx # without it nothing that is made here could be read again
-# A terminal or a log that is gone stops nobody from stopping.
+# A terminal or a log that is gone stops nobody from stopping; what standard output does not take goes to standard error.
 { : >&2; } 2>/dev/null || exec 2>/dev/null
+{ : >&1; } 2>/dev/null || exec >&2
+{ : <&0; } 2>/dev/null || exec </dev/null
 
 say() { printf '%s\n' "$*" >&2 || :; }
+
+# The verdict, after an empty line. Where standard output does not take it, standard error does: the exit code says the same.
+show_verdict() { # line
+    { printf '\n%s\n' "$1" | tr -d '\033'; } 2>/dev/null || say "$(printf '%s' "$1" | tr -d '\033')"
+}
+
+# A value that no trading-halt takes for an option, an older one on a host neither: it removes the blank.
+as_value() { case $1 in -* | —* | –*) printf ' %s' "$1" ;; *) printf '%s' "$1" ;; esac; } # text
+
+# Calls a function with each line; the same as in trading-halt, and never a here-document for the same reason.
+each_line() { # lines, function, up to two more arguments of it
+    IFS=$newline
+    for line in $1; do
+        unset IFS
+        "$2" "$line" "${3:-}" "${4:-}"
+    done
+    unset IFS
+}
 
 # One path for a place, however it is typed: ./x, x/, x//y, ~/x, through a link.
 absolute() { # path
     typed=$1
-    case $typed in "~/"*) typed=${HOME:-}/${typed#"~/"} ;; esac
+    case $typed in \~/*) typed=${HOME:-}/${typed#\~/} ;; esac
     if [ -d "$typed" ]; then
         (CDPATH='' cd -P -- "$typed" && pwd -P) && return
     fi

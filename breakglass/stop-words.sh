@@ -24,7 +24,7 @@ mean() { # word
     *) return 0 ;;
     esac
     value_too=
-    case $long in *=*) value_too==${long#*=} && long=${long%%=*} ;; esac
+    case $long in *=*) value_too="=${long#*=}" && long=${long%%=*} ;; esac
     for option in $LONG_OPTIONS; do
         case $option in
         "$long"*)
