@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -625,7 +625,11 @@ ENVIRONMENTS = [
 ]
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+# The shell of most hosts in every run, the others with --faults.
+IN_SHELLS = [SHELLS[0], *(pytest.param(shell, marks=pytest.mark.faults) for shell in SHELLS[1:])]
+
+
+@pytest.mark.parametrize("shell", IN_SHELLS)
 @pytest.mark.parametrize("command", ["runbook failsafe_stop", "runbook halt-now", "breakglass/halt-now"])
 @pytest.mark.parametrize("variables", ENVIRONMENTS, ids=lambda each: repr(each)[:50])
 def test_no_variable_of_the_shell_keeps_a_stop_from_a_host(make, command, shell, variables):
@@ -770,3 +774,37 @@ def test_dry_run_that_saw_an_unexpected_bot_is_10_and_changed_nothing(make):
 def test_host_that_could_not_be_looked_at_weighs_more_than_an_unexpected_bot(make):
     ended = make(a=counted(UNEXPECTED), b="exit 1").run()
     assert (ended.code, "b: did not answer" in ended.verdict, "unexpected bot x" in ended.verdict) == (10, True, True)
+
+
+@pytest.mark.parametrize("where", [">&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("answer", [PROVEN, "echo 'running: a; 0 stopped'; exit 11"], ids=["proven", "running"])
+def test_a_verdict_that_standard_output_does_not_take_is_on_standard_error(make, where, answer):
+    laptop = make(a=answer)
+    code = 0 if answer == PROVEN else 11
+    line = f'{{ sleep 0.1; "$0" "$@" {where if where[0] == ">" else ""}; echo "code $?" >&2; }}'
+    line += f" {where}" if where[0] == "|" else ""
+    words = ["halt-now", "-i", str(laptop.inventory), "why"]
+    said = laptop.typed(*words, by=["/bin/sh", "-c", line, str(laptop.root / "runbook")]).said
+    assert (f"VERDICT {code} halt-now" in said, f"code {code}" in said) == (True, True)
+
+
+@pytest.mark.parametrize("value", ["--check", "--help", "-n", "--dry-run"])
+@pytest.mark.parametrize("by", ["halt-now", "failsafe_stop"])
+def test_no_value_that_looks_like_an_option_is_sent_as_one(make, by, value):
+    laptop = make(a=PROVEN)
+    laptop.hosts = [replace(laptop.hosts[0], options=("--services", value))]
+    laptop.write_list()
+    laptop.break_ansible(code=4)
+    laptop.environment["TRADING_CORE_OPERATOR"] = value
+    assert laptop.runbook(by, "-e", f"reason={value}").code == 0
+    for option in ("--services", "--reason", "--by"):
+        assert f"{option} ' {value}'" in laptop.sent("a").replace("'--services'", "--services")
+
+
+@pytest.mark.parametrize("value", ["--check", "--help"])
+def test_an_ansible_that_is_broken_makes_no_dry_run_of_a_reason(make, value):
+    laptop = make(a=PROVEN)
+    (laptop.inventory / "group_vars.yml").write_text("x: 1\n")  # no first wave
+    laptop.break_ansible(code=4)
+    ended = laptop.runbook("failsafe_stop", "-e", f"reason={value}")
+    assert (ended.code, "--check" in laptop.sent("a").replace("' --check'", "")) == (0, False)

@@ -26,7 +26,7 @@ def framework_of(reference: str) -> str:
     none, because hummingbot/gateway places no orders by itself, and people are called jesse.
     """
     text = _DIGEST.sub("", reference.lower())
-    for folder in ("/tree/", "/-/") if "://" in text else ():
+    for folder in ("/-/", "/tree/") if "://" in text else ():
         text = text.partition(folder)[0]
     name = text.rstrip("/").rpartition("/")[2]
     name = name.rpartition(":")[2] if "@" in name else name.partition(":")[0]  # git@host:name.git has no tag
