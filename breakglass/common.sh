@@ -6,9 +6,9 @@ newline='
 unset GREP_OPTIONS GREP_COLORS # of a person's shell: a stop reads the same everywhere
 umask u+rwx # without it nothing that is made here could be read again
 # A terminal or a log that is gone stops nobody from stopping; what standard output does not take goes to standard error.
-{ true >&2; } 2>/dev/null || exec 2>/dev/null
-{ true >&1; } 2>/dev/null || exec >&2
-{ true <&0; } 2>/dev/null || exec </dev/null
+{ true 3>&2; } 2>/dev/null || exec 2>/dev/null
+{ true 3>&1; } 2>/dev/null || exec >&2
+{ true 3<&0; } 2>/dev/null || exec </dev/null
 
 say() { printf '%s\n' "$*" >&2 || :; }
 
