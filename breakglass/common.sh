@@ -6,7 +6,7 @@ newline='
 unset GREP_OPTIONS GREP_COLORS # of a person's shell: a stop reads the same everywhere
 umask u+rwx # without it nothing that is made here could be read again
 # A terminal or a log that is gone stops nobody from stopping; what standard output does not take goes to standard error.
-{ true 3>&2; } 2>/dev/null || exec 2>/dev/null
+{ true 3>&2; } || exec 2>/dev/null
 { true 3>&1; } 2>/dev/null || exec >&2
 { true 3<&0; } 2>/dev/null || exec </dev/null
 
