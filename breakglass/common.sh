@@ -1,16 +1,59 @@
 # shellcheck shell=sh disable=SC2034 # who sources it reads the variables
 # What the entry script and halt-now share. Sourced with $root set to the checkout; needs no environment.
 
-say() { printf '%s\n' "$*" >&2; }
+newline='
+'
+unset GREP_OPTIONS GREP_COLORS # of a person's shell: a stop reads the same everywhere
+umask u+rwx # without it nothing that is made here could be read again
+# A terminal or a log that is gone stops nobody from stopping; what standard output does not take goes to standard error.
+{ true 3>&2; } || exec 2>/dev/null
+{ true 3>&1; } 2>/dev/null || exec >&2
+{ true 3<&0; } 2>/dev/null || exec </dev/null
 
-absolute() { # path
-    case $1 in /*) printf '%s\n' "${1%/}" ;; *) printf '%s/%s\n' "$(pwd -P)" "${1%/}" ;; esac
+say() { printf '%s\n' "$*" >&2 || :; }
+
+# The verdict, after an empty line. Where standard output does not take it, standard error does: the exit code says the same.
+show_verdict() { # line
+    { printf '\n%s\n' "$1" | tr -d '\033'; } 2>/dev/null || say "$(printf '%s' "$1" | tr -d '\033')"
 }
 
-# Where halt-now's host list for an inventory is: not in the checkout, so that no `git clean` takes it.
+# A value that no trading-halt takes for an option, an older one on a host neither: it removes the blank.
+as_value() { case $1 in -* | —* | –*) printf ' %s' "$1" ;; *) printf '%s' "$1" ;; esac; } # text
+
+# Calls a function with each line; the same as in trading-halt, and never a here-document for the same reason.
+each_line() { # lines, function, up to two more arguments of it
+    IFS=$newline
+    for line in $1; do
+        unset IFS
+        "$2" "$line" "${3:-}" "${4:-}"
+    done
+    unset IFS
+}
+
+# One path for a place, however it is typed: ./x, x/, x//y, ~/x, through a link.
+absolute() { # path
+    typed=$1
+    case $typed in \~/*) typed=${HOME:-}/${typed#\~/} ;; esac
+    if [ -d "$typed" ]; then
+        (CDPATH='' cd -P -- "$typed" && pwd -P) && return
+    fi
+    folder=$(CDPATH='' cd -P -- "$(dirname -- "$typed")" 2>/dev/null && pwd -P) || folder=$(pwd -P)/$(dirname -- "$typed")
+    printf '%s/%s\n' "${folder%/}" "${typed##*/}"
+}
+
+# Where halt-now's host list for an inventory is: not in the checkout, so that no `git clean` takes it. Where the place that
+# the environment names is none, the list of the home, also where the environment names no home.
 halt_list_path() { # inventory
     key=$(absolute "$1" | cksum)
-    printf '%s/trading-core/hosts-%s\n' "${XDG_STATE_HOME:-${HOME:-$root/.cache}/.local/state}" "${key%% *}"
+    key=trading-core/hosts-${key%% *}
+    if [ -z "${XDG_STATE_HOME:-}" ] || [ ! -d "$XDG_STATE_HOME" ]; then
+        home=${HOME:-$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6)}
+        state=${home:-$root/.cache}/.local/state
+        [ -z "${XDG_STATE_HOME:-}" ] || [ -r "$state/$key" ] || state=$XDG_STATE_HOME
+    else
+        state=$XDG_STATE_HOME
+    fi
+    printf '%s\n' "$state/$key"
 }
 
 # A number for the inventory as it is now, empty where a file cannot say what the inventory holds: a script, a list of

@@ -4,23 +4,72 @@
 
 TEXT_BYTES=500 # of any text that a person types; a longer one is cut
 
-# Words that never act, wherever they stand: who asks for help or for a dry run wants nothing stopped. `-h` and `-n` count
-# only before the first plain word, since afterwards they may be part of a sentence. Sets asked_for to help, version,
-# check or nothing.
+# The long options of a stop. Whoever abbreviates one, as Ansible allows it, means the first that begins so.
+LONG_OPTIONS='--check --dry-run --help --version --inventory --inventory-file --extra-vars --limit --tags --skip-tags
+--start-at-task --syntax-check --list-hosts --list-tasks --list-tags --reason --by --scope --incident --incident-id --mode
+--grace-seconds'
+carriage_return=$(printf '\r')
+
+# What a word is meant to be: without the carriage return of a file from Windows, with the dashes that an editor made one
+# of, and an abbreviated option in full. Sets $meant, to the word itself where it is none of our options.
+mean() { # word
+    meant=$1
+    case $1 in
+    -*"$carriage_return" | —*"$carriage_return") mean "${1%"$carriage_return"}" && return ;;
+    -check | -dry-run | -help | -version) long=-$1 ;;
+    --??*) long=$1 ;;
+    —?*) long=--${1#—} ;;
+    –??*) long=--${1#–} ;;
+    –?) meant=-${1#–} && return ;;
+    *) return 0 ;;
+    esac
+    value_too=
+    case $long in *=*) value_too="=${long#*=}" && long=${long%%=*} ;; esac
+    for option in $LONG_OPTIONS; do
+        case $option in
+        "$long"*)
+            meant=$option$value_too
+            return
+            ;;
+        esac
+    done
+}
+
+# Reads several short options in one word, -Cv or -ve. Fails where it is none. Sets $flags, a blank before each, and $rest,
+# an option that takes a value, with what of it is there.
+read_cluster() { # word
+    flags='' rest=${1#-}
+    while [ -n "$rest" ]; do
+        case $rest in
+        [CDJKbhknv]*) flags="$flags -${rest%"${rest#?}"}" rest=${rest#?} ;;
+        [ieltfucTM]*) rest=-$rest && return ;;
+        *) return 1 ;;
+        esac
+    done
+}
+
+# Words that never act, wherever they stand, also after `--`: who asks for help or for a dry run wants nothing stopped.
+# Short ones count only before the first plain word, since afterwards they may be part of a sentence. Sets asked_for to
+# help, version, check or nothing.
 find_what_never_acts() { # words
     asked_for='' plain='' before=''
     for word in "$@"; do
-        case $word in
-        --) return 0 ;;
-        --help) asked_for=help ;;
-        --version) [ "$asked_for" = help ] || asked_for=version ;;
-        --check | --dry-run) asked_for=${asked_for:-check} ;;
-        -h) [ -n "$plain" ] || asked_for=help ;;
-        -n | -C) [ -n "$plain" ] || asked_for=${asked_for:-check} ;;
-        -*) ;;
+        mean "$word"
+        case $meant in
+        --) plain='' ;;
+        --help | --help=*) asked_for=help ;;
+        --version | --version=*) [ "$asked_for" = help ] || asked_for=version ;;
+        --check | --check=* | --dry-run | --dry-run=*) asked_for=${asked_for:-check} ;;
+        --*) ;;
+        -?*)
+            if [ -z "$plain" ] && read_cluster "$meant"; then
+                case $flags in *h*) asked_for=help ;; esac
+                case $flags in *[Cn]*) asked_for=${asked_for:-check} ;; esac
+            fi
+            ;;
         *) takes_value "$before" || plain=yes ;;
         esac
-        before=$word
+        before=$meant
     done
 }
 
@@ -30,6 +79,14 @@ takes_value() { # option
         --reason | --by | --scope | --incident | --incident-id | --mode | --grace-seconds | \
         --vault-id | --vault-password-file | --vault-pass-file | --become-password-file | --become-pass-file | \
         --connection-password-file | --conn-pass-file) ;;
+    *) is_ansibles "$1" ;;
+    esac
+}
+
+is_ansibles() { # option; whether ansible-playbook takes a value with it, and a stop has no use for it
+    case $1 in
+    -f | --forks | -u | --user | -c | --connection | -T | --timeout | -M | --module-path | --private-key | --key-file | \
+        --become-method | --become-user | --ssh-common-args | --ssh-extra-args | --sftp-extra-args | --scp-extra-args) ;;
     *) return 1 ;;
     esac
 }
@@ -48,20 +105,25 @@ parse_stop_options() { # procedure, words
     stop_argv='' stop_narrowed='' stop_inventories=0 stop_inventory_argv='' stop_extra='' stop_shows=''
     find_what_never_acts "$@"
     [ "$asked_for" != check ] || stop_check=yes
-    words_left=1000
+    words_left=1000 is_raw=''
     while [ $# -gt 0 ]; do
         word=$1 value='' has_value='' joined=
         shift
         words_left=$((words_left - 1))
         [ "$words_left" -gt 0 ] || { say "$stop_procedure: what comes after a thousand words is left out." && break; }
+        mean "$word"
+        word=$meant typed=$meant
         case $word in
-        --)
-            [ $# -eq 0 ] || stop_extra=yes
-            for raw in "$@"; do pass_on "$raw"; done
-            break
-            ;;
+        --) is_raw=yes && continue ;;
         --?*=*) joined=yes value=${word#*=} has_value=yes word=${word%%=*} ;;
-        -[ieltC]?*) joined=yes value=${word#-?} has_value=yes word=${word%"$value"} ;;
+        -[CDJKbhknv]?*)
+            if read_cluster "$word"; then
+                for word in $flags; do stop_option || :; done
+                [ -z "$rest" ] || set -- "$rest" "$@"
+                continue
+            fi
+            ;;
+        -[ieltfucTM]?*) joined=yes value=${word#-?} has_value=yes word=${word%"$value"} value=${value#=} ;;
         esac
         if takes_value "$word" && [ -z "$joined" ] && [ $# -gt 0 ]; then value=$1 has_value=yes && shift; fi
         stop_option || :
@@ -118,8 +180,13 @@ stop_option() { # $word, and $value where $has_value
         ;;
     --check | --dry-run | -C) ;; # seen before
     -n) [ -n "$stop_check" ] || add_word "$word" ;;
-    -*) leave_out "$word${joined:+=$value}" ;;
     *)
+        if [ -n "$is_raw" ]; then # after `--`: for ansible-playbook, as it is
+            pass_on "$typed" && stop_extra=yes
+            [ -z "$has_value$joined" ] || [ -n "$joined" ] || pass_on "$value"
+            return
+        fi
+        case $word in -*) leave_out "$word${has_value:+ $value}" && return ;; esac
         case $stop_procedure:$word in
         bot_stop:paper | bot_stop:live | bot_stop:all) [ -n "$stop_mode" ] || { stop_mode=$word && return; } ;;
         esac

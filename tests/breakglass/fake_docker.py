@@ -95,10 +95,11 @@ def main() -> int:
         fcntl.flock(file, fcntl.LOCK_EX)
         world = json.load(file)
         world["calls"].append(arguments)
+        is_led_astray = not set(world.get("minds", [])).isdisjoint(os.environ)
         hangs = verb in world.get("hangs", [])
         lines, code = (
             ([], 1)
-            if hangs or verb in world.get("fails", [])
+            if hangs or is_led_astray or verb in world.get("fails", [])
             else act(verb, ids, world, any("looks:" in word for word in rest))
         )
         file.seek(0)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -105,8 +105,12 @@ class Laptop:
         return self._run(str(self.root / "runbook"), *arguments, at=2, timeout=timeout)
 
     def _run(self, *argv: str, at: int, timeout: float = 60) -> Ended:
+        return self.typed(*argv[at:], by=[*argv[:at], "-i", str(self.inventory)], timeout=timeout)
+
+    def typed(self, *words: str, by: list[str] | None = None, timeout: float = 60) -> Ended:
+        """Run exactly these words, by ./runbook if nothing else is given."""
         done = subprocess.run(
-            [*argv[:at], "-i", str(self.inventory), *argv[at:]],
+            [*(by or [str(self.root / "runbook")]), *words],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -350,6 +354,12 @@ LESS_THAN_ALL = [
     ["-i", "other"],
     ["--list-tasks"],
     ["--dry-run"],
+    ["-vC"],
+    ["--lim", "a"],
+    ["--", "--check"],
+    ["--", "-l", "a"],
+    ["--", "--tags=x"],
+    ["--", "--list-hosts"],
 ]
 
 
@@ -377,6 +387,7 @@ ALL_OF_THEM = [
     ["-e", "trading_core_bot_services=x"],
     ["-u", "root"],
     ["words"],
+    ["--", "--diff", "--forks", "5"],
 ]
 
 
@@ -496,6 +507,11 @@ TYPED = [
     ("-e grace_period_seconds=08 x", "x"),
     ("-e grace_period_seconds=99999999999999999999 x", "x"),
     ("-e grace_period_seconds=$(reboot) x", "x"),
+    ("-ve reason=x", "x"),
+    ("-e=reason=x", "x"),
+    ("--rea=x", "x"),
+    ("the —prices are -nope", "the —prices are"),
+    ("-- --nosuch", ""),
 ]
 
 
@@ -523,7 +539,21 @@ def test_a_megabyte_of_words_is_cut_and_stops(make, words):
 
 @pytest.mark.parametrize("command", ["failsafe_stop", "incident", "bot_stop", "feed_stop", "halt-now"])
 @pytest.mark.parametrize(
-    "words", [["--help"], ["why", "--help"], ["-e", "reason=x", "--version"], ["-h"], ["--reason", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["why", "--help"],
+        ["-e", "reason=x", "--version"],
+        ["-h"],
+        ["--reason", "--help"],
+        ["-hv"],
+        ["--hel"],
+        ["—help"],
+        ["why", "--help\r"],
+        ["--", "--help"],
+        ["-u", "root", "-h"],
+        ["-help"],
+    ],
 )
 def test_what_asks_for_help_never_acts_and_says_how_to_stop(make, command, words):
     laptop = make(a=PROVEN)
@@ -535,12 +565,124 @@ def test_what_asks_for_help_never_acts_and_says_how_to_stop(make, command, words
     assert not (laptop.root / ".venv").exists()
 
 
-@pytest.mark.parametrize("words", [["--dry-run"], ["why", "--check"], ["-n"], ["-e", "reason=x", "-n"], ["-C", "why"]])
-def test_a_dry_run_by_any_of_its_names_halts_no_host(make, words):
+DRY = [["--dry-run"], ["why", "--check"], ["-n"], ["-e", "reason=x", "-n"], ["-C", "why"]]
+DRY += [["-Cv"], ["-vC"], ["-nv"], ["-Ce", "reason=x"], ["--che"], ["--check=yes"], ["—dry-run"], ["––check"]]
+DRY += [["--check\r"], ["-u", "root", "-C"], ["--forks", "5", "-C"], ["-check"], ["--", "--check"], ["why", "--", "-C"]]
+
+
+@pytest.mark.parametrize("command", ["halt-now", "failsafe_stop"])
+@pytest.mark.parametrize("words", DRY, ids=repr)
+def test_a_dry_run_by_any_of_its_names_halts_no_host(make, command, words):
     laptop = make(a="echo 'planned: would stop x'")
-    ended = laptop.runbook("halt-now", *words)
+    laptop.break_ansible(code=4)
+    ended = laptop.runbook(command, *words)
     assert (ended.code, "DRY RUN: nothing was changed" in ended.verdict) == (0, True)
     assert "--check" in laptop.sent("a")
+
+
+@pytest.mark.parametrize("typed", ["--list-hosts", "--syntax-check"])
+def test_what_only_shows_halts_no_host_where_there_is_no_environment(make, typed):
+    laptop = make(a=PROVEN)
+    laptop.environment |= {"PATH": f"{laptop.folder}:/usr/bin:/bin", "UV_OFFLINE": "1"}
+    for number in (14, 13, 12, ""):
+        (laptop.folder / f"python3{'.' if number else ''}{number}").write_text("#!/bin/sh\nexit 1\n")
+        (laptop.folder / f"python3{'.' if number else ''}{number}").chmod(0o755)
+    ended = laptop.runbook("failsafe_stop", typed)
+    assert (ended.code, "NOTHING WAS STOPPED" in ended.verdict) == (12, True)
+    assert not (laptop.folder / "sent-a").exists()
+
+
+@pytest.mark.parametrize("spelled", ["-i={}", "--inv={}", "-i{}/.", "-i{}//", "-i{}/../estate", "--inventory=~/estate"])
+@pytest.mark.parametrize("command", ["failsafe_stop", "halt-now"])
+def test_an_inventory_is_the_same_however_it_is_spelled(make, command, spelled):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    ended = laptop.typed(command, spelled.format(laptop.inventory), "why")
+    assert (ended.code, "why" in laptop.sent("a"), "OLDER" in ended.verdict) == (0, True, False)
+
+
+@pytest.mark.parametrize("typed", ["-i {} failsafe_stop", "-v -i {} halt-now", "failsafe-stop -i {}", "halt_now -i {}"])
+def test_a_stop_is_known_after_its_options_and_by_either_dash(make, typed):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    assert laptop.typed(*typed.format(laptop.inventory).split(), "why").code == 0
+    assert "why" in laptop.sent("a")
+
+
+ENVIRONMENTS = [
+    {"PATH": "/nonexistent"},
+    {"PATH": ""},
+    {"HOME": "", "XDG_STATE_HOME": "{}/state"},
+    {"HOME": "{}/home", "XDG_STATE_HOME": "/nonexistent"},
+    {"TMPDIR": "/nonexistent"},
+    {"TRADING_CORE_STARTED_AT": "a.bc"},
+    {"TRADING_CORE_STARTED_AT": "a[$(touch {}/ran)].00"},
+    {"TRADING_CORE_STARTED_AT": "08.99"},
+    {"TRADING_CORE_OPERATOR": "'" * 60_000},
+    {"TRADING_CORE_FIRST_WAVE_FILE": "{}/fifo"},
+    {"TRADING_CORE_VAULT_PASSWORD_FILE": "{}"},
+]
+
+
+# The shell of most hosts in every run, the others with --faults.
+IN_SHELLS = [SHELLS[0], *(pytest.param(shell, marks=pytest.mark.faults) for shell in SHELLS[1:])]
+
+
+@pytest.mark.parametrize("shell", IN_SHELLS)
+@pytest.mark.parametrize("command", ["runbook failsafe_stop", "runbook halt-now", "breakglass/halt-now"])
+@pytest.mark.parametrize("variables", ENVIRONMENTS, ids=lambda each: repr(each)[:50])
+def test_no_variable_of_the_shell_keeps_a_stop_from_a_host(make, command, shell, variables):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    os.mkfifo(laptop.folder / "fifo")
+    (laptop.folder / "home/.local").mkdir(parents=True)
+    (laptop.folder / "home/.local/state").symlink_to(laptop.folder / "state")
+    laptop.environment |= {name: text.replace("{}", str(laptop.folder)) for name, text in variables.items()}
+    program, *words = command.split()
+    ended = laptop.typed(*words, "-i", str(laptop.inventory), "why", by=[*_full(shell), str(laptop.root / program)])
+    assert (ended.code, ended.verdict[:10], "why" in laptop.sent("a")) == (0, "VERDICT 0 ", True), ended.said
+    assert not (laptop.folder / "ran").exists()
+
+
+def _full(shell: str) -> list[str]:
+    name, *options = shell.split()
+    return [str(shutil.which(name)), *options]
+
+
+def test_what_the_shell_exports_under_a_name_of_ours_is_neither_removed_nor_a_verdict(make):
+    laptop = make(a=PROVEN)
+    laptop.break_ansible(code=4)
+    mine = laptop.folder / "mine"
+    mine.write_text("VERDICT 0 bot_stop: PROVEN\n")
+    laptop.environment |= {"first_wave_verdict": str(mine), "first_wave_code": "0", "first_wave": "1", "ansible": "x"}
+    ended = laptop.runbook("bot_stop", "why")
+    assert (ended.code, mine.exists()) == (12, True)
+
+
+def test_halt_now_takes_no_incident_that_the_shell_has_kept(make):
+    laptop = make(a=PROVEN)
+    laptop.environment["TRADING_CORE_INCIDENT_ID"] = "INC-20261121-013000-another"
+    assert laptop.runbook("halt-now", "why").code == 0
+    assert "another" not in laptop.sent("a")
+
+
+@pytest.mark.parametrize("option", ["--incident", "--scope", "--grace-seconds", "--by"])
+def test_a_long_word_of_any_option_reaches_every_host(make, option):
+    laptop = make(a=PROVEN)
+    assert laptop.runbook("halt-now", option, "'" * 100_000).code == 0
+    assert len(laptop.sent("a")) < 8000
+
+
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "<&-", ">&-", ">/dev/full"])
+def test_a_stream_that_is_gone_keeps_no_stop_from_a_host(make, where):
+    laptop = make(a=PROVEN)
+    (laptop.inventory / "group_vars.yml").write_text("x: 1\n")  # no first wave: what follows has to come so far
+    laptop.break_ansible(code=4)
+    line = f'exec "$0" "$@" {where}'
+    laptop.typed(
+        "failsafe_stop", "-i", str(laptop.inventory), "why", by=["/bin/sh", "-c", line, str(laptop.root / "runbook")]
+    )
+    assert "why" in laptop.sent("a")
 
 
 def test_a_sentence_that_says_no_is_a_reason(make):
@@ -631,3 +773,37 @@ def test_dry_run_that_saw_an_unexpected_bot_is_10_and_changed_nothing(make):
 def test_host_that_could_not_be_looked_at_weighs_more_than_an_unexpected_bot(make):
     ended = make(a=counted(UNEXPECTED), b="exit 1").run()
     assert (ended.code, "b: did not answer" in ended.verdict, "unexpected bot x" in ended.verdict) == (10, True, True)
+
+
+@pytest.mark.parametrize("where", [">&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("answer", [PROVEN, "echo 'running: a; 0 stopped'; exit 11"], ids=["proven", "running"])
+def test_a_verdict_that_standard_output_does_not_take_is_on_standard_error(make, where, answer):
+    laptop = make(a=answer)
+    code = 0 if answer == PROVEN else 11
+    line = f'{{ sleep 0.1; "$0" "$@" {where if where[0] == ">" else ""}; echo "code $?" >&2; }}'
+    line += f" {where}" if where[0] == "|" else ""
+    words = ["halt-now", "-i", str(laptop.inventory), "why"]
+    said = laptop.typed(*words, by=["/bin/sh", "-c", line, str(laptop.root / "runbook")]).said
+    assert (f"VERDICT {code} halt-now" in said, f"code {code}" in said) == (True, True)
+
+
+@pytest.mark.parametrize("value", ["--check", "--help", "-n", "--dry-run"])
+@pytest.mark.parametrize("by", ["halt-now", "failsafe_stop"])
+def test_no_value_that_looks_like_an_option_is_sent_as_one(make, by, value):
+    laptop = make(a=PROVEN)
+    laptop.hosts = [replace(laptop.hosts[0], options=("--services", value))]
+    laptop.write_list()
+    laptop.break_ansible(code=4)
+    laptop.environment["TRADING_CORE_OPERATOR"] = value
+    assert laptop.runbook(by, "-e", f"reason={value}").code == 0
+    for option in ("--services", "--reason", "--by"):
+        assert f"{option} ' {value}'" in laptop.sent("a").replace("'--services'", "--services")
+
+
+@pytest.mark.parametrize("value", ["--check", "--help"])
+def test_an_ansible_that_is_broken_makes_no_dry_run_of_a_reason(make, value):
+    laptop = make(a=PROVEN)
+    (laptop.inventory / "group_vars.yml").write_text("x: 1\n")  # no first wave
+    laptop.break_ansible(code=4)
+    ended = laptop.runbook("failsafe_stop", "-e", f"reason={value}")
+    assert (ended.code, "--check" in laptop.sent("a").replace("' --check'", "")) == (0, False)

@@ -330,6 +330,14 @@ def test_a_dry_run_writes_nothing(sudo):
     assert not sudo.host.state_path.exists()
 
 
+@pytest.mark.parametrize(
+    "words", [["--help"], ["-h"], ["-n"], ["--dry-run"], ["--nosuch", "--check"], ["--reason", "--check"]]
+)
+def test_help_and_a_dry_run_by_way_of_sudo_change_nothing(sudo, words):
+    sudo.call(*words)
+    assert (sudo.host.status(), sudo.host.state_path.exists()) == ({"a": "running"}, False)
+
+
 def test_paths_and_rules_of_an_older_or_newer_caller_are_left_out_and_the_stop_happens(sudo, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     words = ["--state-path", str(elsewhere), "--docker-url", "tcp://evil", "--services", "nothing", "--images", ""]

@@ -16,7 +16,7 @@ from trading_ops.host.cgroups import HostCgroups, find_docker_roots
 from trading_ops.state.latch import Latch, format_latch, parse_latch
 from trading_ops.stop.first_wave import parse_first_wave
 
-from tests.breakglass.world import SHELLS, TRADING_HALT, Host, container
+from tests.breakglass.world import SHELLS, TRADING_HALT, Host, Said, container
 from tests.unit.host.test_cgroups import WAYS, lay_out
 
 ID = "INC-20261121-013000-test"
@@ -171,6 +171,48 @@ def test_dry_run_changes_nothing(make):
     assert not host.state_path.exists()
 
 
+# ---- no room for a temporary file
+
+
+def no_room(host: Host, shell: str, monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Halt in a shell that can write no file: bash needs one for a here-document, since 5.1 for one above 64 KB."""
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    (host._bin / "small").write_text(f'#!/bin/sh\nulimit -S -f 0\nexec {shell} "$@"\n')
+    (host._bin / "small").chmod(0o755)
+    return host.halt("--incident-id", ID, shell=str(host._bin / "small"))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_bots_are_seen_where_no_temporary_file_can_be_made(make, monkeypatch, shell):
+    host = make(*(container(f"{number:02}{'x' * 1500}") for number in range(60)))
+    host.may_write("docker", "dd")
+    said = no_room(host, shell, monkeypatch)
+    assert (said.code, said.counted["stopped"]) == (0, "60")
+    assert set(host.status().values()) == {"exited"}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_file_that_may_not_grow_ends_no_stop_and_proves_none(make, monkeypatch, shell):
+    host = make(container("a"))
+    host.may_write("docker")
+    said = no_room(host, shell, monkeypatch)
+    assert (said.code, said.word, host.status()["a"]) == (10, "unlatched", "exited")
+
+
+@pytest.mark.parametrize("name", ["halt-now", "trading-halt", "common.sh", "stop-words.sh"])
+def test_no_list_is_read_from_a_here_document(name):
+    assert "<<" not in (TRADING_HALT.parent / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["DOCKER_TLS_VERIFY", "DOCKER_API_VERSION", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_CONFIG"]
+)
+def test_no_variable_of_a_docker_client_leads_a_local_stop_astray(make, monkeypatch, name):
+    host = make(container("a"), minds=[name])
+    monkeypatch.setenv(name, "1")
+    assert host.halt().code == 0
+
+
 # ---- which containers are bots: one table for Python and shell
 
 RESTORE_TEST_PROJECT = {"com.docker.compose.project": "restoretest-20261121-013000-0a1b2c"}
@@ -190,6 +232,7 @@ TABLE = [
     container("other-project", labels={"com.docker.compose.project": "discord"}),
     container("no-project", labels={"com.docker.compose.project": ""}),
     container("bot-2", labels={"com.docker.compose.service": "bot-2"}),
+    container("upper-case", labels={"com.docker.compose.service": "Bot"}),
     container("service-with-quote", labels={"com.docker.compose.service": 'bot"x'}),
     container("service-with-tab", labels={"com.docker.compose.service": "bot\tx"}),
     container("service-with-newline", labels={"com.docker.compose.service": "bot\nbot"}),
@@ -209,6 +252,7 @@ RULES = [
     BotRules(services=("bot", "bot-[0-9]"), images=("trading-core-lab/bot:*", "*/refstrat/*")),
     BotRules(services=("bot*",), images=("a[*]b", "[^a]x")),
     BotRules(services=("[!a-z]*", "bo[t]"), projects=("trading-paper", "discord")),
+    BotRules(services=("BOT*",), images=("NGIN[X-Z]",)),
     BotRules(services=("$(reboot)", "`x`"), images=("ngin?",)),
 ]
 
@@ -256,6 +300,44 @@ def test_nonsense_is_warned_about_and_stops_all_the_same(make, options, warned):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        *(["--dry-run"], ["-n"], ["-C"], ["-vn"], ["--chec"], ["--check=yes"], ["—check"], ["--check\r"], ["-check"]),
+        *(["please", "-n"], ["--nosuch", "--check"], ["--reason", "--check"], ["--by", "-n"], ["--by=x", "--check"]),
+    ],
+    ids=repr,
+)
+def test_a_dry_run_by_any_of_its_names_changes_nothing(make, words):
+    host = make(container("a"))
+    said = host.halt(*words)
+    assert (said.code, said.word, host.status()) == (0, "planned", {"a": "running"})
+    assert not host.state_path.exists()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--version"], ["--check", "-hv"], ["--by", "--hel"]], ids=repr)
+def test_what_asks_for_help_acts_on_nothing(make, words):
+    host = make(container("a"))
+    done = subprocess.run(
+        ["sh", str(TRADING_HALT), *words], env=host.environment, capture_output=True, text=True, check=True
+    )
+    assert "NOTHING WAS STOPPED" in done.stdout
+    assert (host.calls, host.state_path.exists()) == ([], False)
+
+
+@pytest.mark.parametrize("words", [["--by", " --check"], ["--by=--check"], ["--by", " —check"]], ids=repr)
+def test_a_value_that_means_itself_is_no_option(make, words):
+    host = make(container("a"))
+    assert host.halt(*words).code == 0
+    assert parse_latch(host.latch_text()).by == words[-1].removeprefix("--by=").strip()
+
+
+@pytest.mark.parametrize("words", [["-nope"], ["--reason", "-5 degrees"], ["--nosuch=--check"], ["-v"]], ids=repr)
+def test_what_is_like_no_dry_run_stops(make, words):
+    host = make(container("a"))
+    assert (host.halt(*words).code, host.status()) == (0, {"a": "exited"})
+
+
+@pytest.mark.parametrize(
     ("given", "used"), [("0", "0"), ("007", "7"), ("08", "8"), ("99", "20"), ("x", "10"), ("", "10")]
 )
 def test_grace_period_is_at_most_20_seconds_and_10_where_it_is_none(make, given, used):
@@ -275,6 +357,16 @@ def test_installed_settings_count_where_no_option_is_given(make):
     assert ["stop", "-t", "3"] in [call[:3] for call in host.world["calls"]]
     host.halt("--services", "bot")
     assert host.status()["b"] == "exited"
+
+
+def test_setting_on_two_lines_moves_no_other_one(make):
+    host = make(container("a", labels={"com.docker.compose.service": "strategy"}), container("b"))
+    conf = host.system / "etc/trading-core/bots.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text('TRADING_CORE_BOT_SERVICES="bot\nstrategy"\nTRADING_CORE_GRACE_PERIOD_SECONDS=3\n')
+    host.halt()
+    assert set(host.status().values()) == {"exited"}
+    assert ["stop", "-t", "3"] in [call[:3] for call in host.world["calls"]]
 
 
 @pytest.mark.parametrize("damage", ['TRADING_CORE_BOT_SERVICES="strategy', "exit 3", "$(", "\0"])

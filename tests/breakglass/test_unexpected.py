@@ -66,6 +66,13 @@ TABLE = [
     other("jesse", image="jessesquires/other"),
     other("title", image="sha256:77", labels={"org.opencontainers.image.title": "Passivbot"}),
     other("source", image="me:1", labels={"org.opencontainers.image.source": "https://github.com/freqtrade/Freqtrade"}),
+    other("slash", image="me:2", labels={"org.opencontainers.image.source": "https://github.com/freqtrade/freqtrade/"}),
+    other("git", image="me:3", labels={"org.opencontainers.image.source": "git@host:freqtrade/freqtrade.git"}),
+    other("gateway", image="hummingbot/gateway:1"),
+    other("own", image="me:4", command=["freqtrade", "trade"]),
+    other("own-tini", image="me:5", command=["/usr/bin/tini", "--", "freqtrade"], labels=compose("own", "me")),
+    other("own-shell", image="me:6", command=["sh", "-c", "cd /x && exec freqtrade trade"]),
+    other("copies", image="me:7", command=["cp", "-r", "/data/freqtrade", "/backup"]),
     other("restore-label", labels={"trading-core.restore-test": "true"}),
     other("restore-false", labels={"trading-core.restore-test": "False"}),
     other("restore-test", labels=RESTORE_TEST, env=["TRADING_MODE=paper"]),
@@ -82,7 +89,7 @@ TABLE.sort(key=lambda item: item["name"])  # in this order Python names them
 RULES = [
     BotRules(),
     BotRules(others=()),
-    BotRules(others=("nas", "web", f"ui/web/{UI}", "label", "other-tag")),
+    BotRules(others=("nas", "own", "me/own/me:5", "web", f"ui/web/{UI}", "label", "other-tag")),
     BotRules(others=("*", "ui/*/*", UI)),
     BotRules(services=("nothing",)),
 ]

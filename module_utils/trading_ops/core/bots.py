@@ -36,7 +36,7 @@ OTHER_SERVICES: Final = (
 
 @dataclass(frozen=True)
 class BotRules:
-    """What makes a container a bot; all patterns are shell wildcards.
+    """What makes a container a bot; all patterns are shell wildcards, and case makes no difference.
 
     services: Compose service names; projects: Compose project names; images: references of strays without labels.
     others: what is no bot, without wildcards: a service (a container's name where it has none) is not counted among the
@@ -105,8 +105,8 @@ def _as_bot(summary: Mapping[str, Any], rules: BotRules) -> Bot | None:
     if is_restore_test(labels):
         return None
     service, project = labels.get(SERVICE_LABEL, ""), labels.get(PROJECT_LABEL, "")
-    by_label = _matches(service, rules.services) and _matches(project, rules.projects)
-    if not by_label and not _matches(str(summary.get("Image", "")), rules.images):
+    by_label = matches(service, rules.services) and matches(project, rules.projects)
+    if not by_label and not matches(str(summary.get("Image", "")), rules.images):
         return None
     mode = labels.get(MODE_LABEL)
     names = summary.get("Names") or [summary["Id"][:12]]
@@ -123,5 +123,10 @@ def _as_bot(summary: Mapping[str, Any], rules: BotRules) -> Bot | None:
     )
 
 
-def _matches(value: str, patterns: tuple[str, ...]) -> bool:
-    return bool(value) and any(fnmatchcase(value, pattern) for pattern in patterns)
+def matches(value: str, patterns: Iterable[str]) -> bool:
+    """Return whether a name is one of the patterns'. An empty name is none's, and case makes no difference."""
+    return bool(value) and any(fnmatchcase(_lower(value), _lower(pattern)) for pattern in patterns)
+
+
+def _lower(text: str) -> str:
+    return text.encode(errors="surrogatepass").lower().decode(errors="surrogatepass")  # ASCII alone, as a shell does it

@@ -25,7 +25,7 @@ from .bots import (
     select_bots,
 )
 from .containers import odd_fields
-from .frameworks import IMAGE_LABELS, framework_of
+from .frameworks import IMAGE_LABELS, framework_of, framework_of_command
 
 MODE_VARIABLE: Final = "TRADING_MODE"
 _JUDGED_BY: Final = frozenset({"Config.Labels", "Config.Env", "Config.Image"})
@@ -161,10 +161,10 @@ def _add(
     found = _unexpected(summary, seen)
     if why := _why(summary, seen, known):
         return replace(beyond, unexpected=(*beyond.unexpected, replace(found, why=why)))
-    if framework := _framework(seen):
+    if why := _framework(seen, found.image):
         if found.key in rules.others:
             return replace(beyond, exempted=(*beyond.exempted, f"{found.name} ({found.key})"))
-        found = replace(found, why=f"its image {found.image} is of {framework}", is_by_image_alone=True)
+        found = replace(found, why=why, is_by_image_alone=True)
         return replace(beyond, unexpected=(*beyond.unexpected, found))
     if _JUDGED_BY & set(odd_fields(seen)):
         return undescribed
@@ -186,10 +186,16 @@ def _why(summary: Mapping[str, Any], seen: Mapping[str, Any], known: Mapping[Any
     return f"it has image and command of the bot {known[program]}" if program in known else ""
 
 
-def _framework(seen: Mapping[str, Any]) -> str:
+def _framework(seen: Mapping[str, Any], image: str) -> str:
+    """Return by what a container is a framework's, empty for nothing."""
     labels = _labels(seen["Config"])
     texts = [str(seen["Config"].get("Image") or ""), *(str(labels.get(label) or "") for label in IMAGE_LABELS)]
-    return next((word for text in texts if (word := framework_of(text))), "")
+    if word := next((word for text in texts if (word := framework_of(text))), ""):
+        return f"its image {image} is of {word}"
+    arguments = seen.get("Args")
+    words = [str(seen.get("Path") or ""), *map(str, arguments if isinstance(arguments, (list, tuple)) else ())]
+    word = framework_of_command(words)
+    return f"its command is of {word}" if word else ""
 
 
 def _unexpected(summary: Mapping[str, Any], seen: Mapping[str, Any]) -> Unexpected:

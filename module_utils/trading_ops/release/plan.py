@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from ..compose.config import ComposeError, Service
 from ..compose.plan import Container, Step, parse_container, plan, select_expected
-from ..core.bots import NOT_RUNNING
+from ..core.bots import NOT_RUNNING, matches
 from .gate import Refusal
 
 MOVES: Final = frozenset({"recreate", "restart", "create", "start", "unpause", "none", "later"})
@@ -74,7 +73,7 @@ class Rules:
 
     def is_bot(self, service: str) -> bool:
         """Return whether a service of this name is a bot."""
-        return any(fnmatchcase(service, pattern) for pattern in self.bot_services)
+        return matches(service, self.bot_services)
 
 
 def parse_seen(described: Mapping[str, Any]) -> Seen:

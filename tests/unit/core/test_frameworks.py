@@ -1,5 +1,5 @@
 import pytest
-from trading_ops.core.frameworks import FRAMEWORKS, framework_of
+from trading_ops.core.frameworks import FRAMEWORKS, framework_of, framework_of_command
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,15 @@ from trading_ops.core.frameworks import FRAMEWORKS, framework_of
         ("passivbot:v7", "passivbot"),
         ("nautechsystems/nautilus_trader", "nautilus"),
         ("https://github.com/nautechsystems/nautilus_trader", "nautilus"),
+        ("https://github.com/freqtrade/freqtrade/", "freqtrade"),
+        ("https://github.com/freqtrade/freqtrade/tree/develop", "freqtrade"),
+        ("https://gitlab.com/me/freqtrade.git/-/tree/main", "freqtrade"),
+        ("git@host:freqtrade/freqtrade.git", "freqtrade"),
+        ("git@host:freqtrade.git", "freqtrade"),
+        ("ssh://git@host:22/me/freqtrade.git", "freqtrade"),
+        ("team/tree/freqtrade", "freqtrade"),
+        ("team/freqtrade:1@sha256:0123", "freqtrade"),
+        ("hummingbot/gateway", ""),
         ("freqtradeorg/other:freqtrade", ""),
         ("jesse/postgres", ""),
         ("jessesquires", ""),
@@ -32,3 +41,23 @@ def test_framework_is_a_word_of_the_images_own_name(reference, framework):
 
 def test_every_framework_is_found_by_its_own_name():
     assert [framework_of(name) for name in FRAMEWORKS] == list(FRAMEWORKS)
+
+
+@pytest.mark.parametrize(
+    ("command", "framework"),
+    [
+        (["freqtrade", "trade"], "freqtrade"),
+        (["tini", "--", "freqtrade"], "freqtrade"),
+        (["/usr/bin/tini", "-g", "--", "/bin/sh", "-c", "cd /x && exec freqtrade trade"], "freqtrade"),
+        (["python3.12", "-m", "freqtrade", "trade"], "freqtrade"),
+        (["sh", "-c", "sleep 5; A=b jesse run"], "jesse"),
+        (["/bin/bash", "-c", "conda activate hummingbot && ./bin/hummingbot_quickstart.py"], "hummingbot"),
+        (["./OctoBot"], "octobot"),
+        (["cp", "-r", "/data/freqtrade", "/backup"], ""),
+        (["postgres", "-c", "dbname=freqtrade"], ""),
+        (["sh"], ""),
+        ([], ""),
+    ],
+)
+def test_framework_is_what_a_command_starts(command, framework):
+    assert framework_of_command(command) == framework
