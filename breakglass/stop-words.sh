@@ -4,7 +4,7 @@
 
 TEXT_BYTES=500 # of any text that a person types; a longer one is cut
 
-# The long options of a stop. Whoever abbreviates one, as Ansible allows it, means the first that begins so.
+# The long options of a stop. A shortened one, as Ansible allows it, means the first that begins so.
 LONG_OPTIONS='--check --dry-run --help --version --inventory --inventory-file --extra-vars --limit --tags --skip-tags
 --start-at-task --syntax-check --list-hosts --list-tasks --list-tags --reason --by --scope --incident --incident-id --mode
 --grace-seconds'

@@ -41,7 +41,7 @@ def checked_incident_ids(ids: Iterable[str]) -> list[str]:
 
 def is_more(command: str) -> bool:
     """Return whether it is no command and only options for the one that was typed."""
-    return command.startswith("-e ") and _is_ours(f"./runbook x {command}")
+    return command.startswith("-e ") and _is_ours(f"./runbook status {command}")
 
 
 def _is_ours(command: str) -> bool:
