@@ -59,9 +59,10 @@ halt_list_path() { # inventory
 # A number for the inventory as it is now, empty where a file cannot say what the inventory holds: a script, a list of
 # hosts, nothing at all.
 inventory_fingerprint() { # inventory
-    [ -e "$1" ] && [ -z "$(find -L "$1" -type f -perm /111 2>/dev/null | head -n 1)" ] || return 0
+    place=$(absolute "$1")
+    [ -e "$place" ] && [ -z "$(find -L "$place" -type f -perm /111 2>/dev/null | head -n 1)" ] || return 0
     {
-        find -L "$(absolute "$1")" -type f -exec cksum {} + | sort
+        find -L "$place" -type f -exec cksum {} + | sort
         cat "$root/roles/estate/defaults/main.yml" "$root/ansible.cfg" | cksum
         env | grep -E '^(HOME|USER|TRADING_CORE_LAB_HOME)=' | sort
     } 2>/dev/null | cksum | tr ' ' '-'

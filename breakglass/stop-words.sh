@@ -18,6 +18,7 @@ mean() { # word
     -*"$carriage_return" | —*"$carriage_return") mean "${1%"$carriage_return"}" && return ;;
     -check | -dry-run | -help | -version) long=-$1 ;;
     --??*) long=$1 ;;
+    ––?*) long=--${1#––} ;;
     —?*) long=--${1#—} ;;
     –??*) long=--${1#–} ;;
     –?) meant=-${1#–} && return ;;

@@ -126,7 +126,8 @@ class Laptop:
         """Put an Ansible in its place that leaves its environment and ends before any play."""
         tools = self.root / ".venv" / "bin"
         tools.mkdir(parents=True)
-        leaves = f"import json, os; json.dump(dict(os.environ), open('{self.folder}/environment.json', 'w'))"
+        file = f"{self.folder}/environment.json"  # of the first try
+        leaves = f"import json, os; os.path.exists('{file}') or json.dump(dict(os.environ), open('{file}', 'w'))"
         texts = {"python": "", "ansible-playbook": f'{sys.executable} -c "{leaves}"\n{before}\nexit {code}\n'}
         for name, text in texts.items():
             (tools / name).write_text(f"#!/bin/sh\n{text}")
