@@ -702,6 +702,8 @@ def test_an_interrupted_stop_ends_with_a_verdict_and_the_first_waves_word(make, 
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        # A shell's background job, as these tests may be, ignores SIGINT, and so would all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert begun.stdout.readline() == "waits\n"
     begun.send_signal(number)

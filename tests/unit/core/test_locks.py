@@ -1,8 +1,10 @@
 import fcntl
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,8 @@ def everything_held(uid: int, *tops: Path) -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for each in (tmp_path, *list(tmp_path.parents)[:2]):
+    public = Path(tempfile.gettempdir())
+    for each in takewhile(lambda at: at != public and public in at.parents, (tmp_path, *tmp_path.parents)):
         each.chmod(0o755)
     path = tmp_path / "run" / "lock" / "trading-core"
     path.parent.mkdir(parents=True)
