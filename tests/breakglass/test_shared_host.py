@@ -338,6 +338,11 @@ def test_help_and_a_dry_run_by_way_of_sudo_change_nothing(sudo, words):
     assert (sudo.host.status(), sudo.host.state_path.exists()) == ({"a": "running"}, False)
 
 
+@pytest.mark.parametrize("words", [["--reason=--check"], ["--by", " --dry-run"]])
+def test_a_value_that_looks_like_a_dry_run_stops_by_way_of_sudo(sudo, words):
+    assert (sudo.call(*words).returncode, sudo.host.status()) == (0, {"a": "exited"})
+
+
 def test_paths_and_rules_of_an_older_or_newer_caller_are_left_out_and_the_stop_happens(sudo, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     words = ["--state-path", str(elsewhere), "--docker-url", "tcp://evil", "--services", "nothing", "--images", ""]
