@@ -117,7 +117,7 @@ def test_what_another_user_laid_there_is_moved_away(tmp_path, state, folder, kin
 
 
 @root_only
-def test_a_reboot_clears_the_folder_and_whoever_needs_it_makes_it_again(state, folder):
+def test_a_reboot_clears_the_folder_and_the_next_who_needs_it_makes_it_again(state, folder):
     use_every_lock(state)
     for path in folder.iterdir():
         path.unlink()

@@ -331,7 +331,7 @@ WRITERS = {
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("layout", ["old", "settled"])
-def test_whoever_halts_every_reader_sees_it_once_the_guard_has_looked(state, layout, writer, reader):
+def test_every_reader_sees_a_halt_of_any_writer_once_the_guard_has_looked(state, layout, writer, reader):
     state.mkdir()
     if layout == "settled":
         settle(state, 2)
